@@ -1,0 +1,36 @@
+/* core/real.h
+ * The one scalar type of the engine: float in the product, double in the double build (-DAN_F64) that the
+ * derivative and parity tests use. Everything above kern is written once for both; a literal is AN_R(0.5). */
+#ifndef AN_CORE_REAL_H
+#define AN_CORE_REAL_H
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef AN_F64
+typedef double an_real;
+#define AN_REAL_NAME "f64"
+#define AN_REAL_EPS  DBL_EPSILON
+#define an_exp  exp
+#define an_log  log
+#define an_sqrt sqrt
+#define an_tanh tanh
+#define an_erf  erf
+#define an_fabs fabs
+#else
+typedef float an_real;
+#define AN_REAL_NAME "f32"
+#define AN_REAL_EPS  FLT_EPSILON
+#define an_exp  expf
+#define an_log  logf
+#define an_sqrt sqrtf
+#define an_tanh tanhf
+#define an_erf  erff
+#define an_fabs fabsf
+#endif
+
+#define AN_R(x) ((an_real)(x))
+
+#endif

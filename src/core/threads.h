@@ -1,0 +1,15 @@
+/* core/threads.h
+ * The only place that knows OpenMP. Work is cut into parts whose number depends on shapes alone, never on the number
+ * of threads, and every part writes memory no other part writes: the same bits come out for any thread count. */
+#ifndef AN_CORE_THREADS_H
+#define AN_CORE_THREADS_H
+
+#include <stddef.h>
+
+/* Calls part(ctx, i, thread) for i in [0, n), on at most `threads` threads (0 <= thread < threads), dynamically scheduled. */
+void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, int thread), void *ctx);
+
+int an_threads_available(void);   /* processors this process may run on (affinity mask, cgroup quota, OMP_NUM_THREADS), at least 1 */
+const char *an_threads_backend(void);   /* "OpenMP", "pthreads", "serial" */
+
+#endif
