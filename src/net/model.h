@@ -1,0 +1,92 @@
+/* net/model.h
+ * A model: its configuration, its parameters, and the frozen plan that runs it. Built once, checked while built;
+ * after that nothing allocates and nothing can fail. The train layer sees models only through this page. */
+#ifndef AN_NET_MODEL_H
+#define AN_NET_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/option.h"
+#include "core/real.h"
+#include "core/status.h"
+#include "net/config.h"
+
+enum { AN_MAX_RANK = 4 };
+
+/* One trained tensor, row-major. `data` and `grad` live in the model's parameter and gradient arenas: the whole of each
+ * arena is one dense array, tensors in this order, so an optimizer may also walk it tensor by tensor or as one. */
+typedef struct an_param {
+    const char *name;              /* "layers.0.attn.qkv.weight" */
+    size_t rank, dim[AN_MAX_RANK], count;
+    an_real *data, *grad;          /* grad NULL when the plan does not train */
+    bool decay;                    /* weight decay applies (rank >= 2 matrices and tables, unless a design says otherwise) */
+    double lr_scale;               /* multiplies the learning rate of this tensor */
+} an_param;
+
+typedef struct an_model an_model;
+
+/* What the plan is for. batch x seq tokens per pass. */
+typedef struct an_model_shape {
+    size_t batch, seq;             /* B, T */
+    bool train;                    /* forward + backward; otherwise forward only */
+    bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
+} an_model_shape;
+
+/* One pass over B*T tokens. */
+typedef struct an_pass {
+    const int32_t *tokens;         /* [B*T] ids in [0, V) */
+    const int32_t *targets;        /* [B*T] ids, or -1: position does not count; NULL: no loss (logits only) */
+    uint64_t seed, step, micro;    /* key of all randomness (dropout) in this pass */
+    bool train;                    /* dropout on */
+    bool accumulate;               /* add to the gradients instead of setting them (2nd and later micro-batches) */
+    double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
+} an_pass;
+
+/* Builds parameters (uninitialised, zero) and the plan. `options` is borrowed: per-site overrides and the options owned
+ * by norms and designs are read from it while building. Errors: AN_ECONFIG, AN_ESHAPE, AN_ENOMEM with place and remedy. */
+an_status an_model_create(an_model **out, const an_model_config *config, const an_options *options, const an_model_shape *shape) AN_MUST_USE;
+void an_model_destroy(an_model **model);
+
+/* A second plan over the same parameters (another batch, forward only, ...); borrows `parent`, destroy before it. */
+an_status an_model_share(an_model **out, an_model *parent, const an_model_shape *shape) AN_MUST_USE;
+
+const an_model_config *an_model_get_config(const an_model *model);
+const an_param *an_model_get_params(const an_model *model, size_t *count);   /* borrowed */
+size_t an_model_param_count(const an_model *model);                          /* number of trained scalars */
+void an_model_set_threads(an_model *model, int threads);
+
+/* Draws every parameter from the configured init law; a pure function of (configuration, seed, tensor). */
+void an_model_init_params(an_model *model, uint64_t seed);
+
+/* Forward only. Returns the mean loss in nats over targets >= 0 (0 if none). */
+double an_model_forward(an_model *model, const an_pass *pass);
+
+/* Forward and backward: gradients of loss_scale * mean loss. Returns the mean loss. */
+double an_model_forward_backward(an_model *model, const an_pass *pass);
+
+/* logits [B*T, V] of the last forward pass of a plan built with shape.logits; borrowed. */
+const an_real *an_model_get_logits(const an_model *model);
+
+/* After a non-finite loss or gradient: runs the same pass again, looking at every value as it is made, and names the
+ * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. */
+const char *an_model_find_nonfinite(an_model *model, const an_pass *pass);
+
+/* Memory and work, from the plan alone (an_model_predict builds nothing but the plan). Bytes. */
+typedef struct an_model_memory { size_t params, grads, optimizer, activations, scratch, constants; } an_model_memory;
+typedef struct an_model_cost { double flops_forward, flops_backward, bytes_forward, bytes_backward; } an_model_cost;
+an_model_memory an_model_get_memory(const an_model *model);
+an_model_cost an_model_get_cost(const an_model *model);      /* of one pass of B*T tokens */
+
+/* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
+typedef struct an_decoder an_decoder;
+an_status an_decoder_create(an_decoder **out, an_model *model, size_t max_tokens) AN_MUST_USE;   /* AN_ECONFIG: beyond a learned position table */
+void an_decoder_destroy(an_decoder **decoder);
+void an_decoder_reset(an_decoder *decoder);                                  /* position 0, empty cache */
+size_t an_decoder_position(const an_decoder *decoder);
+/* Feeds one token at the next position; returns logits [V] for the token after it, borrowed until the next call.
+ * Errors: AN_EUSAGE past max_tokens. */
+an_status an_decoder_step(an_decoder *decoder, int32_t token, const an_real **logits) AN_MUST_USE;
+
+#endif
