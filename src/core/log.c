@@ -1,0 +1,119 @@
+/* core/log.c
+ * jansson builds the event, one write() appends it. Cutting back on resume reads the old log line by line and
+ * rewrites it atomically, so a crash in between leaves the old log. */
+#include "core/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/arena.h"
+#include "core/file.h"
+
+/* Whether a whole line (without its newline) belongs to the run up to keep_step. */
+static int line_stays(const char *line, size_t length, int64_t keep_step)
+{
+    json_t *event = json_loadb(line, length, 0, NULL);
+    if (!event) return 0;
+    const json_t *step = json_object_get(event, "step");
+    const int stays = !json_is_integer(step) || json_integer_value(step) <= keep_step;
+    json_decref(event);
+    return stays;
+}
+
+static an_status cut_back(const char *path, int64_t keep_step)
+{
+    char *old;
+    size_t size;
+    an_file_writer w;
+    if (!an_path_exists(path)) return AN_OK;
+    AN_TRY(an_file_read(path, &old, &size));
+    an_status status = an_file_open(&w, path);
+    for (const char *line = old, *end = old + size; status == AN_OK && line < end;) {
+        const char *stop = memchr(line, '\n', (size_t)(end - line));
+        if (!stop) break;   /* a torn last line */
+        if (line_stays(line, (size_t)(stop - line), keep_step)) status = an_file_append(&w, line, (size_t)(stop - line) + 1);
+        line = stop + 1;
+    }
+    if (status == AN_OK) status = an_file_commit(&w);
+    free(old);
+    return status;
+}
+
+an_status an_log_open(an_log *log, const char *path, int64_t keep_step)
+{
+    *log = an_log_none;
+    if (keep_step >= 0) AN_TRY(cut_back(path, keep_step));
+    char *copy = an_strdup(path);
+    if (!copy) return an_fail(AN_ENOMEM, "%s: no memory", path);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        const int error = errno;
+        free(copy);
+        return an_fail(AN_EIO, "%s: cannot open: %s", path, strerror(error));
+    }
+    log->fd = fd;
+    log->path = copy;
+    return AN_OK;
+}
+
+void an_log_close(an_log *log)
+{
+    if (log->fd >= 0) close(log->fd);
+    free(log->path);
+    json_decref(log->event);
+    *log = an_log_none;
+}
+
+/* Takes `value`. A value that could not be made turns the whole event into a failure, told by an_log_end. */
+static void put(an_log *log, const char *key, json_t *value)
+{
+    if (log->fd < 0 || !log->event || json_object_set_new(log->event, key, value) != 0) {
+        if (log->fd < 0) json_decref(value);
+        json_decref(log->event);
+        log->event = NULL;
+    }
+}
+
+void an_log_begin(an_log *log, const char *event)
+{
+    if (log->fd < 0) return;
+    json_decref(log->event);
+    log->event = json_object();
+    put(log, "event", json_string(event));
+}
+
+void an_log_int(an_log *log, const char *key, int64_t value) { if (log->fd >= 0) put(log, key, json_integer(value)); }
+void an_log_text(an_log *log, const char *key, const char *value) { if (log->fd >= 0) put(log, key, json_string(value)); }
+void an_log_bool(an_log *log, const char *key, int value) { if (log->fd >= 0) put(log, key, json_boolean(value)); }
+
+void an_log_real(an_log *log, const char *key, double value)
+{
+    if (log->fd < 0) return;
+    put(log, key, isfinite(value) ? json_real(value) : json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
+}
+
+an_status an_log_end(an_log *log)
+{
+    if (log->fd < 0) return AN_OK;
+    char *line = log->event ? json_dumps(log->event, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(log->event);
+    log->event = NULL;
+    if (!line) return an_fail(AN_ENOMEM, "%s: cannot build an event (memory, or text that is not UTF-8)", log->path);
+    const size_t n = strlen(line);
+    line[n] = '\n';   /* in place of the NUL: the line and its end go out in one write */
+    size_t done = 0;
+    int error = 0;
+    while (done < n + 1 && error == 0) {
+        const ssize_t k = write(log->fd, line + done, n + 1 - done);
+        if (k > 0) done += (size_t)k;
+        else if (k == 0) error = ENOSPC;
+        else if (errno != EINTR) error = errno;
+    }
+    free(line);
+    return error ? an_fail(AN_EIO, "%s: cannot append: %s", log->path, strerror(error)) : AN_OK;
+}
