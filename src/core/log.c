@@ -44,7 +44,7 @@ static an_status cut_back(const char *path, int64_t keep_step)
     return status;
 }
 
-an_status an_log_open(an_log *log, const char *path, int64_t keep_step)
+an_status an_log_open(an_logger *log, const char *path, int64_t keep_step)
 {
     *log = an_log_none;
     if (keep_step >= 0) AN_TRY(cut_back(path, keep_step));
@@ -61,7 +61,7 @@ an_status an_log_open(an_log *log, const char *path, int64_t keep_step)
     return AN_OK;
 }
 
-void an_log_close(an_log *log)
+void an_log_close(an_logger *log)
 {
     if (log->fd >= 0) close(log->fd);
     free(log->path);
@@ -70,7 +70,7 @@ void an_log_close(an_log *log)
 }
 
 /* Takes `value`. A value that could not be made turns the whole event into a failure, told by an_log_end. */
-static void put(an_log *log, const char *key, json_t *value)
+static void put(an_logger *log, const char *key, json_t *value)
 {
     if (log->fd < 0 || !log->event || json_object_set_new(log->event, key, value) != 0) {
         if (log->fd < 0) json_decref(value);
@@ -79,7 +79,7 @@ static void put(an_log *log, const char *key, json_t *value)
     }
 }
 
-void an_log_begin(an_log *log, const char *event)
+void an_log_begin(an_logger *log, const char *event)
 {
     if (log->fd < 0) return;
     json_decref(log->event);
@@ -87,17 +87,17 @@ void an_log_begin(an_log *log, const char *event)
     put(log, "event", json_string(event));
 }
 
-void an_log_int(an_log *log, const char *key, int64_t value) { if (log->fd >= 0) put(log, key, json_integer(value)); }
-void an_log_text(an_log *log, const char *key, const char *value) { if (log->fd >= 0) put(log, key, json_string(value)); }
-void an_log_bool(an_log *log, const char *key, int value) { if (log->fd >= 0) put(log, key, json_boolean(value)); }
+void an_log_int(an_logger *log, const char *key, int64_t value) { if (log->fd >= 0) put(log, key, json_integer(value)); }
+void an_log_text(an_logger *log, const char *key, const char *value) { if (log->fd >= 0) put(log, key, json_string(value)); }
+void an_log_bool(an_logger *log, const char *key, int value) { if (log->fd >= 0) put(log, key, json_boolean(value)); }
 
-void an_log_real(an_log *log, const char *key, double value)
+void an_log_real(an_logger *log, const char *key, double value)
 {
     if (log->fd < 0) return;
     put(log, key, isfinite(value) ? json_real(value) : json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
 }
 
-an_status an_log_end(an_log *log)
+an_status an_log_end(an_logger *log)
 {
     if (log->fd < 0) return AN_OK;
     char *line = log->event ? json_dumps(log->event, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;

@@ -9,21 +9,21 @@
 
 #include "core/status.h"
 
-typedef struct an_log { int fd; char *path; void *event; } an_log;   /* event: a jansson object between begin and end */
+typedef struct an_logger { int fd; char *path; void *event; } an_logger;   /* event: a jansson object between begin and end */
 
 /* Opens for appending. keep_step >= 0: first drops every event whose "step" is above it (the run is being resumed there). */
-an_status an_log_open(an_log *log, const char *path, int64_t keep_step) AN_MUST_USE;
-void an_log_close(an_log *log);
+an_status an_log_open(an_logger *log, const char *path, int64_t keep_step) AN_MUST_USE;
+void an_log_close(an_logger *log);
 
 /* One event: begin, fields, end. Keys keep their order. Non-finite numbers are written as the strings "nan", "inf", "-inf". A log
  * that was never opened (fd < 0 or zeroed with an_log_none) swallows all. an_log_end reports what went wrong since begin. */
-void an_log_begin(an_log *log, const char *event);                   /* "step", "eval", "checkpoint", ...: the key "event" */
-void an_log_int(an_log *log, const char *key, int64_t value);
-void an_log_real(an_log *log, const char *key, double value);
-void an_log_text(an_log *log, const char *key, const char *value);
-void an_log_bool(an_log *log, const char *key, int value);
-an_status an_log_end(an_log *log) AN_MUST_USE;
+void an_log_begin(an_logger *log, const char *event);                   /* "step", "eval", "checkpoint", ...: the key "event" */
+void an_log_int(an_logger *log, const char *key, int64_t value);
+void an_log_real(an_logger *log, const char *key, double value);
+void an_log_text(an_logger *log, const char *key, const char *value);
+void an_log_bool(an_logger *log, const char *key, int value);
+an_status an_log_end(an_logger *log) AN_MUST_USE;
 
-#define an_log_none ((an_log){ .fd = -1 })
+#define an_log_none ((an_logger){ .fd = -1 })
 
 #endif
