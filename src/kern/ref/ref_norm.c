@@ -1,0 +1,96 @@
+/* kern/ref/ref_norm.c
+ * The token-wise norm (LayerNorm, RMSNorm and every mixture of eps place, divisor and centring) alone and fused with the
+ * residual sum. Formulas: kern.h. Two passes for mean and variance; the backward uses the stored mean and rstd. */
+#include "kern/ref/ref.h"
+
+typedef struct row_stats { double mean, rstd; } row_stats;
+
+static row_stats measure(size_t c, const an_norm_spec *s, const an_real *x)
+{
+    double mean = 0, sum = 0;
+    if (s->center) {
+        for (size_t j = 0; j < c; j++) mean += (double)x[j];
+        mean /= (double)c;
+    }
+    for (size_t j = 0; j < c; j++) {
+        const double d = (double)x[j] - mean;
+        sum += d * d;
+    }
+    const double v = sum / ((double)c - (s->unbiased ? 1 : 0));
+    const double eps = (double)s->eps;
+    return (row_stats){ mean, s->outside ? 1 / (sqrt(v) + eps) : 1 / sqrt(v + eps) };
+}
+
+void an_ref_norm_fwd(size_t n, size_t c, const an_norm_spec *s, const an_real *x, const an_real *g, const an_real *b, an_real *y, an_real *mean, an_real *rstd)
+{
+    for (size_t i = 0; i < n; i++, x += c, y += c) {
+        const row_stats r = measure(c, s, x);
+        for (size_t j = 0; j < c; j++) {
+            const double h = ((double)x[j] - r.mean) * r.rstd;
+            y[j] = (an_real)((g ? (double)g[j] : 1) * h + (b ? (double)b[j] : 0));
+        }
+        if (mean) mean[i] = (an_real)r.mean;
+        rstd[i] = (an_real)r.rstd;
+    }
+}
+
+/* The factor of h * mean(e * h). */
+static double kappa(size_t c, const an_norm_spec *s, double rstd)
+{
+    const double divisor = (double)c / ((double)c - (s->unbiased ? 1 : 0));
+    if (!s->outside) return divisor;
+    const double eps = (double)s->eps, sd = 1 / rstd - eps;
+    return sd > 0 ? divisor * ((sd + eps) / sd) : 0;
+}
+
+/* Means of e and e * h over one row, and the row's share of dg and db. */
+static void reduce_row(size_t c, const an_real *dy, const an_real *x, const an_real *g, double mean, double rstd, double *me, double *meh, an_real *dg, an_real *db)
+{
+    double sum_e = 0, sum_eh = 0;
+    for (size_t j = 0; j < c; j++) {
+        const double h = ((double)x[j] - mean) * rstd, e = (g ? (double)g[j] : 1) * (double)dy[j];
+        sum_e += e;
+        sum_eh += e * h;
+        if (dg) an_ref_put(dg + j, (double)dy[j] * h, 1);
+        if (db) db[j] += dy[j];
+    }
+    *me = sum_e / (double)c;
+    *meh = sum_eh / (double)c;
+}
+
+void an_ref_norm_bwd(size_t n, size_t c, const an_norm_spec *s, const an_real *dy, const an_real *x, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add, an_real *dg, an_real *db)
+{
+    for (size_t i = 0; i < n; i++, dy += c, x += c, dx += c) {
+        const double m = s->center ? (double)mean[i] : 0, r = (double)rstd[i], k = kappa(c, s, r);
+        double me, meh;
+        reduce_row(c, dy, x, g, m, r, &me, &meh, dg, db);
+        if (!s->center) me = 0;
+        for (size_t j = 0; j < c; j++) {
+            const double h = ((double)x[j] - m) * r, e = (g ? (double)g[j] : 1) * (double)dy[j];
+            an_ref_put(dx + j, r * (e - me - k * h * meh), add);
+        }
+    }
+}
+
+void an_ref_add_norm_fwd(size_t n, size_t c, const an_norm_spec *s, an_real a, const an_real *x, an_real bf, const an_real *f, const an_real *g, const an_real *b, an_real *h, an_real *y, an_real *mean, an_real *rstd)
+{
+    an_ref_axpby(n * c, a, x, bf, f, h);
+    an_ref_norm_fwd(n, c, s, h, g, b, y, mean, rstd);
+}
+
+void an_ref_add_norm_bwd(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double m = s->center ? (double)mean[i] : 0, r = (double)rstd[i], k = kappa(c, s, r);
+        double me, meh;
+        reduce_row(c, dy + i * c, h + i * c, g, m, r, &me, &meh, dg, db);
+        if (!s->center) me = 0;
+        for (size_t j = 0; j < c; j++) {
+            const size_t at = i * c + j;
+            const double u = ((double)h[at] - m) * r, e = (g ? (double)g[j] : 1) * (double)dy[at];
+            const double dh = r * (e - me - k * u * meh) + (dskip ? (double)dskip[at] : 0);
+            if (dx) an_ref_put(dx + at, (double)a * dh, add_x);
+            if (df) an_ref_put(df + at, (double)bf * dh, add_f);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+/* kern/ref/ref_token.c
+ * Rows that know of tokens and positions: embedding, rotary positions, cross-entropy; and dropout.
+ * Sources: Su et al., arXiv:2104.09864 (rotary); Salmon et al. 2011 (Philox, core/rng.h). */
+#include "kern/ref/ref.h"
+
+void an_ref_dropout(size_t n, an_rng_key key, uint64_t base, an_real p, const an_real *x, an_real *y, int add)
+{
+    const double threshold = (double)p * 0x1p32;
+    const an_real keep = AN_R(1) - p;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t block = (base + i) / 4;
+        const uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), 0, 0 };
+        uint32_t word[4];
+        an_philox(key, counter, word);
+        const an_real v = (double)word[(base + i) % 4] >= threshold ? x[i] / keep : AN_R(0);
+        y[i] = add ? y[i] + v : v;
+    }
+}
+
+void an_ref_embed_fwd(size_t n, size_t c, an_real scale, const int32_t *tok, const an_real *e, const an_real *pos, an_real *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const an_real *row = e + (size_t)tok[i] * c;
+        for (size_t j = 0; j < c; j++) y[i * c + j] = (an_real)((double)scale * (double)row[j] + (pos ? (double)pos[i * c + j] : 0));
+    }
+}
+
+void an_ref_embed_bwd(size_t n, size_t c, size_t c0, size_t c1, an_real scale, const int32_t *tok, const an_real *dy, an_real *de)
+{
+    for (size_t i = 0; i < n; i++) {
+        an_real *row = de + (size_t)tok[i] * c;
+        for (size_t j = c0; j < c1; j++) an_ref_put(row + j, (double)scale * (double)dy[i * c + j], 1);
+    }
+}
+
+void an_ref_rope(size_t n, size_t heads, size_t d, const an_real *x, size_t ldx, const an_real *cos_t, const an_real *sin_t, int sign, an_real *y, size_t ldy, int add)
+{
+    const size_t half = d / 2;
+    for (size_t i = 0; i < n; i++)
+        for (size_t h = 0; h < heads; h++) {
+            const an_real *from = x + i * ldx + h * d;
+            an_real *to = y + i * ldy + h * d;
+            for (size_t j = 0; j < half; j++) {
+                const double u = (double)from[j], w = (double)from[j + half];
+                const double cs = (double)cos_t[i * half + j], sn = (sign < 0 ? -1 : 1) * (double)sin_t[i * half + j];
+                an_ref_put(to + j, u * cs - w * sn, add);
+                an_ref_put(to + j + half, w * cs + u * sn, add);
+            }
+        }
+}
+
+/* log(sum(exp(z))), shifted by the largest so that nothing overflows; NaN and +inf logits give NaN. */
+static double log_sum_exp(size_t v, const an_real *z)
+{
+    double top = (double)z[0], sum = 0;
+    for (size_t j = 1; j < v; j++)
+        if ((double)z[j] > top) top = (double)z[j];
+    for (size_t j = 0; j < v; j++) sum += exp((double)z[j] - top);
+    return top + log(sum);
+}
+
+void an_ref_xent_fwd(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
+{
+    for (size_t i = 0; i < n; i++)
+        loss[i] = target[i] < 0 ? 0 : (an_real)(log_sum_exp(v, z + i * ldz) - (double)z[i * ldz + (size_t)target[i]]);
+}
+
+void an_ref_xent_grad(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real *loss)
+{
+    for (size_t i = 0; i < n; i++) {
+        an_real *row = z + i * ldz;
+        if (target[i] < 0) {
+            for (size_t j = 0; j < v; j++) row[j] = 0;
+            loss[i] = 0;
+            continue;
+        }
+        const double lse = log_sum_exp(v, row);
+        const size_t t = (size_t)target[i];
+        loss[i] = (an_real)(lse - (double)row[t]);
+        for (size_t j = 0; j < v; j++) row[j] = (an_real)((double)scale * (exp((double)row[j] - lse) - (j == t ? 1 : 0)));
+    }
+}

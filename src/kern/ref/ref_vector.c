@@ -1,0 +1,36 @@
+/* kern/ref/ref_vector.c
+ * Sums and scalings without structure: axpby, scale, sumsq, bias_add, col_sum. Column sums are taken column by column in
+ * double, which is slow and exact enough to judge the others by. */
+#include "kern/ref/ref.h"
+
+void an_ref_axpby(size_t n, an_real a, const an_real *x, an_real b, const an_real *f, an_real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = (an_real)((double)a * (double)x[i] + (double)b * (double)f[i]);
+}
+
+void an_ref_scale(size_t n, an_real a, const an_real *x, an_real *y, int add)
+{
+    for (size_t i = 0; i < n; i++) an_ref_put(y + i, (double)a * (double)x[i], add);
+}
+
+double an_ref_sumsq(size_t n, const an_real *x)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    return sum;
+}
+
+void an_ref_bias_add(size_t n, size_t c, const an_real *b, an_real *y)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) y[i * c + j] += b[j];
+}
+
+void an_ref_col_sum(size_t n, size_t c, const an_real *x, size_t ldx, an_real *s, int add)
+{
+    for (size_t j = 0; j < c; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) sum += (double)x[i * ldx + j];
+        an_ref_put(s + j, sum, add);
+    }
+}

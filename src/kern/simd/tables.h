@@ -1,0 +1,12 @@
+/* kern/simd/tables.h
+ * The tables of vectorised kernels, one per instruction set, all from the same sources. Rows a table leaves NULL fall
+ * through to the level below. A table may be read on any CPU; its kernels run only where an_cpu() has the bits. */
+#ifndef AN_KERN_SIMD_TABLES_H
+#define AN_KERN_SIMD_TABLES_H
+
+#include "kern/kern.h"
+
+const an_kernels *an_kern_table_avx2(void);
+const an_kernels *an_kern_table_avx512(void);
+
+#endif
