@@ -1,0 +1,132 @@
+/* train/optimizer.c
+ * Both moments lie in one block each, in parameter order, so a checkpoint can walk them and nothing allocates per step.
+ * A chunk never crosses a tensor: decay and learning-rate scale are constant inside it. Clipping follows the common
+ * form min(1, clip / (norm + 1e-6)), so runs compare number by number with other programs. */
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/arena.h"
+#include "core/threads.h"
+#include "kern/kern.h"
+
+enum { CHUNK = 16384 };
+
+typedef struct chunk { size_t param, begin, n, at; } chunk;   /* begin: within the tensor; at: within the moment blocks */
+
+struct an_optimizer {
+    const an_param *params;
+    const an_kernels *k;
+    an_optimizer_config config;
+    an_block m, v;
+    chunk *chunks;
+    double *partial;                                          /* one sum of squares per chunk */
+    size_t *start;                                            /* per parameter: where its moments begin */
+    size_t chunk_count, param_count;
+    double lr, grad_scale, c1, c2;                            /* of the update in progress */
+};
+
+static void cut(an_optimizer *o)
+{
+    size_t at = 0, c = 0;
+    for (size_t p = 0; p < o->param_count; p++) {
+        o->start[p] = at;
+        for (size_t begin = 0; begin < o->params[p].count; begin += CHUNK) {
+            const size_t left = o->params[p].count - begin, n = left < CHUNK ? left : CHUNK;
+            o->chunks[c++] = (chunk){ p, begin, n, at + begin };
+        }
+        at += o->params[p].count;
+    }
+}
+
+an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t count, const an_optimizer_config *config)
+{
+    size_t total = 0, chunks = 0;
+    for (size_t p = 0; p < count; p++) {
+        total += params[p].count;
+        chunks += (params[p].count + CHUNK - 1) / CHUNK;
+    }
+    an_status status = AN_ENOMEM;
+    an_optimizer *o = an_alloc(sizeof *o);
+    if (!o) return an_fail(AN_ENOMEM, "optimizer: no memory for its description");
+    o->params = params;
+    o->param_count = count;
+    o->chunk_count = chunks;
+    o->config = *config;
+    o->k = an_kern_get();
+    o->chunks = an_alloc(chunks * sizeof *o->chunks);
+    o->partial = an_alloc(chunks * sizeof *o->partial);
+    o->start = an_alloc(count * sizeof *o->start);
+    if (!o->chunks || !o->partial || !o->start) {
+        status = an_fail(AN_ENOMEM, "optimizer: no memory for %zu chunks", chunks);
+        goto fail;
+    }
+    if ((status = an_block_init(&o->m, total, "optimizer: first moments")) != AN_OK) goto fail;
+    if ((status = an_block_init(&o->v, total, "optimizer: second moments")) != AN_OK) goto fail;
+    cut(o);
+    *out = o;
+    return AN_OK;
+fail:
+    an_optimizer_destroy(&o);
+    return status;
+}
+
+void an_optimizer_destroy(an_optimizer **optimizer)
+{
+    an_optimizer *o = *optimizer;
+    if (!o) return;
+    an_block_fini(&o->m);
+    an_block_fini(&o->v);
+    free(o->chunks);
+    free(o->partial);
+    free(o->start);
+    free(o);
+    *optimizer = NULL;
+}
+
+size_t an_optimizer_bytes(size_t trained_scalars) { return 2 * trained_scalars * sizeof(an_real); }
+
+static void measure(void *ctx, size_t i, int thread)
+{
+    an_optimizer *o = ctx;
+    (void)thread;
+    const chunk *c = &o->chunks[i];
+    o->partial[i] = o->k->sumsq(c->n, o->params[c->param].grad + c->begin);
+}
+
+double an_optimizer_grad_norm(an_optimizer *optimizer, int threads)
+{
+    an_parallel_for(threads, optimizer->chunk_count, measure, optimizer);
+    double sum = 0;
+    for (size_t i = 0; i < optimizer->chunk_count; i++) sum += optimizer->partial[i];
+    return sqrt(sum);
+}
+
+static void update(void *ctx, size_t i, int thread)
+{
+    an_optimizer *o = ctx;
+    (void)thread;
+    const chunk *c = &o->chunks[i];
+    const an_param *p = &o->params[c->param];
+    const an_adamw_spec spec = {
+        .lr = AN_R(o->lr * p->lr_scale), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps),
+        .decay = p->decay ? AN_R(o->config.weight_decay) : AN_R(0), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
+    };
+    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
+}
+
+double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double grad_norm, int threads)
+{
+    const double clip = optimizer->config.grad_clip;
+    const double scale = clip > 0 ? clip / (grad_norm + 1e-6) : 1;
+    optimizer->lr = lr;
+    optimizer->grad_scale = scale < 1 ? scale : 1;
+    optimizer->c1 = 1 - pow(optimizer->config.beta1, (double)t);
+    optimizer->c2 = 1 - pow(optimizer->config.beta2, (double)t);
+    an_parallel_for(threads, optimizer->chunk_count, update, optimizer);
+    return grad_norm * optimizer->grad_scale;
+}
+
+an_real *an_optimizer_get_m(an_optimizer *optimizer, size_t i) { return optimizer->m.data + optimizer->start[i]; }
+an_real *an_optimizer_get_v(an_optimizer *optimizer, size_t i) { return optimizer->v.data + optimizer->start[i]; }
