@@ -1,7 +1,6 @@
 /* core/threads.c
  * OpenMP (libgomp: the runtime that Debian's oneDNN uses, so one process holds one team). Under the thread sanitizer,
  * which cannot see into libgomp, the same contract is kept by plain pthreads. */
-#define _GNU_SOURCE
 #include "core/threads.h"
 
 #include <sched.h>
@@ -102,4 +101,22 @@ int an_threads_available(void)
     if (quota > 0 && quota < n) n = quota;
     if (asked > 0 && asked < n) n = asked;
     return n > 0 ? n : 1;
+}
+
+/* Weak, because a library may bring the runtime along where this build has none. The setting belongs to the calling
+ * thread (or task) alone: other members of a team are not touched. */
+extern int omp_get_max_threads(void) __attribute__((weak));
+extern void omp_set_num_threads(int) __attribute__((weak));
+
+int an_threads_hold(void)
+{
+    if (!omp_get_max_threads || !omp_set_num_threads) return 0;
+    const int held = omp_get_max_threads();
+    if (held > 1) omp_set_num_threads(1);
+    return held;
+}
+
+void an_threads_release(int held)
+{
+    if (held > 1) omp_set_num_threads(held);
 }

@@ -12,4 +12,10 @@ void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, in
 int an_threads_available(void);   /* processors this process may run on (affinity mask, cgroup quota, OMP_NUM_THREADS), at least 1 */
 const char *an_threads_backend(void);   /* "OpenMP", "pthreads", "serial" */
 
+/* Around a call into a library that has its own OpenMP loops: between the two it stays on the calling thread, inside a
+ * parallel region or outside one, so that its result cannot depend on the number of threads.
+ *     const int held = an_threads_hold();  library_call();  an_threads_release(held); */
+int an_threads_hold(void);
+void an_threads_release(int held);
+
 #endif

@@ -1,0 +1,62 @@
+/* kern/gemm.c
+ * Which back end carries the products of this process: one table in order of preference, read once. The order was
+ * measured (SPEED.md): the native kernel meets or beats the libraries on one thread at the shapes of a training step;
+ * without its instruction set oneDNN comes first, then CBLAS, then plain C. The double build has no native kernel and no oneDNN. */
+#include "kern/gemm.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/gemm_backends.h"
+
+typedef struct row { const char *name; const an_gemm_backend *(*get)(void); } row;
+
+static const row ROWS[] = {
+    { "native", an_gemm_native },
+    { "onednn", an_gemm_onednn },
+    { "cblas",  an_gemm_cblas },
+    { "ref",    an_gemm_ref },
+};
+enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
+
+static const an_gemm_backend *chosen;
+static char note[200];
+
+const an_gemm_backend *an_gemm_by_name(const char *name)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (strcmp(ROWS[i].name, name) == 0) return ROWS[i].get();
+    return NULL;
+}
+
+static void choose(void)
+{
+    const char *asked = getenv("ADDNORM_GEMM");
+    if (asked && *asked) chosen = an_gemm_by_name(asked);
+    const int given = chosen != NULL;
+    for (size_t i = 0; !chosen && i < N_ROWS; i++) chosen = ROWS[i].get();
+    if (asked && *asked && !given)
+        snprintf(note, sizeof note, "ADDNORM_GEMM=%.40s: not in this build or not for this CPU; matrix products run on %s", asked, chosen->name);
+    else if (!given && chosen == an_gemm_ref())
+        snprintf(note, sizeof note, "matrix products run in plain C, far below the machine's speed; build with %s", sizeof(an_real) == 4 ? "oneDNN (libdnnl-dev) or a CBLAS (libopenblas-dev)" : "a CBLAS (libopenblas-dev)");
+}
+
+static void ensure(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose);
+}
+
+const an_gemm_backend *an_gemm_get(void)
+{
+    ensure();
+    return chosen;
+}
+
+const char *an_gemm_note(void)
+{
+    ensure();
+    return note;
+}

@@ -1,0 +1,26 @@
+/* kern/gemm_micro.h
+ * What an instruction set brings to the native product: packing, a register-blocked inner kernel and the block sizes that
+ * suit its registers and the usual caches, as data beside the pointers. kern/simd/gemm.c makes one per level; the blocking
+ * around it (kern/gemm_native.c) is written once. */
+#ifndef AN_KERN_GEMM_MICRO_H
+#define AN_KERN_GEMM_MICRO_H
+
+#include <stddef.h>
+
+typedef struct an_gemm_micro {
+    const char *name;
+    size_t mr, nr;        /* register tile */
+    size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr */
+    /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into zero-padded panels
+     * of mr (pack_a) or nr (pack_b). May write up to AN_GEMM_SLACK elements past the last panel. */
+    void (*pack_a)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
+    void (*pack_b)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
+    /* C[m,n] = beta*C + A B from packed panels; beta 0 does not read C */
+    void (*block)(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc);
+} an_gemm_micro;
+
+enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 48 };   /* limits that gemm_native.c relies on */
+
+extern const an_gemm_micro an_avx2_gemm_micro, an_avx512_gemm_micro;
+
+#endif
