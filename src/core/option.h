@@ -24,7 +24,7 @@
 typedef enum an_option_type {
     AN_INT,      /* bound field: int64_t      accepts 12, -3, 1e6 */
     AN_FLOAT,    /* bound field: double       accepts 1, 1e-3, .5; never nan or inf */
-    AN_BOOL,     /* bound field: int (0, 1)   accepts true|false, yes|no, on|off, 1|0 */
+    AN_BOOL,     /* bound field: bool         accepts true|false, yes|no, on|off, 1|0 */
     AN_STRING,   /* bound field: const char * */
     AN_CHOICE,   /* bound field: const char * the canonical name */
     AN_PATHS     /* bound field: an_option_list; file: a list or one path, flag: repeat it, environment: split at ':' */

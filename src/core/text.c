@@ -130,19 +130,19 @@ size_t an_text_distance(const char *a, const char *b)
     return last[m];
 }
 
-const char *an_text_nearest(const char *word, const char *(*name_at)(const void *ctx, size_t i), const void *ctx)
+int an_text_nearest(const char *word, const char *(*name_at)(void *ctx, size_t i), void *ctx, char out[AN_NAME])
 {
-    const char *best = NULL, *name;
+    const char *name;
     const size_t limit = strlen(word) / 3 + 1;   /* one slip in a short word, about one per three letters in a long one */
     size_t least = limit + 1;
+    out[0] = '\0';
     for (size_t i = 0; (name = name_at(ctx, i)) != NULL; i++) {
         const size_t d = an_text_distance(word, name);
-        if (d < least && d < strlen(name)) {
-            least = d;
-            best = name;
-        }
+        if (d >= least || d >= strlen(name)) continue;
+        least = d;
+        snprintf(out, AN_NAME, "%s", name);
     }
-    return best;
+    return out[0] != '\0';
 }
 
 int an_text_in_list(const char *list, char separator, const char *word, size_t n)

@@ -27,8 +27,10 @@ char *an_human_time(char out[AN_HUMAN], double seconds);     /* "850 ms", "12.3 
 /* Edit distance (insert, delete, replace, swap of neighbours), case and -/_ ignored. Strings over 63 bytes are cut. */
 size_t an_text_distance(const char *a, const char *b);
 
-/* The nearest of the names that `name_at` lists (NULL ends), or NULL when none is near enough to be meant. */
-const char *an_text_nearest(const char *word, const char *(*name_at)(const void *ctx, size_t i), const void *ctx);
+/* Copies the nearest of the names that `name_at` lists (NULL ends; it may reuse one buffer) into `out` and returns 1; 0 and an
+ * empty `out` when none is near enough to be meant. */
+enum { AN_NAME = 64 };
+int an_text_nearest(const char *word, const char *(*name_at)(void *ctx, size_t i), void *ctx, char out[AN_NAME]);
 
 /* Whether `word` (length n) is one of the words in `list` separated by `separator`. */
 int an_text_in_list(const char *list, char separator, const char *word, size_t n);
