@@ -3,6 +3,8 @@
  * keys at once is written below as code. Names of the neighbours: nanoGPT train.py, Hugging Face TrainingArguments, Marian. */
 #include "train/config.h"
 
+#include <string.h>
+
 #include "core/threads.h"
 
 static const char *schedule_name(size_t i)
@@ -77,6 +79,23 @@ an_status an_train_config_finish(an_train_config *config, const an_options *opti
     if (an_options_find(options, "vocab_size") && an_options_int(options, "vocab_size") < 256)
         return an_fail(AN_ECONFIG, "vocab_size %lld is below the 256 tokens of tokenizer byte; set it to 256", (long long)an_options_int(options, "vocab_size"));
     return AN_OK;
+}
+
+/* The groups of the resolved configuration that belong to the model, without their headings and indentation. */
+an_status an_model_config_text(const an_options *options, an_text *out)
+{
+    an_text all = { 0 };
+    int inside = 0;
+    an_options_yaml(options, &all);
+    for (const char *line = an_text_get(&all), *next; *line; line = next) {
+        const size_t n = strcspn(line, "\n"), indent = strspn(line, " ");
+        next = line + n + (line[n] == '\n');
+        if (indent == 0) inside = strncmp(line, "model:", 6) == 0 || strncmp(line, "add_norm:", 9) == 0;
+        else if (inside) an_text_add(out, "%.*s\n", (int)(n - indent), line + indent);
+    }
+    const an_status status = an_text_status(&all);
+    an_text_fini(&all);
+    return status == AN_OK ? an_text_status(out) : status;
 }
 
 an_optimizer_config an_train_config_optimizer(const an_train_config *config)

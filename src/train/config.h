@@ -40,6 +40,9 @@ an_status an_run_options_create(an_options **out, an_train_config *config) AN_MU
  * Errors: AN_ECONFIG naming both keys and both values. */
 an_status an_train_config_finish(an_train_config *config, const an_options *options) AN_MUST_USE;
 
+/* The settings that make the model what it is, one "key: value" per line, for a model file and for comparing two models. */
+an_status an_model_config_text(const an_options *options, an_text *out) AN_MUST_USE;
+
 an_optimizer_config an_train_config_optimizer(const an_train_config *config);
 an_status an_train_config_schedule(const an_train_config *config, an_schedule *schedule) AN_MUST_USE;
 int an_train_config_threads(const an_train_config *config);   /* the number `threads` stands for */

@@ -1,0 +1,64 @@
+/* train/memory.c
+ * Linux's own files; where one is missing it does not bind. Blocks are mapped but untouched when this is asked, so they
+ * are not yet counted as used by the system, but they are by the address space limit (RLIMIT_AS: refused when mapped). */
+#include "train/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/text.h"
+#include "train/optimizer.h"
+
+/* The number after `key` in a file of "key number" lines, or the first number of the file when key is NULL. */
+static int read_number(const char *path, const char *key, uint64_t *out)
+{
+    char line[256];
+    int found = 0;
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    while (!found && fgets(line, sizeof line, f)) {
+        const size_t n = key ? strlen(key) : 0;
+        if (key && strncmp(line, key, n) != 0) continue;
+        found = sscanf(line + n, "%" SCNu64, out) == 1;
+        if (!key) break;
+    }
+    fclose(f);
+    return found;
+}
+
+static void bind(an_memory_room *room, uint64_t bytes, const char *limit)
+{
+    if (bytes < room->bytes) *room = (an_memory_room){ bytes, limit };
+}
+
+an_memory_room an_memory_available(void)
+{
+    an_memory_room room = { UINT64_MAX, "no limit" };
+    uint64_t number, used, cache;
+    struct rlimit limit;
+    if (read_number("/proc/meminfo", "MemAvailable:", &number)) bind(&room, number * 1024, "available on this machine");
+    if (read_number("/sys/fs/cgroup/memory.max", NULL, &number) && read_number("/sys/fs/cgroup/memory.current", NULL, &used)) {
+        if (read_number("/sys/fs/cgroup/memory.stat", "inactive_file", &cache) && cache < used) used -= cache;
+        bind(&room, number > used ? number - used : 0, "left by the control group");
+    }
+    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) bind(&room, limit.rlim_cur, "allowed by the data size limit");
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) bind(&room, limit.rlim_cur, "allowed by the address space limit");
+    return room;
+}
+
+uint64_t an_memory_predict(const an_model *model, int train)
+{
+    const an_model_memory m = an_model_get_memory(model);
+    const size_t moments = train ? an_optimizer_bytes(an_model_param_count(model)) : 0;
+    return (uint64_t)m.params + m.grads + m.activations + m.scratch + m.constants + (m.optimizer > moments ? m.optimizer : moments);
+}
+
+an_status an_memory_check(uint64_t needed, an_memory_room room)
+{
+    char need[AN_HUMAN], have[AN_HUMAN];
+    if (needed <= room.bytes) return AN_OK;
+    return an_fail(AN_ENOMEM, "this run needs %s of memory and %s are %s; lower batch_size, seq_len or the model, or use --recompute block",
+                   an_human_bytes(need, (double)needed), an_human_bytes(have, (double)room.bytes), room.limit);
+}

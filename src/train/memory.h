@@ -1,0 +1,22 @@
+/* train/memory.h
+ * How much memory this process may still take: the least of what the system has available, what its control group leaves
+ * and what the address space limit leaves. Asked before the first step, so a run that cannot fit is refused with numbers. */
+#ifndef AN_TRAIN_MEMORY_H
+#define AN_TRAIN_MEMORY_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+#include "net/model.h"
+
+typedef struct an_memory_room { uint64_t bytes; const char *limit; } an_memory_room;   /* limit: a phrase naming what binds */
+
+an_memory_room an_memory_available(void);
+
+/* Sum of a plan's parts plus the optimizer's moments. */
+uint64_t an_memory_predict(const an_model *model, int train);
+
+/* Errors: AN_ENOMEM with both numbers when `needed` exceeds the room. */
+an_status an_memory_check(uint64_t needed, an_memory_room room) AN_MUST_USE;
+
+#endif
