@@ -26,7 +26,12 @@ an_status an_fail_prefix(an_status status, const char *format, ...)
     va_start(args, format);
     const int n = vsnprintf(fresh, sizeof fresh, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof fresh - 3) snprintf(fresh + n, sizeof fresh - (size_t)n, ": %s", text);
+    if (n >= 0 && (size_t)n < sizeof fresh - 3) {
+        const size_t room = sizeof fresh - (size_t)n - 3, len = strnlen(text, room);
+        memcpy(fresh + n, ": ", 2);
+        memcpy(fresh + n + 2, text, len);
+        fresh[(size_t)n + 2 + len] = '\0';
+    }
     memcpy(text, fresh, sizeof text);
     return status;
 }

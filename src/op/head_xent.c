@@ -1,0 +1,86 @@
+/* op/head_xent.c
+ * Output head and cross-entropy in chunks of rows, so that [N,V] logits are never all held: z = x w', loss = xent(z).
+ * Made by the fusion pass from linear + xent. While training it is `late`: since the gradient of the loss is known in
+ * advance, each chunk's logits become its gradient in place and are used at once, inside backward; forward does nothing.
+ * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 256) x V logits and N row losses
+ * Saves     x, w                    Cost  2NCV + 6NV flop
+ * Backward  dz = (softmax(z) - onehot) * loss_scale / n_target;  dx (+)= dz w;  dw (+)= dz' x
+ * Errors    build: as linear and xent
+ * Threads   per chunk: tiles of logits, rows of softmax, tiles of dx and dw; chunks in order */
+#include "op/linear.h"
+
+enum { X, W, TARGET };
+enum { CHUNK = 256, STAGES = 3 };
+
+typedef struct chunk { size_t begin, n; } chunk;
+
+static size_t chunks(const an_step *s) { return (an_rows(s->in[X]) + CHUNK - 1) / CHUNK; }
+static chunk chunk_at(const an_step *s, size_t i)
+{
+    const size_t n = an_rows(s->in[X]), begin = i * CHUNK;
+    return (chunk){ begin, n - begin < CHUNK ? n - begin : CHUNK };
+}
+
+static an_real *logits_of(const an_step *s) { return s->work + an_rows(s->in[X]); }   /* work: row losses, then one chunk's logits */
+
+static an_status infer(struct an_build *b, an_step *s) { (void)b; return an_need_rank(s, X, 2); }   /* outputs are those it replaces */
+
+/* Phases per chunk: logits, softmax, (backward only) gradients; one last phase sums the row losses. */
+static size_t parts(const an_step *s, an_direction dir, int phase)
+{
+    const size_t index = (size_t)phase / STAGES, stage = (size_t)phase % STAGES;
+    const size_t v = an_rows(s->in[W]), c = an_cols(s->in[X]);
+    if (index == chunks(s)) return stage == 0 ? 1 : 0;
+    if (index > chunks(s)) return 0;
+    const chunk w = chunk_at(s, index);
+    const an_tiles t = an_tiles_make(w.n, v, c);
+    if (stage == 0) return an_tiles_count(&t);
+    if (stage == 1) return an_chunks(w.n);
+    if (dir == AN_FORWARD) return AN_SKIP_PHASE;
+    return an_linear_backward_parts(w.n, c, v, an_has_grad(s, X), an_has_grad(s, W), false);
+}
+
+static void run_part(const an_run *r, const an_step *s, const an_part *p, bool gradient)
+{
+    const size_t index = (size_t)p->phase / STAGES, stage = (size_t)p->phase % STAGES;
+    const size_t v = an_rows(s->in[W]), c = an_cols(s->in[X]);
+    an_real *losses = s->work, *z = logits_of(s);
+    if (index == chunks(s)) {
+        s->out[0]->data[0] = an_mean_loss(r, an_rows(s->in[X]), losses);
+        return;
+    }
+    const chunk k = chunk_at(s, index);
+    if (stage == 0) {
+        const an_tiles t = an_tiles_make(k.n, v, c);
+        an_linear_forward_tile(r, an_tiles_at(&t, p->index), c, s->in[X]->data + k.begin * c, s->in[W]->data, NULL, z, v);
+    } else if (stage == 1) {
+        const an_range w = an_chunk(k.n, p->index);
+        const int32_t *target = s->in[TARGET]->tokens + k.begin + w.begin;
+        if (gradient) r->k->xent_grad(w.n, v, z + w.begin * v, v, target, an_loss_grad(r), losses + k.begin + w.begin);
+        else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, losses + k.begin + w.begin);
+    } else {
+        const bool dx = an_has_grad(s, X), dw = an_has_grad(s, W);
+        const an_linear_grad g = { k.n, c, v, s->in[X]->data + k.begin * c, s->in[W]->data, z, dx ? s->in[X]->grad + k.begin * c : NULL,
+            dw ? s->in[W]->grad : NULL, NULL, dx && an_add(r, s, X), dw && (an_add(r, s, W) || index > 0), false };
+        an_linear_backward_part(r, &g, p->index);
+    }
+}
+
+static void forward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, false); }
+static void backward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, true); }
+
+static size_t work(const an_step *s, an_direction dir)
+{
+    const size_t n = an_rows(s->in[X]);
+    (void)dir;
+    return n + (n < CHUNK ? n : CHUNK) * an_rows(s->in[W]);
+}
+
+static an_cost cost(const an_step *s)
+{
+    const double n = (double)an_rows(s->in[X]), c = (double)an_cols(s->in[X]), v = (double)an_rows(s->in[W]);
+    return (an_cost){ 2 * n * c * v + 6 * n * v, (n * c + v * c) * sizeof(an_real) };
+}
+
+const an_op an_op_head_xent = { .name = "head_xent", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+    .backward_flops = 2, .work = work, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true };

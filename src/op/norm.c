@@ -1,0 +1,69 @@
+/* op/norm.c
+ * Token-wise norms that measure a row by one spread: LayerNorm and RMSNorm in every convention of an_norm_spec (kern/kern.h).
+ * Shapes    x, y [N,C]   g, b [C] or absent   mean, rstd [N]
+ * Units     eps: that of x^2 inside the root, of x outside
+ * Saves     x, g, mean, rstd          Cost  8NC flop, 2NC moved
+ * Backward  see kern.h; dg, db are summed per chunk of rows, then over chunks in order
+ * Errors    build: C == 0, C == 1 with unbiased variance, g or b not [C] -> AN_ESHAPE
+ * Threads   rows in fixed chunks
+ * Source    Ba et al. 2016, arXiv:1607.06450; Zhang & Sennrich 2019, arXiv:1910.07467 */
+#include "op/op.h"
+
+enum { X, G, B };
+enum { Y, MEAN, RSTD };
+
+static an_status infer(struct an_build *b, an_step *s)
+{
+    const an_norm_attr *at = s->attr;
+    AN_TRY(an_need_rank(s, X, 2));
+    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
+    if (at->spec.unbiased && c < 2) return an_fail(AN_ESHAPE, "%s: the unbiased variance of 1 channel divides by zero; use norm_variance biased or d_model >= 2", s->name);
+    for (int i = G; i <= B; i++)
+        if (s->in[i]) AN_TRY(an_need(s, i, AN_VEC(c)));
+    AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
+    AN_TRY(an_out(b, s, MEAN, ".mean", AN_VEC(n), true));
+    return an_out(b, s, RSTD, ".rstd", AN_VEC(n), true);
+}
+
+static bool trains_affine(const an_step *s) { return (s->in[G] && s->in[G]->wants_grad) || (s->in[B] && s->in[B]->wants_grad); }
+
+static size_t parts(const an_step *s, an_direction dir, int phase)
+{
+    if (phase == 0) return an_chunks(an_rows(s->in[X]));
+    return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
+}
+
+static void forward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const an_norm_attr *at = s->attr;
+    const size_t c = an_cols(s->in[X]);
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    r->k->norm_fwd(w.n, c, &at->spec, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL,
+                   s->out[Y]->data + w.begin * c, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
+}
+
+static void backward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const an_norm_attr *at = s->attr;
+    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    if (p->phase == 1) {
+        an_reduce_affine(r, s, G, B, an_chunks(n), c);
+        return;
+    }
+    const an_range w = an_chunk(n, p->index);
+    an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
+    r->k->norm_bwd(w.n, c, &at->spec, s->out[Y]->grad + w.begin * c, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL,
+                   s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, an_has_grad(s, X) ? s->in[X]->grad + w.begin * c : NULL, an_add(r, s, X),
+                   sums, sums ? sums + c : NULL);
+}
+
+static size_t work(const an_step *s, an_direction dir)
+{
+    return dir == AN_BACKWARD && trains_affine(s) ? an_chunks(an_rows(s->in[X])) * 2 * an_cols(s->in[X]) : 0;
+}
+
+static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 8 * n, 2 * n * sizeof(an_real) }; }
+
+const an_op an_op_norm = { .name = "norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+    .backward_flops = 1.75, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << MEAN | 1u << RSTD };

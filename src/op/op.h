@@ -1,0 +1,175 @@
+/* op/op.h
+ * The vocabulary of a static program: values, steps, and the op that a step points at. There is no op enum: a step holds
+ * a pointer to its op, a plan prints op->name. An op is one file with forward and backward side by side; everything that
+ * can be wrong is checked in `infer`, while building, so forward and backward return void and cannot fail.
+ *
+ * Ops see no threads. An op says, per phase, into how many independent parts its work falls (a function of shapes alone,
+ * so the same bits come out for any thread count) and computes one part when called; phases run one after the other. */
+#ifndef AN_OP_OP_H
+#define AN_OP_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/real.h"
+#include "core/rng.h"
+#include "core/status.h"
+#include "kern/gemm.h"
+#include "kern/kern.h"
+
+enum { AN_DIMS_MAX = 4, AN_MAX_IN = 6, AN_MAX_OUT = 4 };
+
+typedef struct an_dims { size_t rank, d[AN_DIMS_MAX]; } an_dims;
+#define AN_VEC(n)    ((an_dims){ 1, { (n) } })
+#define AN_MAT(n, m) ((an_dims){ 2, { (n), (m) } })
+
+/* Where a value lives. Parameters and constants outlive a pass; activations share one planned arena; inputs are the
+ * caller's integer arrays; state (the key/value cache) survives from pass to pass until reset. */
+typedef enum an_home { AN_HOME_PARAM, AN_HOME_CONST, AN_HOME_ACT, AN_HOME_INPUT, AN_HOME_STATE } an_home;
+
+typedef struct an_value {
+    const char *name;
+    an_dims dims;
+    size_t count;                /* product of dims */
+    an_home home;
+    bool aux;                    /* row statistics and the like: saved for backward, never has a gradient */
+    bool keep;                   /* readable after the pass (loss, logits) */
+    bool wants_grad;             /* set by the planner: this value's gradient is needed */
+    int id;                      /* position in the plan's value list */
+    int n_use;                   /* number of steps that read it */
+    struct an_step *producer;    /* NULL for parameters, inputs, constants */
+    size_t data_offset, grad_offset;   /* in elements of its home's arena (gradients: activations); AN_NO_OFFSET: none */
+    an_real *data, *grad;        /* bound when the arenas are; grad NULL when not wanted */
+    const int32_t *tokens;       /* AN_HOME_INPUT only, set per pass; NULL when the pass has none */
+} an_value;
+
+typedef struct an_step {
+    const struct an_op *op;
+    const char *name;            /* "layers.0.attn.qkv" */
+    const void *attr;            /* the op's own settings, owned by the plan */
+    an_value *in[AN_MAX_IN], *out[AN_MAX_OUT];   /* an absent optional input is NULL */
+    int n_in, n_out;
+    bool acc[AN_MAX_IN];         /* planner: the gradient of in[i] already has a writer, so ADD; else SET */
+    bool shared[AN_MAX_IN];      /* planner: the gradient of in[i] is the same buffer as that of out[op->grad_out] */
+    int id;                      /* emission number: keys this step's randomness, the same with fusion on or off */
+    int block;                   /* recomputation region, -1: none */
+    bool replay;                 /* a second forward run of a step whose values were dropped */
+    an_real *work;               /* the op's scratch while it runs (op->work reals) */
+} an_step;
+
+/* What one pass gives every op. */
+typedef struct an_run {
+    const an_kernels *k;
+    const an_gemm_backend *gemm;
+    uint64_t seed, step, micro;  /* keys of randomness */
+    bool train;                  /* dropout on */
+    bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
+    bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
+    double loss_scale;           /* gradient of the mean loss is multiplied by this */
+    size_t n_target;             /* number of targets >= 0 in this pass */
+    size_t position;             /* decoding: position of the first row */
+    an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
+} an_run;
+
+typedef enum an_direction { AN_FORWARD, AN_BACKWARD } an_direction;
+typedef struct an_part { int phase; size_t index, count; int thread; } an_part;
+typedef struct an_cost { double flops, bytes; } an_cost;   /* of the forward pass; bytes must move at least */
+
+struct an_build;
+
+#define AN_NO_OFFSET ((size_t)-1)
+#define AN_SKIP_PHASE ((size_t)-1)   /* parts(): this phase is empty, but more follow */
+
+typedef struct an_op {
+    const char *name;
+    an_status (*infer)(struct an_build *b, an_step *s);   /* checks inputs, makes outputs (an_out) */
+    /* number of independent parts of this phase; 0 where there is no such phase (phases are asked from 0 up) */
+    size_t (*parts)(const an_step *s, an_direction dir, int phase);
+    void (*forward)(const an_run *r, const an_step *s, const an_part *p);
+    void (*backward)(const an_run *r, const an_step *s, const an_part *p);   /* NULL: cannot be trained through */
+    an_cost (*cost)(const an_step *s);
+    double backward_flops;                                /* backward flops as a multiple of forward flops */
+    size_t (*work)(const an_step *s, an_direction dir);   /* reals of step scratch; NULL: none */
+    size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
+    uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i] */
+    uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
+    uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
+    /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
+    uint32_t (*same_grad)(const an_step *s);
+    int grad_out;
+    bool in_place;               /* out[0] overwrites in[0], and backward turns the gradient of out[0] into in[0]'s in place */
+    bool clobbers;               /* backward overwrites the gradient of out[0] (it is the last to read it) */
+    bool late;                   /* while training, forward does nothing and backward computes result and gradients at once */
+    bool identity;               /* has an identity path (a shortcut) when attr says so: see shortcut */
+    bool (*shortcut)(const an_step *s);
+} an_op;
+
+/* --- for infer, implemented by plan/build.c ------------------------------------------------------------------- */
+
+/* Makes output `index` of s, named step name + suffix. aux: never differentiated. Sets s->out. */
+an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, an_dims dims, bool aux) AN_MUST_USE;
+/* Input i must be present and have these dims; otherwise AN_ESHAPE naming step, input, both shapes. */
+an_status an_need(const an_step *s, int i, an_dims dims) AN_MUST_USE;
+an_status an_need_rank(const an_step *s, int i, size_t rank) AN_MUST_USE;
+
+/* --- for forward and backward -------------------------------------------------------------------------------- */
+
+static inline size_t an_rows(const an_value *v) { return v->dims.rank > 1 ? v->count / v->dims.d[v->dims.rank - 1] : 1; }
+static inline size_t an_cols(const an_value *v) { return v->dims.d[v->dims.rank - 1]; }
+static inline bool an_has_grad(const an_step *s, int i) { return s->in[i] && s->in[i]->grad && !s->shared[i]; }
+static inline bool an_add(const an_run *r, const an_step *s, int i)
+{
+    return s->acc[i] || (r->accumulate && s->in[i]->home == AN_HOME_PARAM);
+}
+
+/* Rows in fixed chunks: at most 32 parts of at least 16 rows, a function of n alone. */
+typedef struct an_range { size_t begin, n; } an_range;
+static inline size_t an_chunk_rows(size_t n) { const size_t c = (n + 31) / 32; return c < 16 ? 16 : c; }
+static inline size_t an_chunks(size_t n) { return (n + an_chunk_rows(n) - 1) / an_chunk_rows(n); }
+static inline an_range an_chunk(size_t n, size_t index)
+{
+    const size_t c = an_chunk_rows(n), begin = index * c;
+    return (an_range){ begin, n - begin < c ? n - begin : c };
+}
+
+/* Gains and biases: the partial sums [2, C] of one chunk of rows (zeroed; NULL when neither is trained), and their
+ * sum over chunks in chunk order into the gradients of in[gain] and in[bias]. */
+an_real *an_affine_sums(const an_step *s, bool wanted, size_t chunk, size_t c);
+void an_reduce_affine(const an_run *r, const an_step *s, int gain, int bias, size_t chunks, size_t c);
+
+/* Loss: the mean of the row losses over counted targets, and the gradient of one row's loss. Defined in xent.c. */
+an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
+an_real an_loss_grad(const an_run *r);
+
+/* The ops of this folder; norms that need their own op keep it in their own file. */
+extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
+    an_op_swiglu, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
+
+/* Settings of those ops. */
+typedef struct an_embed_attr { double scale; size_t seq; bool table; } an_embed_attr;          /* rows are batch x seq; in[2]: position table or NULL */
+typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
+typedef struct an_residual_attr { double a, b; } an_residual_attr;
+typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
+typedef struct an_act_kind {                                                                  /* one row per pointwise activation */
+    const char *name, *formula;
+    void (*fwd)(const an_kernels *k, size_t n, size_t c, const an_real *bias, an_real *z, an_real *y);
+    void (*bwd)(const an_kernels *k, size_t n, const an_real *z, const an_real *dy, an_real *dz, int add);
+    double flops;                                                                             /* per element, forward */
+} an_act_kind;
+typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
+typedef struct an_dropout_attr { double p; } an_dropout_attr;
+typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
+typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;
+
+const an_act_kind *an_act_find(const char *name);        /* NULL: unknown */
+const an_act_kind *an_act_at(size_t i);                  /* NULL past the end */
+
+/* The key of a step's randomness: seed, the step's emission number, and the training step with its micro-batch. */
+static inline an_rng_key an_step_key(const an_run *r, const an_step *s)
+{
+    return an_rng_key_make(r->seed, 0x5000u + (uint64_t)s->id, r->step * 65536u + r->micro);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* op/residual.c
+ * Residual: y = a * x + b * f, the skip connection.
+ * Shapes    x, f, y [N,C]         a, b constants
+ * Saves     nothing               Cost  3NC flop, 3NC read + write
+ * Backward  dx (+)= a * dy;  df (+)= b * dy.  Where a (b) is 1 the gradient IS dy: the planner lets them share a buffer.
+ * Ledger    dx is where the identity path arrives: |a dy| is its share, what the branch adds later is the other.
+ * Errors    build: shapes differ -> AN_ESHAPE naming both
+ * Threads   rows in fixed chunks
+ * Source    He et al. 2015, arXiv:1512.03385 */
+#include "op/op.h"
+
+enum { X, F };
+
+static an_status infer(struct an_build *b, an_step *s)
+{
+    AN_TRY(an_need_rank(s, X, 2));
+    AN_TRY(an_need(s, F, s->in[X]->dims));
+    return an_out(b, s, 0, "", s->in[X]->dims, false);
+}
+
+static size_t parts(const an_step *s, an_direction dir, int phase) { (void)dir; return phase == 0 ? an_chunks(an_rows(s->out[0])) : 0; }
+
+static void forward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const an_residual_attr *at = s->attr;
+    const size_t c = an_cols(s->out[0]);
+    const an_range w = an_chunk(an_rows(s->out[0]), p->index);
+    r->k->axpby(w.n * c, AN_R(at->a), s->in[X]->data + w.begin * c, AN_R(at->b), s->in[F]->data + w.begin * c, s->out[0]->data + w.begin * c);
+}
+
+static void backward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const an_residual_attr *at = s->attr;
+    const size_t c = an_cols(s->out[0]);
+    const an_range w = an_chunk(an_rows(s->out[0]), p->index);
+    const double coefficient[2] = { at->a, at->b };
+    for (int i = X; i <= F; i++)
+        if (an_has_grad(s, i))
+            r->k->scale(w.n * c, AN_R(coefficient[i]), s->out[0]->grad + w.begin * c, s->in[i]->grad + w.begin * c, an_add(r, s, i));
+}
+
+static uint32_t same_grad(const an_step *s)
+{
+    const an_residual_attr *at = s->attr;
+    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 ? 1u << F : 0u);
+}
+
+static bool shortcut(const an_step *s) { return ((const an_residual_attr *)s->attr)->a != 0.0; }
+
+static an_cost cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 3 * n, 3 * n * sizeof(an_real) }; }
+
+const an_op an_op_residual = { .name = "residual", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+    .backward_flops = 1, .same_grad = same_grad, .identity = true, .shortcut = shortcut };

@@ -1,0 +1,304 @@
+/* plan/build.c
+ * Emission: values and steps are appended in forward order; each op checks its inputs as it is added. The first failure
+ * sticks, so emitters (designs, norms, architectures) need no error handling of their own. */
+#include "plan/plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static an_status no_memory(const char *what) { return an_fail(AN_ENOMEM, "out of memory while building %s", what); }
+
+void an_build_fail(an_build *b, an_status status) { if (b->status == AN_OK) b->status = status; }
+
+void an_scope_push(an_build *b, const char *format, ...)
+{
+    const size_t used = strlen(b->scope);
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(b->scope + used, sizeof b->scope - used - 1, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof b->scope - used - 1) {
+        b->scope[used] = '\0';
+        an_build_fail(b, an_fail(AN_EFAIL, "scope name too long after %s", b->scope));
+        return;
+    }
+    strcat(b->scope, ".");
+}
+
+void an_scope_pop(an_build *b)
+{
+    size_t n = strlen(b->scope);
+    if (n) n--;                                          /* the trailing dot */
+    while (n && b->scope[n - 1] != '.') n--;
+    b->scope[n] = '\0';
+}
+
+static bool grow(void *list, size_t *capacity, size_t need, size_t size)
+{
+    if (need <= *capacity) return true;
+    const size_t to = *capacity ? 2 * *capacity : 64;
+    void *bigger = an_realloc(*(void **)list, to * size);
+    if (!bigger) return false;
+    *(void **)list = bigger;
+    *capacity = to;
+    return true;
+}
+
+static bool count_of(an_dims dims, size_t *count)
+{
+    *count = 1;
+    for (size_t i = 0; i < dims.rank; i++)
+        if (!an_size_mul(*count, dims.d[i], count)) return false;
+    size_t bytes;
+    return an_size_mul(*count, sizeof(an_real), &bytes);
+}
+
+an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home)
+{
+    size_t count;
+    if (!count_of(dims, &count)) {
+        const an_status st = an_fail(AN_ESHAPE, "%s: the number of elements overflows; use smaller dimensions", name);
+        (void)st;
+        return NULL;
+    }
+    an_value *v = an_arena_alloc(&plan->arena, sizeof *v);
+    if (!v || !grow(&plan->values, &plan->cap_values, plan->n_values + 1, sizeof *plan->values)) {
+        const an_status st = no_memory(name);
+        (void)st;
+        return NULL;
+    }
+    *v = (an_value){ .name = name, .dims = dims, .count = count, .home = home, .id = (int)plan->n_values };
+    plan->values[plan->n_values++] = v;
+    return v;
+}
+
+/* A named value in the current scope; records the failure when there is none. */
+static an_value *scoped_value(an_build *b, const char *name, an_dims dims, an_home home)
+{
+    if (b->status != AN_OK) return NULL;
+    const char *full = an_arena_printf(&b->plan->arena, "%s%s", b->scope, name);
+    an_value *v = full ? an_value_new(b->plan, full, dims, home) : NULL;
+    if (!v) an_build_fail(b, full ? AN_ESHAPE : no_memory(name));
+    return v;
+}
+
+an_value *an_input(an_build *b, const char *name, size_t n) { return scoped_value(b, name, AN_VEC(n), AN_HOME_INPUT); }
+an_value *an_state(an_build *b, const char *name, an_dims dims) { return scoped_value(b, name, dims, AN_HOME_STATE); }
+
+typedef struct an_const_fill { void (*fill)(an_real *, const an_dims *, double); double arg; } an_const_fill;
+
+an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg)
+{
+    an_value *v = scoped_value(b, name, dims, AN_HOME_CONST);
+    if (!v) return NULL;
+    an_step *maker = an_arena_alloc(&b->plan->arena, sizeof *maker);   /* not in the program: only carries the fill function to bind */
+    an_const_fill *f = an_arena_alloc(&b->plan->arena, sizeof *f);
+    if (!maker || !f) {
+        an_build_fail(b, no_memory(name));
+        return NULL;
+    }
+    *f = (an_const_fill){ .fill = fill, .arg = arg };
+    maker->attr = f;
+    v->producer = maker;
+    return v;
+}
+
+static void fill_const(an_value *v)
+{
+    const an_const_fill *f = v->producer->attr;
+    f->fill(v->data, &v->dims, f->arg);
+}
+
+static an_param_def *find_param(an_params *params, const char *name)
+{
+    for (size_t tried = 0; tried < params->n; tried++) {
+        const size_t i = (params->cursor + tried) % params->n;
+        if (strcmp(params->list[i].name, name) != 0) continue;
+        params->cursor = i + 1;
+        return &params->list[i];
+    }
+    return NULL;
+}
+
+an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale)
+{
+    an_value *v = scoped_value(b, name, dims, AN_HOME_PARAM);
+    if (!v) return NULL;
+    an_params *params = b->plan->params;
+    an_param_def *def = find_param(params, v->name);
+    if (def) {
+        if (memcmp(&def->dims, &dims, sizeof dims) != 0) an_build_fail(b, an_fail(AN_ESHAPE, "%s: asked for twice with different shapes", v->name));
+        return v;
+    }
+    if (params->frozen) {
+        an_build_fail(b, an_fail(AN_EFAIL, "%s: a later plan asks for a parameter that the first did not have", v->name));
+        return NULL;
+    }
+    char *copy = an_arena_printf(&params->arena, "%s", v->name);
+    if (!copy || !grow(&params->list, &params->capacity, params->n + 1, sizeof *params->list)) {
+        an_build_fail(b, no_memory(v->name));
+        return NULL;
+    }
+    def = &params->list[params->n++];
+    *def = (an_param_def){ .name = copy, .dims = dims, .count = v->count, .decay = decay, .lr_scale = lr_scale };
+    for (size_t i = 0; i < groups && i < AN_INIT_GROUPS; i++) def->init[i] = init[i];
+    params->trained += v->count;
+    return v;
+}
+
+an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, an_dims dims, bool aux)
+{
+    const char *name = an_arena_printf(&b->plan->arena, "%s%s", s->name, suffix);
+    an_value *v = name ? an_value_new(b->plan, name, dims, AN_HOME_ACT) : NULL;
+    if (!v) return name ? AN_ESHAPE : no_memory(s->name);
+    v->aux = aux;
+    v->producer = s;
+    s->out[index] = v;
+    if (s->n_out <= index) s->n_out = index + 1;
+    return AN_OK;
+}
+
+static int print_dims(char *text, size_t size, an_dims d)
+{
+    int n = snprintf(text, size, "[");
+    for (size_t i = 0; i < d.rank; i++) n += snprintf(text + n, size - (size_t)n, i ? ",%zu" : "%zu", d.d[i]);
+    return n + snprintf(text + n, size - (size_t)n, "]");
+}
+
+an_status an_need(const an_step *s, int i, an_dims dims)
+{
+    if (!s->in[i]) return an_fail(AN_ESHAPE, "%s: input %d of %s is missing", s->name, i, s->op->name);
+    bool same = s->in[i]->dims.rank == dims.rank;
+    for (size_t k = 0; same && k < dims.rank; k++) same = s->in[i]->dims.d[k] == dims.d[k];
+    if (same) return AN_OK;
+    char have[96], want[96];
+    print_dims(have, sizeof have, s->in[i]->dims);
+    print_dims(want, sizeof want, dims);
+    return an_fail(AN_ESHAPE, "%s: %s has shape %s where %s needs %s", s->name, s->in[i]->name, have, s->op->name, want);
+}
+
+an_status an_need_rank(const an_step *s, int i, size_t rank)
+{
+    if (!s->in[i]) return an_fail(AN_ESHAPE, "%s: input %d of %s is missing", s->name, i, s->op->name);
+    if (s->in[i]->dims.rank == rank) return AN_OK;
+    return an_fail(AN_ESHAPE, "%s: %s has rank %zu where %s needs %zu", s->name, s->in[i]->name, s->in[i]->dims.rank, s->op->name, rank);
+}
+
+static an_status add_step(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes, an_step **out)
+{
+    an_plan *plan = b->plan;
+    an_step *s = an_arena_alloc(&plan->arena, sizeof *s);
+    void *copy = an_arena_alloc(&plan->arena, attr_bytes);
+    const char *full = an_arena_printf(&plan->arena, "%s%s", b->scope, name);
+    if (!s || !copy || !full || !grow(&plan->steps, &plan->cap_steps, plan->n_steps + 1, sizeof *plan->steps)) return no_memory(name);
+    memcpy(copy, attr, attr_bytes);
+    *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block };
+    for (int i = 0; i < n_in; i++) s->in[i] = in[i];
+    if (b->train && !op->backward)
+        return an_fail(AN_ECONFIG, "%s: op %s has no backward, so this model cannot be trained; it can only be run", full, op->name);
+    AN_TRY(op->infer(b, s));
+    for (int i = 0; i < n_in; i++)
+        if (in[i]) in[i]->n_use++;
+    plan->steps[plan->n_steps++] = s;
+    *out = s;
+    return AN_OK;
+}
+
+an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes)
+{
+    an_step *s = NULL;
+    if (b->status == AN_OK) an_build_fail(b, add_step(b, op, name, in, n_in, attr, attr_bytes, &s));
+    return s && b->status == AN_OK ? s->out[0] : NULL;
+}
+
+an_step *an_step_copy(an_plan *plan, const an_step *step)
+{
+    an_step *s = an_arena_alloc(&plan->arena, sizeof *s);
+    if (s) *s = *step;
+    return s;
+}
+
+an_status an_plan_create(an_plan **out, an_params *params, bool train)
+{
+    an_plan *plan = an_alloc(sizeof *plan);
+    if (!plan) return no_memory("a plan");
+    plan->params = params;
+    plan->train = train;
+    plan->threads = 1;
+    *out = plan;
+    return AN_OK;
+}
+
+void an_plan_destroy(an_plan **plan)
+{
+    if (!plan || !*plan) return;
+    an_plan *p = *plan;
+    an_block *blocks[] = { &p->activations, &p->constants, &p->state, &p->scratch, &p->thread_scratch };
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) an_block_fini(blocks[i]);
+    free(p->values);
+    free(p->steps);
+    free(p->code);
+    free(p->thread_work);
+    an_arena_fini(&p->arena);
+    free(p);
+    *plan = NULL;
+}
+
+an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
+{
+    plan->fused = fuse;
+    if (fuse) AN_TRY(an_plan_fuse(plan, recompute));
+    AN_TRY(an_plan_schedule(plan, recompute));
+    AN_TRY(an_plan_gradients(plan));
+    return an_plan_layout(plan);
+}
+
+static void bind_values(an_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_values; i++) {
+        an_value *v = plan->values[i];
+        if (v->home == AN_HOME_PARAM) {
+            const an_param_def *def = find_param(plan->params, v->name);
+            v->data = def->data;
+            v->grad = v->wants_grad ? def->grad : NULL;
+            continue;
+        }
+        an_real *base = v->home == AN_HOME_ACT ? plan->activations.data : v->home == AN_HOME_CONST ? plan->constants.data : plan->state.data;
+        if (v->home == AN_HOME_INPUT) continue;
+        v->data = v->data_offset != AN_NO_OFFSET ? base + v->data_offset : NULL;
+        v->grad = v->wants_grad && v->grad_offset != AN_NO_OFFSET ? plan->activations.data + v->grad_offset : NULL;
+        if (v->home == AN_HOME_CONST) fill_const(v);
+    }
+    for (size_t i = 0; i < plan->n_code; i++) plan->code[i].step->work = plan->scratch.data;
+}
+
+an_status an_plan_bind(an_plan *plan, int threads)
+{
+    AN_TRY(an_block_init(&plan->activations, plan->activations.count, "activations"));
+    AN_TRY(an_block_init(&plan->constants, plan->constants.count, "constants"));
+    AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));
+    AN_TRY(an_block_init(&plan->scratch, plan->scratch.count, "scratch"));
+    bind_values(plan);
+    return an_plan_set_threads(plan, threads);
+}
+
+an_status an_plan_set_threads(an_plan *plan, int threads)
+{
+    if (threads < 1) threads = 1;
+    an_real **work = an_alloc((size_t)threads * sizeof *work);
+    an_block fresh;
+    if (!work) return no_memory("thread scratch");
+    const an_status status = an_block_init(&fresh, plan->thread_reals * (size_t)threads, "thread scratch");
+    if (status != AN_OK) {
+        free(work);
+        return status;
+    }
+    an_block_fini(&plan->thread_scratch);
+    free(plan->thread_work);
+    plan->thread_scratch = fresh;
+    plan->thread_work = work;
+    plan->threads = threads;
+    for (size_t i = 0; i < (size_t)threads; i++) work[i] = fresh.data ? fresh.data + i * plan->thread_reals : NULL;
+    return AN_OK;
+}

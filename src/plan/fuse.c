@@ -1,0 +1,111 @@
+/* plan/fuse.c
+ * Fusion: a peephole pass over the steps, driven by the table at the end. A pair joins when the second step reads the
+ * first one's output and the row's condition holds; the joined step takes over the outputs of both. Each row is held to
+ * the same plan with fusion off by a test (tests/prop). */
+#include "plan/plan.h"
+
+typedef struct an_fusion {
+    const char *name;
+    const an_op *first, *second, *fused;
+    bool at_second;              /* run where the second stood; else where the first stood */
+    bool (*fits)(const an_step *a, const an_step *b);
+    bool (*join)(an_plan *plan, const an_step *a, const an_step *b, an_step *f);   /* false: out of memory */
+} an_fusion;
+
+static bool only_reader(const an_step *a, const an_step *b) { (void)b; return a->out[0]->n_use == 1 && !a->out[0]->keep; }
+
+static bool join_linear_act(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
+{
+    (void)plan;
+    f->name = a->name;
+    f->attr = b->attr;
+    f->n_out = 2;
+    f->out[0] = b->out[0];
+    f->out[1] = a->out[0];                              /* z stays as a saved value, without a gradient of its own */
+    f->out[1]->aux = true;
+    return true;
+}
+
+static bool fits_add_norm(const an_step *a, const an_step *b) { return b->in[0] == a->out[0] && !a->out[0]->keep; }
+
+static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
+{
+    an_add_norm_attr *at = an_arena_alloc(&plan->arena, sizeof *at);
+    if (!at) return false;
+    const an_residual_attr *res = a->attr;
+    *at = (an_add_norm_attr){ ((const an_norm_attr *)b->attr)->spec, res->a, res->b };
+    f->attr = at;
+    f->name = b->name;
+    f->n_in = 4;
+    f->in[2] = b->n_in > 1 ? b->in[1] : NULL;
+    f->in[3] = b->n_in > 2 ? b->in[2] : NULL;
+    f->n_out = 4;
+    f->out[0] = b->out[0];
+    f->out[1] = a->out[0];
+    f->out[2] = b->out[1];
+    f->out[3] = b->out[2];
+    return true;
+}
+
+static bool fits_head(const an_step *a, const an_step *b) { return only_reader(a, b) && !a->in[2]; }
+
+static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
+{
+    (void)plan;
+    f->name = a->name;
+    f->n_in = 3;
+    f->in[2] = b->in[1];                                /* targets take the place of the absent bias */
+    f->n_out = 1;
+    f->out[0] = b->out[0];
+    return true;
+}
+
+static const an_fusion TABLE[] = {
+    { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, true, only_reader, join_linear_act },
+    { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, false, fits_add_norm, join_add_norm },
+    { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, true, fits_head, join_head },
+};
+
+/* The step that made b's first input, when it may be joined with b under this row. */
+static an_step *partner(const an_fusion *row, const an_step *b, bool recompute)
+{
+    an_step *a = b->op == row->second && b->in[0] ? b->in[0]->producer : NULL;
+    if (!a || a->op != row->first || !row->fits(a, b)) return NULL;
+    return recompute && a->block != b->block ? NULL : a;    /* a fused step may not straddle a recomputed block */
+}
+
+static size_t position(const an_plan *plan, const an_step *s)
+{
+    size_t i = 0;
+    while (plan->steps[i] != s) i++;
+    return i;
+}
+
+static an_status join(an_plan *plan, const an_fusion *row, an_step *a, size_t at_b)
+{
+    an_step *b = plan->steps[at_b], *f = an_step_copy(plan, a);
+    if (!f || !row->join(plan, a, b, f)) return an_fail(AN_ENOMEM, "out of memory while fusing %s", b->name);
+    f->op = row->fused;
+    f->block = b->block;
+    a->out[0]->n_use--;                                  /* the read that went away */
+    for (int i = 0; i < f->n_out; i++) f->out[i]->producer = f;
+    const size_t at_a = position(plan, a);
+    plan->steps[row->at_second ? at_b : at_a] = f;
+    const size_t hole = row->at_second ? at_a : at_b;
+    memmove(plan->steps + hole, plan->steps + hole + 1, (plan->n_steps - hole - 1) * sizeof *plan->steps);
+    plan->n_steps--;
+    return AN_OK;
+}
+
+an_status an_plan_fuse(an_plan *plan, bool recompute)
+{
+    for (size_t i = 0; i < plan->n_steps; i++)
+        for (size_t k = 0; k < sizeof TABLE / sizeof *TABLE; k++) {
+            an_step *a = partner(&TABLE[k], plan->steps[i], recompute);
+            if (!a) continue;
+            AN_TRY(join(plan, &TABLE[k], a, i));
+            i--;                                         /* one step fewer before the next one */
+            break;
+        }
+    return AN_OK;
+}

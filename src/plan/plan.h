@@ -1,0 +1,113 @@
+/* plan/plan.h
+ * The static program of one model: values, steps, and the code (which step runs when, in which direction). Built once:
+ *     emit (net) -> fuse -> expand recomputation -> decide gradients -> lay out memory -> freeze
+ * and then run: forward walks up, backward walks down, nothing allocates and nothing can fail. */
+#ifndef AN_PLAN_PLAN_H
+#define AN_PLAN_PLAN_H
+
+#include <jansson.h>
+
+#include "core/arena.h"
+#include "op/op.h"
+
+/* How a tensor is drawn: consecutive groups of rows may have their own law (q, k, v in one matrix). */
+typedef enum an_law { AN_LAW_CONST, AN_LAW_NORMAL, AN_LAW_UNIFORM } an_law;
+typedef struct an_init { an_law law; double scale; size_t rows; } an_init;   /* value, standard deviation, or half width; rows 0: all the rest */
+enum { AN_INIT_GROUPS = 3 };
+
+/* Parameters, shared by all plans of a model. The first plan defines them; later plans must ask for the same. */
+typedef struct an_param_def {
+    const char *name;
+    an_dims dims;
+    size_t count, offset;        /* offset in elements in both arenas */
+    an_init init[AN_INIT_GROUPS];
+    bool decay;
+    double lr_scale;
+    an_real *data, *grad;
+} an_param_def;
+
+typedef struct an_params {
+    an_arena arena;
+    an_param_def *list;
+    size_t n, capacity, cursor;  /* cursor: where the last look-up ended; plans ask in the same order */
+    size_t trained;              /* number of scalars, without padding */
+    an_block data, grad;
+    bool frozen;                 /* allocated; nothing may be added */
+} an_params;
+
+an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
+void an_params_fini(an_params *params);
+void an_params_draw(an_params *params, uint64_t seed);
+
+typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
+
+typedef struct an_plan {
+    an_arena arena;
+    an_params *params;           /* borrowed */
+    an_value **values;
+    size_t n_values, cap_values;
+    an_step **steps;             /* forward order, after fusion */
+    size_t n_steps, cap_steps;
+    an_instr *code;
+    size_t n_code, n_forward;    /* code[0, n_forward) is the forward pass */
+    bool train, fused;
+    const an_value *loss;
+    int threads;
+    an_block activations, constants, state, scratch, thread_scratch;
+    an_real **thread_work;
+    size_t thread_reals;
+    size_t dropped;              /* activation reals that recomputation does not keep */
+} an_plan;
+
+/* --- building (build.c) -------------------------------------------------------------------------------------- */
+
+typedef struct an_build {
+    an_plan *plan;
+    an_status status;            /* sticky: after the first failure every call is a no-op */
+    char scope[192];             /* "layers.3.attn." */
+    int block;                   /* recomputation region of the steps being emitted, -1: none */
+    bool train, recompute;
+} an_build;
+
+void an_scope_push(an_build *b, const char *format, ...) AN_PRINTF(2, 3);   /* "layers.%zu" */
+void an_scope_pop(an_build *b);
+
+an_value *an_input(an_build *b, const char *name, size_t n);                /* int32 [n] */
+an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale);
+an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg);
+an_value *an_state(an_build *b, const char *name, an_dims dims);
+/* Adds a step; returns its first output, NULL once building has failed. attr is copied. */
+an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes);
+#define AN_EMIT(b, op, name, attr, ...) an_emit((b), (op), (name), (an_value *const[]){ __VA_ARGS__ }, \
+    (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), (attr), sizeof *(attr))
+void an_build_fail(an_build *b, an_status status);                          /* records a failure found by net */
+
+an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;
+void an_plan_destroy(an_plan **plan);
+/* fuse, recompute, gradients, memory. Parameters must be complete; allocates nothing large yet. */
+an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute) AN_MUST_USE;
+/* Reserves the arenas and binds every value; parameters must be frozen. threads >= 1. */
+an_status an_plan_bind(an_plan *plan, int threads) AN_MUST_USE;
+an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
+
+/* --- the passes of freeze, each in its own file -------------------------------------------------------------- */
+an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
+an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
+an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
+an_status an_plan_layout(an_plan *plan) AN_MUST_USE;                        /* layout.c: offsets, sizes */
+an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home);
+an_step *an_step_copy(an_plan *plan, const an_step *step);
+
+/* --- running (run.c) ----------------------------------------------------------------------------------------- */
+void an_plan_forward(const an_plan *plan, an_run *run);
+void an_plan_backward(const an_plan *plan, an_run *run);
+/* Both passes once more, looking at each value as it is made; the first non-finite one, or NULL. *gradient tells which kind. */
+const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient);
+
+/* --- describing (describe.c) ---------------------------------------------------------------------------------- */
+an_cost an_plan_cost(const an_plan *plan, an_direction dir);
+size_t an_plan_shortcuts(const an_plan *plan);
+/* {"steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
+json_t *an_plan_describe(const an_plan *plan);
+
+#endif

@@ -1,0 +1,72 @@
+/* plan/run.c
+ * The executor: two loops and a parallel-for. */
+#include "plan/plan.h"
+
+#include "core/threads.h"
+
+typedef struct an_phase { const an_run *run; const an_step *step; an_direction dir; int phase; size_t count; } an_phase;
+
+static void run_part(void *context, size_t index, int thread)
+{
+    const an_phase *f = context;
+    const an_part part = { f->phase, index, f->count, thread };
+    if (f->dir == AN_FORWARD) f->step->op->forward(f->run, f->step, &part);
+    else f->step->op->backward(f->run, f->step, &part);
+}
+
+static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
+{
+    if (run->late && in.dir == AN_FORWARD && in.step->op->late) return;
+    for (int phase = 0;; phase++) {
+        an_phase f = { run, in.step, in.dir, phase, in.step->op->parts(in.step, in.dir, phase) };
+        if (f.count == 0) break;
+        if (f.count != AN_SKIP_PHASE) an_parallel_for(plan->threads, f.count, run_part, &f);
+    }
+}
+
+void an_plan_forward(const an_plan *plan, an_run *run)
+{
+    run->thread_work = plan->thread_work;
+    for (size_t i = 0; i < plan->n_forward; i++) run_instr(plan, run, plan->code[i]);
+}
+
+void an_plan_backward(const an_plan *plan, an_run *run)
+{
+    run->thread_work = plan->thread_work;
+    for (size_t i = plan->n_forward; i < plan->n_code; i++) run_instr(plan, run, plan->code[i]);
+}
+
+static bool all_finite(const an_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+static const char *bad_parameter(const an_plan *plan)
+{
+    for (size_t i = 0; i < plan->params->n; i++)
+        if (!all_finite(plan->params->list[i].data, plan->params->list[i].count)) return plan->params->list[i].name;
+    return NULL;
+}
+
+const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient)
+{
+    const char *bad = bad_parameter(plan);
+    run->thread_work = plan->thread_work;
+    run->late = false;
+    *gradient = false;
+    for (size_t i = 0; i < plan->n_code && !bad; i++) {
+        const an_instr in = plan->code[i];
+        const an_step *s = in.step;
+        run_instr(plan, run, in);
+        *gradient = in.dir == AN_BACKWARD;
+        if (!*gradient)
+            for (int k = 0; k < s->n_out && !bad; k++)
+                if (!all_finite(s->out[k]->data, s->out[k]->count)) bad = s->out[k]->name;
+        if (*gradient)
+            for (int k = 0; k < s->n_in && !bad; k++)
+                if (s->in[k] && s->in[k]->grad && !all_finite(s->in[k]->grad, s->in[k]->count)) bad = s->in[k]->name;
+    }
+    return bad;
+}
