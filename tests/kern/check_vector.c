@@ -1,0 +1,91 @@
+/* tests/kern/check_vector.c
+ * axpby, scale, sumsq, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
+#include "check.h"
+
+void an_check_axpby(an_check *k)
+{
+    const size_t n = an_pick_size(k);
+    const an_real a = an_pick_scale(k), b = an_pick_scale(k);
+    const uint64_t alias = an_checking(k) ? an_pick(k, 3) : 0;   /* y may be x or f */
+    const an_real *x = an_in(k, "x", n, AN_FILL_CASE), *f = an_in(k, "f", n, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n, AN_FILL_CASE);
+    an_work(k, an_bytes(3 * n), 3.0 * (double)n);
+    while (an_next_run(k)) an_table(k)->axpby(n, a, alias == 1 ? an_at(y) : x, b, alias == 2 ? an_at(y) : f, an_at(y));
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++) {
+        const long double p = (long double)a * (long double)(alias == 1 ? y->init : x)[i], q = (long double)b * (long double)(alias == 2 ? y->init : f)[i];
+        an_want(y, i, p + q, fabsl(p) + fabsl(q));
+    }
+    an_judge(k, y, 1.5);
+}
+
+void an_check_scale(an_check *k)
+{
+    const size_t n = an_pick_size(k);
+    const int add = an_pick_bool(k);
+    const an_real a = an_pick_scale(k), *x = an_in(k, "x", n, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n, AN_FILL_NORMAL);
+    an_work(k, an_bytes(2 * n), (double)n);
+    while (an_next_run(k)) an_table(k)->scale(n, a, x, an_at(y), add);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++) {
+        const long double p = (long double)a * (long double)x[i], old = add ? (long double)y->init[i] : 0;
+        an_want(y, i, p + old, fabsl(p) + fabsl(old));
+    }
+    an_judge(k, y, 1.5);
+}
+
+void an_check_sumsq(an_check *k)
+{
+    const size_t n = an_pick_size(k) * (an_checking(k) ? 1 : an_pick_rows(k));
+    const an_real *x = an_in(k, "x", n, AN_FILL_CASE);
+    an_out *s = an_out_new(k, "sum, its rounding error", 2, AN_FILL_ZERO);
+    an_work(k, an_bytes(n), 2.0 * (double)n);
+    while (an_next_run(k)) {
+        const double sum = an_table(k)->sumsq(n, x);
+        an_at(s)[0] = (an_real)sum;
+        an_at(s)[1] = isfinite((an_real)sum) ? (an_real)(sum - (double)(an_real)sum) : AN_R(0);   /* so that float outputs judge a double */
+    }
+    if (!an_checking(k)) return;
+    long double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (long double)x[i] * (long double)x[i];
+    const double rounded = (double)sum;
+    an_want(s, 0, (long double)(an_real)rounded, sum);
+    an_want(s, 1, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, sum * (long double)n * 0x1p-30L);
+    an_judge(k, s, 2);
+}
+
+void an_check_bias_add(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k);
+    const an_real *b = an_in(k, "b", c, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n * c, AN_FILL_CASE);
+    an_work(k, an_bytes(2 * n * c), (double)(n * c));
+    while (an_next_run(k)) an_table(k)->bias_add(n, c, b, an_at(y));
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n * c; i++) an_want(y, i, (long double)y->init[i] + (long double)b[i % c], fabsl((long double)y->init[i]) + fabsl((long double)b[i % c]));
+    an_judge_exact(k, y);
+}
+
+void an_check_col_sum(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k), gap = an_checking(k) ? an_pick(k, 4) : 0, ldx = c + gap, all = n ? (n - 1) * ldx + c : 0;
+    const int add = an_pick_bool(k);
+    an_real *x = an_in_edit(k, "x", all, AN_FILL_CASE);
+    for (size_t i = 0; i < all; i++)
+        if (i % (ldx ? ldx : 1) >= c) x[i] = (an_real)NAN;   /* must not be looked at */
+    an_out *s = an_out_new(k, "s", c, AN_FILL_NORMAL);
+    an_work(k, an_bytes(n * c), (double)(n * c));
+    while (an_next_run(k)) an_table(k)->col_sum(n, c, x, ldx, an_at(s), add);
+    if (!an_checking(k)) return;
+    for (size_t j = 0; j < c; j++) {
+        long double sum = add ? (long double)s->init[j] : 0, mag = fabsl(sum);
+        for (size_t i = 0; i < n; i++) {
+            sum += (long double)x[i * ldx + j];
+            mag += fabsl((long double)x[i * ldx + j]);
+        }
+        an_want(s, j, sum, mag);
+    }
+    an_judge(k, s, 0.5 * (double)(n + 2));
+}

@@ -1,0 +1,102 @@
+/* tests/kern/selftest.c
+ * A test that cannot fail proves nothing. For every row and level six faults are planted after the runs: a value off by
+ * 0.2 %, the same in the last element, a byte past the end, a byte before the start, a changed input, a second run that
+ * differs. Then whole kernels are replaced by subtly wrong copies. Each must be found, or the row is MISTRUSTED. */
+#include "selftest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const FAULTS[] = { "none", "value", "last element", "write past the end", "write before the start", "changed input", "unstable" };
+
+void an_selftest_row(const char *row, void (*check)(an_check *k), an_level ref, an_level level, int *passed, int *failed)
+{
+    int bad = 0, total = 0;
+    for (int f = 1; f < AN_FAULT_COUNT; f++) {
+        int planted = 0, found = 0;
+        for (uint64_t i = 0; i < 24; i++) {   /* the first cases: normal numbers, small sizes */
+            an_check k;
+            an_check_init(&k, row, ref, level, i);
+            k.fault = (an_fault)f;
+            check(&k);
+            planted += k.planted;
+            found += k.planted && k.failed;
+            an_check_fini(&k);
+        }
+        total += planted;
+        if (planted == 0 || found < planted) {
+            printf("MISTRUSTED  %s %s: %s planted %d times, found %d times\n", row, level.name, FAULTS[f], planted, found);
+            bad++;
+        }
+    }
+    if (!bad) printf("pass  %-14s %-16s %d planted faults found\n", row, level.name, total);
+    *(bad ? failed : passed) += 1;
+}
+
+/* Wrong copies. */
+static void axpby_forgets_last(size_t n, an_real a, const an_real *x, an_real b, const an_real *f, an_real *y)
+{
+    an_kern_level("ref")->axpby(n ? n - 1 : 0, a, x, b, f, y);
+}
+
+static void norm_forgets_eps(size_t n, size_t c, const an_norm_spec *s, const an_real *x, const an_real *g, const an_real *b, an_real *y, an_real *mean, an_real *rstd)
+{
+    an_norm_spec other = *s;
+    other.eps = AN_R(0);
+    an_kern_level("ref")->norm_fwd(n, c, &other, x, g, b, y, mean, rstd);
+}
+
+static void norm_divides_by_c(size_t n, size_t c, const an_norm_spec *s, const an_real *dy, const an_real *x, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add, an_real *dg, an_real *db)
+{
+    an_norm_spec other = *s;
+    other.unbiased = 0;
+    an_kern_level("ref")->norm_bwd(n, c, &other, dy, x, g, mean, rstd, dx, add, dg, db);
+}
+
+static void dropout_from_zero(size_t n, an_rng_key key, uint64_t base, an_real p, const an_real *x, an_real *y, int add)
+{
+    an_kern_level("ref")->dropout(n, key, base & ~(uint64_t)3, p, x, y, add);
+}
+
+static void adamw_couples_decay(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v)
+{
+    an_adamw_spec other = *s;
+    other.decay = AN_R(0.5) * s->decay;
+    an_kern_level("ref")->adamw(n, &other, p, g, m, v);
+}
+
+static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
+{
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < v; j++) sum += (double)an_exp(z[i * ldz + j]);
+        loss[i] = target[i] < 0 ? AN_R(0) : (an_real)(log(sum) - (double)z[i * ldz + (size_t)target[i]]);
+    }
+}
+
+static void try_copy(const char *row, const char *what, void (*check)(an_check *k), const an_kernels *wrong, int *passed, int *failed)
+{
+    int found = 0;
+    const an_level ref = { "ref", an_kern_level("ref") }, level = { "wrong copy", wrong };
+    for (uint64_t i = 0; i < AN_CASES; i++) {
+        an_check k;
+        an_check_init(&k, row, ref, level, i);
+        check(&k);
+        found += k.failed > 0;
+        an_check_fini(&k);
+    }
+    printf("%s  %-14s %-16s %s: found in %d of %d cases\n", found ? "pass" : "MISTRUSTED", row, "wrong copy", what, found, AN_CASES);
+    *(found ? passed : failed) += 1;
+}
+
+void an_selftest_copies(int *passed, int *failed)
+{
+#define COPY(row, function, what) do { an_kernels wrong = *an_kern_level("ref"); wrong.row = function; try_copy(#row, what, an_check_##row, &wrong, passed, failed); } while (0)
+    COPY(axpby, axpby_forgets_last, "forgets the last element");
+    COPY(norm_fwd, norm_forgets_eps, "forgets eps");
+    COPY(norm_bwd, norm_divides_by_c, "divides by c, not c - 1");
+    COPY(dropout, dropout_from_zero, "starts at a multiple of four");
+    COPY(adamw, adamw_couples_decay, "half the decay");
+    COPY(xent_fwd, xent_without_shift, "exponentials without a shift");
+#undef COPY
+}
