@@ -11,7 +11,7 @@ typedef struct an_gemm_micro {
     const char *name;
     size_t mr, nr;        /* register tile */
     size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr */
-    /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into zero-padded panels
+    /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into padded panels
      * of mr (pack_a) or nr (pack_b). May write up to AN_GEMM_SLACK elements past the last panel. */
     void (*pack_a)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
     void (*pack_b)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);

@@ -14,6 +14,7 @@ const an_kernels *TABLE(AN_ISA)(void)
 {
     static const an_kernels table = {
         .level = AN_SIMD_TEXT(AN_ISA),
+        .attn_fwd = AN_SIMD(attn_fwd), .attn_bwd = AN_SIMD(attn_bwd), .attn_decode = AN_SIMD(attn_decode),
     };
     return &table;
 }
