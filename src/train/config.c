@@ -58,6 +58,17 @@ an_status an_train_options_add(an_options *options, an_train_config *config)
     return an_options_add(options, TABLE, config);
 }
 
+an_status an_run_options_create(an_options **out, an_train_config *config)
+{
+    an_options *options;
+    AN_TRY(an_options_create(&options));
+    an_status status = an_model_options_add(options);
+    if (status == AN_OK) status = an_train_options_add(options, config);
+    if (status != AN_OK) an_options_destroy(&options);
+    else *out = options;
+    return status;
+}
+
 static an_status check_pairs(const an_train_config *c)
 {
     if (c->warmup > c->steps)

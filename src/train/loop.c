@@ -1,0 +1,168 @@
+/* train/loop.c
+ * The run. Everything that decides the next parameters is a pure function of (configuration, state): batches come from a
+ * sample number, learning rates from a step number, dropout from (seed, step, micro-batch). A resumed run is therefore the
+ * same run. Between two steps, in this order: log, evaluate, save, look for signals. */
+#include "train/loop.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "kern/kern.h"
+#include "core/threads.h"
+#include "train/checkpoint.h"
+#include "train/memory.h"
+#include "train/runlog.h"
+#include "train/signals.h"
+#include "train/trainer.h"
+
+#define TELL(t, name, event) do { if ((t)->events.name) (t)->events.name((t)->events.ctx, event); } while (0)
+
+static an_pass next_batch(an_trainer *t, uint64_t micro)
+{
+    const uint64_t first = t->state.samples + micro * t->batch;
+    for (size_t row = 0; row < t->batch; row++)
+        an_data_sample(t->data, t->state.seed, first + row, t->tokens + row * t->seq, t->targets + row * t->seq);
+    return (an_pass){ .tokens = t->tokens, .targets = t->targets, .seed = t->state.seed, .step = t->state.step, .micro = micro, .train = true,
+                      .accumulate = micro > 0, .loss_scale = 1.0 / (double)t->config->grad_accum };
+}
+
+/* Runs the passes of this step once more, watching every value, to name where it went wrong. */
+static an_status diverged(an_trainer *t, const char *what, double value)
+{
+    const char *name = NULL;
+    for (uint64_t micro = 0; !name && micro < (uint64_t)t->config->grad_accum; micro++) {
+        const an_pass pass = next_batch(t, micro);
+        name = an_model_find_nonfinite(t->model, &pass);
+    }
+    return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; lower lr or raise warmup",
+                   (unsigned long long)t->state.step + 1, what, value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet");
+}
+
+static an_status train_step(an_trainer *t, an_event_step *report)
+{
+    double sum = 0;
+    for (uint64_t micro = 0; micro < (uint64_t)t->config->grad_accum; micro++) {
+        const an_pass pass = next_batch(t, micro);
+        const double loss = an_model_forward_backward(t->model, &pass);
+        if (!isfinite(loss)) return diverged(t, "loss", loss);
+        sum += loss;
+    }
+    report->loss = sum / (double)t->config->grad_accum;
+    report->lr = an_schedule_lr(&t->schedule, t->state.step);
+    report->grad_norm = an_optimizer_grad_norm(t->optimizer, t->threads);
+    if (!isfinite(report->grad_norm)) return diverged(t, "gradient norm", report->grad_norm);
+    report->grad_norm_clipped = an_optimizer_apply(t->optimizer, report->lr, t->state.step + 1, report->grad_norm, t->threads);
+    t->state.step++;
+    t->state.samples += (uint64_t)t->config->grad_accum * t->batch;
+    t->state.tokens += (uint64_t)t->config->grad_accum * t->batch * t->seq;
+    return AN_OK;
+}
+
+static int is_due(const an_trainer *t, int64_t every) { return every > 0 && t->state.step % (uint64_t)every == 0; }
+static int is_last(const an_trainer *t) { return t->state.step >= (uint64_t)t->config->steps; }
+
+static an_status report_step(an_trainer *t, an_event_step *e)
+{
+    const double now = an_clock(), steps = (double)(t->state.step - t->log_step), all = (double)(t->state.step - t->first_step);
+    const double dt = (now - t->log_began) / steps;
+    e->step = t->state.step;
+    e->steps = (uint64_t)t->config->steps;
+    e->tokens = t->state.tokens;
+    e->epoch = (double)t->state.samples / (double)an_data_epoch_samples(t->data);
+    e->dt_ms = dt * 1e3;
+    e->tok_per_s = (double)t->config->grad_accum * (double)(t->batch * t->seq) / dt;
+    e->flops_per_s = t->flops_per_step / dt;
+    e->eta_s = (now - t->began) / all * (double)(e->steps - e->step);
+    e->logged = is_due(t, t->config->log_every) || is_last(t) || t->state.step == 1;
+    TELL(t, step, e);
+    if (!e->logged) return AN_OK;
+    const an_status status = an_runlog_step(&t->log, e);
+    t->log_step = t->state.step;
+    t->log_began = an_clock();
+    return status;
+}
+
+static an_status evaluate(an_trainer *t)
+{
+    const double began = an_clock();
+    const uint64_t windows = (uint64_t)t->config->eval_batches * t->batch;
+    an_event_eval e = { .step = t->state.step };
+    e.val = an_evaluate(t->model, an_data_val(t->data), t->batch, t->seq, windows, t->tokens, t->targets, NULL, NULL);
+    e.seconds = an_clock() - began;
+    e.best = e.val.loss < t->state.best_val_loss;
+    t->val_loss = e.val.loss;
+    t->state.last_eval_step = t->state.step;
+    if (e.best) {
+        t->state.best_val_loss = e.val.loss;
+        t->state.best_val_step = t->state.step;
+    }
+    TELL(t, eval, &e);
+    t->log_began += an_clock() - began;             /* not part of the time per step */
+    return an_runlog_eval(&t->log, &e);
+}
+
+static an_status save(an_trainer *t)
+{
+    const double began = an_clock();
+    char *folder;
+    AN_TRY(an_checkpoint_save(t->run, &t->state, an_text_get(&t->model_text), t->model, t->optimizer, (size_t)t->config->keep_checkpoints, &folder));
+    free(t->last_checkpoint);
+    t->last_checkpoint = folder;
+    const an_event_checkpoint e = { t->state.step, folder, an_clock() - began };
+    TELL(t, checkpoint, &e);
+    t->log_began += an_clock() - began;
+    return an_runlog_checkpoint(&t->log, &e);
+}
+
+static an_status steps(an_trainer *t)
+{
+    if (t->state.step == 0 && t->config->eval_every > 0) AN_TRY(evaluate(t));
+    while (!is_last(t)) {
+        an_event_step e = { 0 };
+        AN_TRY(train_step(t, &e));
+        AN_TRY(report_step(t, &e));
+        if (is_due(t, t->config->eval_every) || is_last(t)) AN_TRY(evaluate(t));
+        const int stop = t->stop || an_signals_stop(), wanted = an_signals_take_save();
+        if (is_due(t, t->config->save_every) || is_last(t) || stop || wanted) AN_TRY(save(t));
+        if (stop && !is_last(t))
+            return an_fail(AN_EINTERRUPTED, "interrupted after step %llu of %lld; go on with --resume %s", (unsigned long long)t->state.step, (long long)t->config->steps, t->run);
+    }
+    return AN_OK;
+}
+
+static an_status announce(an_trainer *t)
+{
+    const an_memory_room room = an_memory_available();
+    const an_event_start e = {
+        .run = t->run, .resumed_from = t->resumed_from, .step = t->state.step, .steps = (uint64_t)t->config->steps, .params = an_model_param_count(t->model),
+        .train_bytes = t->state.train_bytes, .val_bytes = t->state.val_bytes, .epoch_samples = an_data_epoch_samples(t->data), .unigram_entropy = t->unigram_entropy,
+        .flops_per_step = t->flops_per_step, .memory = t->memory, .memory_room = room.bytes, .memory_limit = room.limit, .kernels = an_kern_get()->level,
+        .threads_backend = an_threads_backend(), .threads = t->threads, .model = &t->model_config,
+    };
+    TELL(t, start, &e);
+    return an_runlog_start(&t->log, &e);
+}
+
+an_status an_trainer_run(an_trainer *trainer)
+{
+    an_trainer *t = trainer;
+    t->began = t->log_began = an_clock();
+    t->first_step = t->log_step = t->state.step;
+    an_status status = announce(t);
+    if (status == AN_OK) status = steps(t);
+    char error[2048];                                /* the callbacks may fail at something and replace the sentence */
+    snprintf(error, sizeof error, "%s", status == AN_OK ? "" : an_error_text());
+    const an_event_end e = { .status = status, .error = error, .step = t->state.step, .tokens = t->state.tokens, .seconds = an_clock() - t->began, .val_loss = t->val_loss,
+                             .best_val_loss = t->state.best_val_loss, .best_val_step = t->state.best_val_step, .unigram_entropy = t->unigram_entropy, .run = t->run };
+    const an_status logged = an_runlog_end(&t->log, &e);
+    TELL(t, end, &e);
+    if (status != AN_OK) return an_fail(status, "%s", error);
+    return logged;
+}
+
+void an_trainer_stop(an_trainer *trainer) { trainer->stop = 1; }
+an_model *an_trainer_get_model(an_trainer *trainer) { return trainer->model; }
+const char *an_trainer_get_run(const an_trainer *trainer) { return trainer->run; }
+const an_run_state *an_trainer_get_state(const an_trainer *trainer) { return &trainer->state; }

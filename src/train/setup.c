@@ -1,0 +1,170 @@
+/* train/setup.c
+ * From options to a trainer that is ready to run, in the order in which mistakes are cheapest to report: configuration,
+ * data, model, memory, and only then the run folder is touched. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "train/checkpoint.h"
+#include "train/memory.h"
+#include "train/runlog.h"
+#include "train/trainer.h"
+
+static an_status no_memory(void) { return an_fail(AN_ENOMEM, "trainer: no memory"); }
+
+/* The checkpoint to go on from (t->resumed_from stays NULL for a fresh run), its state, and the run folder. */
+static an_status find_start(an_trainer *t)
+{
+    const char *resume = t->config->resume, *out = t->config->out;
+    const int is_auto = strcmp(resume, "auto") == 0, chosen = strcmp(out, "auto") != 0;
+    if (resume[0] && !(is_auto && !(chosen && an_checkpoint_exists(out)))) {
+        AN_TRY(an_checkpoint_find(is_auto ? out : resume, &t->resumed_from));
+        char *path = an_path_join(t->resumed_from, "state.json");
+        const an_status status = path ? an_run_state_read(&t->state, path) : no_memory();
+        free(path);
+        AN_TRY(status);
+        t->state.seed = (uint64_t)t->config->seed;
+        if (!is_auto && an_options_source(t->options, "out") <= AN_FROM_FILE) {
+            t->run = an_checkpoint_run(t->resumed_from);
+            return t->run ? AN_OK : no_memory();
+        }
+    } else if (chosen && an_checkpoint_exists(out)) {
+        return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", out);
+    }
+    char stamp[24], *fresh = chosen ? NULL : an_path_join("runs", an_clock_stamp(an_clock_wall(), stamp));
+    t->run = chosen ? an_strdup(out) : fresh;
+    return t->run ? AN_OK : no_memory();
+}
+
+/* Puts the chosen folder into the options, so that the stored configuration names it. */
+static an_status settle_options(an_trainer *t)
+{
+    const an_source from = an_options_source(t->options, "out");
+    if (strcmp(t->run, t->config->out) != 0) {
+        AN_TRY(an_options_set(t->options, "out", t->run, from > AN_FROM_FILE ? from : AN_FROM_FILE, "run folder"));
+        AN_TRY(an_options_resolve(t->options));
+    }
+    AN_TRY(an_train_config_finish(t->config, t->options));
+    AN_TRY(an_train_config_schedule(t->config, &t->schedule));
+    AN_TRY(an_model_config_text(t->options, &t->model_text));
+    an_text yaml = { 0 };
+    an_options_yaml(t->options, &yaml);
+    free(t->state.config);
+    t->state.config = an_text_status(&yaml) == AN_OK ? an_strdup(an_text_get(&yaml)) : NULL;
+    an_text_fini(&yaml);
+    return t->state.config ? AN_OK : no_memory();
+}
+
+static an_status open_data(an_trainer *t)
+{
+    const an_train_config *c = t->config;
+    AN_TRY(an_data_open(&t->data, &c->data, &c->val_data, c->val_fraction, t->seq));
+    const uint64_t fingerprint = an_data_fingerprint(t->data), train = an_stream_bytes(an_data_train(t->data)), val = an_stream_bytes(an_data_val(t->data));
+    if (t->resumed_from && (fingerprint != t->state.data_fingerprint || train != t->state.train_bytes || val != t->state.val_bytes))
+        return an_fail(AN_EDATA, "data: %llu training and %llu validation bytes are not the text that %s was trained on (%llu and %llu bytes); give that text or start a new run",
+                       (unsigned long long)train, (unsigned long long)val, t->resumed_from, (unsigned long long)t->state.train_bytes, (unsigned long long)t->state.val_bytes);
+    t->state.data_fingerprint = fingerprint;
+    t->state.train_bytes = train;
+    t->state.val_bytes = val;
+    t->unigram_entropy = an_stream_entropy(an_data_train(t->data));
+    return AN_OK;
+}
+
+static an_status build_model(an_trainer *t)
+{
+    size_t tokens, bytes, count;
+    if (!an_size_mul(t->batch, t->seq, &tokens) || !an_size_mul(tokens, sizeof *t->tokens, &bytes))
+        return an_fail(AN_ECONFIG, "batch_size %zu times seq_len %zu is beyond the address space", t->batch, t->seq);
+    const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true };
+    AN_TRY(an_model_create(&t->model, &t->model_config, t->options, &shape));
+    t->memory = an_memory_predict(t->model, 1) + 2 * bytes;
+    AN_TRY(an_memory_check(t->memory, an_memory_available()));
+    an_model_set_threads(t->model, t->threads);
+    const an_model_cost cost = an_model_get_cost(t->model);
+    t->flops_per_step = (cost.flops_forward + cost.flops_backward) * (double)t->config->grad_accum;
+    const an_optimizer_config config = an_train_config_optimizer(t->config);
+    const an_param *params = an_model_get_params(t->model, &count);
+    AN_TRY(an_optimizer_create(&t->optimizer, params, count, &config));
+    t->tokens = an_alloc(bytes);
+    t->targets = an_alloc(bytes);
+    return t->tokens && t->targets ? AN_OK : no_memory();
+}
+
+static an_status load_or_init(an_trainer *t)
+{
+    if (!t->resumed_from) {
+        an_model_init_params(t->model, t->state.seed);
+        return AN_OK;
+    }
+    t->last_checkpoint = an_strdup(t->resumed_from);
+    if (!t->last_checkpoint) return no_memory();
+    return an_checkpoint_load(t->resumed_from, &t->state, an_text_get(&t->model_text), t->model, t->optimizer);
+}
+
+/* The stored link names the checkpoint we go on from; a later one, if any, belongs to a line of the run that is left. */
+static an_status claim_folder(an_trainer *t)
+{
+    AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
+    char *owner = t->resumed_from ? an_checkpoint_run(t->resumed_from) : NULL, *real = realpath(t->run, NULL);
+    const bool same = owner && real && strcmp(owner, real) == 0;
+    free(owner);
+    free(real);
+    if (same) AN_TRY(an_checkpoint_point(t->resumed_from));
+    return an_runlog_open(&t->log, t->run, t->options, same, t->state.step);
+}
+
+static an_status set_up(an_trainer *t)
+{
+    t->state.best_val_loss = INFINITY;
+    t->state.seed = (uint64_t)t->config->seed;
+    t->val_loss = INFINITY;
+    AN_TRY(find_start(t));
+    AN_TRY(settle_options(t));
+    AN_TRY(an_model_config_read(&t->model_config, t->options));
+    t->batch = (size_t)t->config->batch_size;
+    t->seq = t->model_config.seq_len;
+    t->threads = an_train_config_threads(t->config);
+    AN_TRY(open_data(t));
+    AN_TRY(build_model(t));
+    AN_TRY(load_or_init(t));
+    return claim_folder(t);
+}
+
+an_status an_trainer_create(an_trainer **out, an_options *options, an_train_config *config, const an_events *events)
+{
+    an_trainer *t = an_alloc(sizeof *t);
+    if (!t) return no_memory();
+    t->options = options;
+    t->config = config;
+    t->log = an_log_none;
+    t->lock = -1;
+    if (events) t->events = *events;
+    const an_status status = set_up(t);
+    if (status != AN_OK) an_trainer_destroy(&t);
+    else *out = t;
+    return status;
+}
+
+void an_trainer_destroy(an_trainer **trainer)
+{
+    an_trainer *t = *trainer;
+    if (!t) return;
+    an_log_close(&t->log);
+    if (t->lock >= 0) close(t->lock);
+    an_optimizer_destroy(&t->optimizer);
+    an_model_destroy(&t->model);
+    an_data_close(&t->data);
+    an_run_state_fini(&t->state);
+    an_text_fini(&t->model_text);
+    free(t->tokens);
+    free(t->targets);
+    free(t->run);
+    free(t->resumed_from);
+    free(t->last_checkpoint);
+    free(t);
+    *trainer = NULL;
+}
