@@ -4,9 +4,9 @@
 #ifndef AN_NET_MODEL_H
 #define AN_NET_MODEL_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/option.h"
 #include "core/real.h"
@@ -44,8 +44,8 @@ typedef struct an_pass {
     double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
 } an_pass;
 
-/* Builds parameters (uninitialised, zero) and the plan. `options` is borrowed: per-site overrides and the options owned
- * by norms and designs are read from it while building. Errors: AN_ECONFIG, AN_ESHAPE, AN_ENOMEM with place and remedy. */
+/* Builds parameters (zero) and the plan. `options` is borrowed and must outlive the model: per-site overrides and the
+ * options owned by norms and designs are read from it whenever a plan is built. Errors: AN_ECONFIG, AN_ESHAPE, AN_ENOMEM with place and remedy. */
 an_status an_model_create(an_model **out, const an_model_config *config, const an_options *options, const an_model_shape *shape) AN_MUST_USE;
 void an_model_destroy(an_model **model);
 
@@ -55,7 +55,7 @@ an_status an_model_share(an_model **out, an_model *parent, const an_model_shape 
 const an_model_config *an_model_get_config(const an_model *model);
 const an_param *an_model_get_params(const an_model *model, size_t *count);   /* borrowed */
 size_t an_model_param_count(const an_model *model);                          /* number of trained scalars */
-void an_model_set_threads(an_model *model, int threads);
+an_status an_model_set_threads(an_model *model, int threads) AN_MUST_USE;   /* AN_ENOMEM: scratch per thread */
 
 /* Draws every parameter from the configured init law; a pure function of (configuration, seed, tensor). */
 void an_model_init_params(an_model *model, uint64_t seed);
@@ -73,11 +73,12 @@ const an_real *an_model_get_logits(const an_model *model);
  * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. */
 const char *an_model_find_nonfinite(an_model *model, const an_pass *pass);
 
-/* Memory and work, from the plan alone (an_model_predict builds nothing but the plan). Bytes. */
+/* Memory in bytes and work, known from the plan before the first pass touches a page. */
 typedef struct an_model_memory { size_t params, grads, optimizer, activations, scratch, constants; } an_model_memory;
 typedef struct an_model_cost { double flops_forward, flops_backward, bytes_forward, bytes_backward; } an_model_cost;
 an_model_memory an_model_get_memory(const an_model *model);
 an_model_cost an_model_get_cost(const an_model *model);      /* of one pass of B*T tokens */
+json_t *an_model_describe(const an_model *model);             /* the plan as JSON (plan/describe.c); a new reference, NULL: out of memory */
 
 /* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
 typedef struct an_decoder an_decoder;

@@ -148,7 +148,7 @@ extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_o
     an_op_swiglu, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
 
 /* Settings of those ops. */
-typedef struct an_embed_attr { double scale; size_t seq; bool table; } an_embed_attr;          /* rows are batch x seq; in[2]: position table or NULL */
+typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
 typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;

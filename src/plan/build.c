@@ -90,6 +90,11 @@ typedef struct an_const_fill { void (*fill)(an_real *, const an_dims *, double);
 
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg)
 {
+    for (size_t i = 0; i < b->plan->n_values; i++) {
+        an_value *old = b->plan->values[i];
+        const an_const_fill *f = old->home == AN_HOME_CONST ? old->producer->attr : NULL;
+        if (f && f->fill == fill && f->arg == arg && memcmp(&old->dims, &dims, sizeof dims) == 0) return old;
+    }
     an_value *v = scoped_value(b, name, dims, AN_HOME_CONST);
     if (!v) return NULL;
     an_step *maker = an_arena_alloc(&b->plan->arena, sizeof *maker);   /* not in the program: only carries the fill function to bind */
@@ -192,7 +197,7 @@ static an_status add_step(an_build *b, const an_op *op, const char *name, an_val
     void *copy = an_arena_alloc(&plan->arena, attr_bytes);
     const char *full = an_arena_printf(&plan->arena, "%s%s", b->scope, name);
     if (!s || !copy || !full || !grow(&plan->steps, &plan->cap_steps, plan->n_steps + 1, sizeof *plan->steps)) return no_memory(name);
-    memcpy(copy, attr, attr_bytes);
+    if (attr_bytes) memcpy(copy, attr, attr_bytes);
     *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block };
     for (int i = 0; i < n_in; i++) s->in[i] = in[i];
     if (b->train && !op->backward)

@@ -74,12 +74,15 @@ void an_scope_pop(an_build *b);
 
 an_value *an_input(an_build *b, const char *name, size_t n);                /* int32 [n] */
 an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale);
+/* A table computed once by fill(out, dims, arg); the same (fill, dims, arg) asked for again is the same value. */
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg);
 an_value *an_state(an_build *b, const char *name, an_dims dims);
 /* Adds a step; returns its first output, NULL once building has failed. attr is copied. */
 an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes);
 #define AN_EMIT(b, op, name, attr, ...) an_emit((b), (op), (name), (an_value *const[]){ __VA_ARGS__ }, \
     (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), (attr), sizeof *(attr))
+#define AN_EMIT_BARE(b, op, name, ...) an_emit((b), (op), (name), (an_value *const[]){ __VA_ARGS__ }, \
+    (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), NULL, 0)   /* an op without settings */
 void an_build_fail(an_build *b, an_status status);                          /* records a failure found by net */
 
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;

@@ -17,6 +17,8 @@ static void run_part(void *context, size_t index, int thread)
 static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
 {
     if (run->late && in.dir == AN_FORWARD && in.step->op->late) return;
+    for (int i = 0; i < in.step->n_in; i++)              /* no targets in this pass: no loss */
+        if (in.step->in[i] && in.step->in[i]->home == AN_HOME_INPUT && !in.step->in[i]->tokens) return;
     for (int phase = 0;; phase++) {
         an_phase f = { run, in.step, in.dir, phase, in.step->op->parts(in.step, in.dir, phase) };
         if (f.count == 0) break;

@@ -1,0 +1,25 @@
+/* net/arch.c
+ * The registry of architectures, made from arch/arch.def. */
+#include "net/arch.h"
+
+#include <string.h>
+
+#define AN_ARCH(name) extern const an_arch an_arch_##name;
+#include "net/arch/arch.def"
+#undef AN_ARCH
+
+static const an_arch *const ARCHS[] = {
+#define AN_ARCH(name) &an_arch_##name,
+#include "net/arch/arch.def"
+#undef AN_ARCH
+};
+
+const an_arch *an_arch_at(size_t i) { return i < sizeof ARCHS / sizeof *ARCHS ? ARCHS[i] : NULL; }
+const char *an_arch_name(size_t i) { return an_arch_at(i) ? ARCHS[i]->name : NULL; }
+
+const an_arch *an_arch_find(const char *name)
+{
+    for (size_t i = 0; an_arch_at(i); i++)
+        if (strcmp(ARCHS[i]->name, name) == 0) return ARCHS[i];
+    return NULL;
+}

@@ -1,0 +1,90 @@
+/* net/config.c
+ * The rows of the model and of Add & Norm, and the checks that need more than one of them. Names of the neighbours:
+ * nanoGPT model.py, Hugging Face config.json, Marian (interoperation of names, not of formats). */
+#include "net/config.h"
+
+#include <string.h>
+
+#include "net/arch.h"
+#include "net/design.h"
+#include "net/init.h"
+#include "net/norm.h"
+#include "net/sublayers.h"
+#include "op/op.h"
+
+#define MODEL .group = "model"
+#define RUNNING .group = "running"
+#define SITE .flags = AN_PER_SITE
+
+static const an_option TABLE[] = {
+    { "arch", AN_CHOICE, "decoder", NULL, "kind of transformer", MODEL, .choices = an_arch_name },
+    { "n_layer", AN_INT, "6", "1..100000", "number of blocks", MODEL, .aliases = "num_hidden_layers num_layers dec_depth" },
+    { "n_head", AN_INT, "6", "1..65536", "attention heads; must divide d_model", MODEL, .aliases = "num_attention_heads num_heads transformer_heads" },
+    { "d_model", AN_INT, "384", "1..1048576", "width of the residual stream, channels", MODEL, .aliases = "n_embd hidden_size dim_emb" },
+    { "d_ff", AN_INT, "auto", "1..4194304", "width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8)", MODEL, .words = "auto=0", .aliases = "n_inner intermediate_size transformer_dim_ffn" },
+    { "seq_len", AN_INT, "256", "1..16777216", "tokens of context", MODEL, .aliases = "block_size n_positions max_position_embeddings max_length" },
+    { "vocab_size", AN_INT, "256", "2..16777216", "number of token kinds", MODEL },
+    { "activation", AN_CHOICE, "gelu_tanh", NULL, "non-linearity of the feed-forward", MODEL, .choices = an_activation_name, .aliases = "activation_function hidden_act transformer_ffn_activation" },
+    { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
+    { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
+    { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
+    { "tie_embeddings", AN_BOOL, "true", NULL, "the output head is the token table (with init xavier the default is false)", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
+
+    { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
+    { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },
+    { "init", AN_CHOICE, "gpt2", NULL, "law that the first weights are drawn from", .choices = an_init_name, SITE },
+
+    { "recompute", AN_CHOICE, "none", "none|block", "block: keep only block boundaries, run each block again in the backward pass", RUNNING },
+    { "fuse", AN_BOOL, "true", NULL, "join neighbouring steps into one memory pass", RUNNING },
+    AN_OPTION_END
+};
+
+an_status an_model_options_add(an_options *options)
+{
+    AN_TRY(an_options_add(options, TABLE, NULL));
+    AN_TRY(an_norm_options_add(options));
+    return an_design_options_add(options);
+}
+
+static size_t size_of(const an_options *options, const char *key) { return (size_t)an_options_int(options, key); }
+
+static an_status check_heads(const an_model_config *c)
+{
+    if (c->d_model % c->n_head) {
+        size_t near = c->n_head;
+        while (c->d_model % near) near--;
+        return an_fail(AN_ECONFIG, "n_head %zu does not divide d_model %zu; try n_head %zu", c->n_head, c->d_model, near);
+    }
+    if (strcmp(c->position, "rotary") == 0 && (c->d_model / c->n_head) % 2)
+        return an_fail(AN_ECONFIG, "position rotary turns pairs of channels, but a head has d_model / n_head = %zu; choose an even head width", c->d_model / c->n_head);
+    return AN_OK;
+}
+
+/* Embeddings of init xavier have unit size; as a tied head they would give logits of size sqrt(d_model). */
+static an_status decide_tie(an_model_config *c, const an_options *options)
+{
+    if (strcmp(an_options_text(options, "init"), "xavier") != 0 || !c->tie_embeddings) return AN_OK;
+    if (an_options_source(options, "tie_embeddings") == AN_FROM_DEFAULT) {
+        c->tie_embeddings = false;
+        return AN_OK;
+    }
+    return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init xavier, whose embeddings have unit size; set tie_embeddings false or another init",
+                   an_options_place(options, "tie_embeddings"));
+}
+
+an_status an_model_config_read(an_model_config *config, const an_options *options)
+{
+    const char *activation = an_options_text(options, "activation");
+    an_model_config c = { .arch = an_options_text(options, "arch"), .n_layer = size_of(options, "n_layer"), .n_head = size_of(options, "n_head"),
+        .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
+        .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
+        .bias = an_options_bool(options, "bias"), .tie_embeddings = an_options_bool(options, "tie_embeddings"), .dropout = an_options_float(options, "dropout"),
+        .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse") };
+    if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
+    AN_TRY(check_heads(&c));
+    AN_TRY(decide_tie(&c, options));
+    AN_TRY(an_options_check_sites(options, (int64_t)c.n_layer, an_arch_find(c.arch)->sites));
+    *config = c;
+    return AN_OK;
+}

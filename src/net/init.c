@@ -1,0 +1,66 @@
+/* net/init.c
+ * The init laws. Sources: gpt2 = Radford et al. 2019 (residual projections / sqrt(2L)); xavier = Glorot & Bengio 2010, normal
+ * form, with embeddings scaled so that RMS(x0) = 1; zero-out = zero-initialised projections (residual blocks start as the identity). */
+#include "net/init.h"
+
+#include <string.h>
+
+static bool writes_stream(an_role role) { return role == AN_ROLE_O || role == AN_ROLE_FC2; }
+
+static double normal(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)role; (void)fan_in; (void)fan_out; (void)n_layer;
+    return 0.02;
+}
+
+static double gpt2(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)fan_in; (void)fan_out;
+    return writes_stream(role) ? 0.02 / sqrt(2.0 * (double)n_layer) : 0.02;
+}
+
+static double xavier(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)role; (void)n_layer;
+    return sqrt(2.0 / (double)(fan_in + fan_out));
+}
+
+static double zero_out(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)fan_in; (void)fan_out; (void)n_layer;
+    return writes_stream(role) || role == AN_ROLE_HEAD ? 0 : 0.02;
+}
+
+static double small_embedding(const char *position, bool table) { (void)position; (void)table; return 0.02; }
+
+/* RMS(E + P) = 1: learned tables share the variance; sines have RMS 1/sqrt(2) of their own; rotary adds nothing. */
+static double unit_embedding(const char *position, bool table) { (void)table; return strcmp(position, "rotary") == 0 ? 1 : sqrt(0.5); }
+
+static const an_init_law LAWS[] = {
+    { "gpt2", "N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)", "Radford et al. 2019", gpt2, small_embedding },
+    { "normal", "N(0, 0.02^2) everywhere", "Devlin et al. 2018, arXiv:1810.04805", normal, small_embedding },
+    { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding },
+    { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding },
+};
+
+const an_init_law *an_init_at(size_t i) { return i < sizeof LAWS / sizeof *LAWS ? &LAWS[i] : NULL; }
+const char *an_init_name(size_t i) { return an_init_at(i) ? LAWS[i].name : NULL; }
+
+const an_init_law *an_init_find(const char *name)
+{
+    for (size_t i = 0; an_init_at(i); i++)
+        if (strcmp(LAWS[i].name, name) == 0) return &LAWS[i];
+    return NULL;
+}
+
+an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows)
+{
+    const double gain = net->gain ? net->gain[role] : 1;
+    const double std = an_init_find(an_here_text(net, "init"))->matrix(role, fan_in, fan_out, net->config->n_layer);
+    return (an_init){ AN_LAW_NORMAL, gain * std, rows };
+}
+
+an_init an_init_embedding(const an_net *net, bool position_table)
+{
+    return (an_init){ AN_LAW_NORMAL, an_init_find(an_here_text(net, "init"))->embedding(net->config->position, position_table), 0 };
+}

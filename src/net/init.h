@@ -1,0 +1,23 @@
+/* net/init.h
+ * Init laws as named packages: one row each in init.c. A law gives the standard deviation of a matrix from its role and
+ * fans, and of the embeddings; the design multiplies matrices by its gains. Biases start at 0 and gains at 1. */
+#ifndef AN_NET_INIT_H
+#define AN_NET_INIT_H
+
+#include "net/net.h"
+
+typedef struct an_init_law {
+    const char *name, *formula, *source;
+    double (*matrix)(an_role role, size_t fan_in, size_t fan_out, size_t n_layer);   /* standard deviation */
+    double (*embedding)(const char *position, bool table);                           /* of the token table, or of the learned position table */
+} an_init_law;
+
+const an_init_law *an_init_find(const char *name);
+const an_init_law *an_init_at(size_t i);
+const char *an_init_name(size_t i);
+
+/* The law in force here, times the design's gain for this role. rows as in an_init. */
+an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows);
+an_init an_init_embedding(const an_net *net, bool position_table);
+
+#endif

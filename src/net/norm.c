@@ -1,0 +1,45 @@
+/* net/norm.c
+ * The registry of norm kinds, made from norm/norm.def. */
+#include "net/norm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AN_NORM(name) extern const an_norm_kind an_norm_##name;
+#include "net/norm/norm.def"
+#undef AN_NORM
+
+static const an_norm_kind *const KINDS[] = {
+#define AN_NORM(name) &an_norm_##name,
+#include "net/norm/norm.def"
+#undef AN_NORM
+};
+
+const an_norm_kind *an_norm_at(size_t i) { return i < sizeof KINDS / sizeof *KINDS ? KINDS[i] : NULL; }
+const char *an_norm_name(size_t i) { return an_norm_at(i) ? KINDS[i]->name : NULL; }
+
+const an_norm_kind *an_norm_find(const char *name)
+{
+    for (size_t i = 0; an_norm_at(i); i++)
+        if (strcmp(KINDS[i]->name, name) == 0) return KINDS[i];
+    return NULL;
+}
+
+an_status an_norm_options_add(an_options *options)
+{
+    for (size_t i = 0; an_norm_at(i); i++) {
+        char needs[64];
+        if (!KINDS[i]->options) continue;
+        snprintf(needs, sizeof needs, "norm=%s", KINDS[i]->name);
+        AN_TRY(an_options_add_owned(options, KINDS[i]->options, NULL, needs));
+    }
+    return AN_OK;
+}
+
+an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x)
+{
+    an_scope_push(net->b, "%s", slot);
+    an_value *y = an_norm_find(an_here_text(net, "norm"))->emit(net, x);
+    an_scope_pop(net->b);
+    return y;
+}

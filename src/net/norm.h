@@ -1,0 +1,32 @@
+/* net/norm.h
+ * A norm kind: one file in norm/, one row in norm/norm.def. Designs name slots; the configuration chooses the kind. */
+#ifndef AN_NET_NORM_H
+#define AN_NET_NORM_H
+
+#include "net/net.h"
+
+typedef struct an_norm_kind {
+    const char *name, *formula, *source;
+    const an_option *options;              /* the kind's own keys, or NULL */
+    /* Steps and parameters of one norm over x [N,C]; parameters are named in the current scope. */
+    an_value *(*emit)(const an_net *net, an_value *x);
+    /* The formula itself, in double, for one row; gain and bias may be NULL. The tests hold emit to this. */
+    void (*oracle)(const an_net *net, size_t c, const double *x, const double *gain, const double *bias, double *y);
+    const char *const *variants;           /* settings the derivative test must cover too: "norm_eps_place=outside ...", NULL at the end */
+} an_norm_kind;
+
+const an_norm_kind *an_norm_find(const char *name);   /* NULL: unknown */
+const an_norm_kind *an_norm_at(size_t i);             /* NULL past the last */
+const char *an_norm_name(size_t i);
+an_status an_norm_options_add(an_options *options) AN_MUST_USE;
+
+/* The norm that the configuration chooses for this place, in a scope of its own ("pre", "post", "final"). */
+an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x);
+
+/* Rows that several kinds share. */
+#define AN_NORM_EPS_ROWS                                                                                                                            \
+    { "norm_eps", AN_FLOAT, "1e-5", ">0", "keeps a norm finite on small rows; unit of x^2 inside the root, of x outside", .flags = AN_PER_SITE,     \
+      .aliases = "layer_norm_epsilon rms_norm_eps layer_norm_eps" },                                                                                \
+    { "norm_eps_place", AN_CHOICE, "inside", "inside|outside", "inside: sqrt(var + eps); outside: sqrt(var) + eps", .flags = AN_PER_SITE }
+
+#endif

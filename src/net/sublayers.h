@@ -1,0 +1,22 @@
+/* net/sublayers.h
+ * The functions that designs wrap (attention, feed-forward), and what stands before and after the blocks (embedding with
+ * positions, output head). Each emits steps and parameters in the current scope. */
+#ifndef AN_NET_SUBLAYERS_H
+#define AN_NET_SUBLAYERS_H
+
+#include "net/net.h"
+
+an_value *an_attention_emit(const an_net *net, an_value *u);       /* causal self-attention of [N,C] */
+an_value *an_feed_forward_emit(const an_net *net, an_value *u);
+
+an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **table);   /* x0 [N,C]; *table: the token table, for a tied head */
+an_value *an_head_emit(const an_net *net, an_value *x, an_value *table);              /* logits [N,V] */
+
+/* y = x w' + bias in the scope `name`, w in row groups of their own init. */
+an_value *an_linear_emit(const an_net *net, const char *name, an_value *x, size_t out, const an_init *init, size_t groups);
+an_value *an_dropout_emit(const an_net *net, const char *name, an_value *x);
+
+const char *an_activation_name(size_t i);
+const char *an_position_name(size_t i);
+
+#endif
