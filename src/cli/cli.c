@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "train/presets.h"
+#include "train/run.h"
 
 extern char **environ;
 
@@ -70,6 +71,7 @@ static an_status read_all(an_cli *cli, int argc, const char **argv)
     AN_TRY(an_options_read_env(cli->options, (const char *const *)environ, OTHER_VARIABLES, run_config));
     if (!run_config) return an_options_resolve(cli->options);
     AN_TRY(an_cli_need_arguments(cli, 0, 1));
+    AN_TRY(an_run_read_config(cli->options));   /* --resume: the stored configuration is the first file, CONFIG may change it */
     if (cli->arguments == 1) AN_TRY(an_options_read_file(cli->options, cli->argument[0]));
     AN_TRY(an_preset_apply(cli->options, an_options_text(cli->options, "preset")));
     return an_options_resolve(cli->options);
@@ -84,15 +86,14 @@ an_status an_cli_configure(an_cli *cli, int argc, const char **argv, bool *done)
         return print_help(cli);
     }
     AN_TRY(read_all(cli, argc, argv));
-    if (!(cli->verb->traits & AN_VERB_RUN_CONFIG)) return AN_OK;
-    if (cli->dump_config) {
-        an_text text = { 0 };
-        *done = true;
-        AN_TRY(an_train_config_finish(&cli->config, cli->options));
-        an_options_dump(cli->options, &text);
-        return an_cli_print(stdout, &text);
-    }
-    return an_train_config_finish(&cli->config, cli->options);
+    if (!cli->dump_config) return AN_OK;
+    an_model_config model;
+    an_text text = { 0 };
+    *done = true;
+    AN_TRY(an_train_config_finish(&cli->config, cli->options));
+    AN_TRY(an_model_config_read(&model, cli->options));
+    an_options_dump(cli->options, &text);
+    return an_cli_print(stdout, &text);
 }
 
 void an_cli_close(an_cli *cli) { an_options_destroy(&cli->options); }

@@ -18,7 +18,7 @@ typedef struct an_cli {
     bool quiet, verbose, json, dump_config;
     const char *color;
     const char *preset;            /* train and plan */
-    an_train_config config;        /* train and plan: bound to the option table, finished by an_cli_configure */
+    an_train_config config;        /* train and plan: bound to the option table */
 } an_cli;
 
 /* A verb: one row in verbs.def, one cmd_*.c. `options` adds its own table (NULL: none). */

@@ -1,0 +1,87 @@
+/* cli/cmd_eval.c
+ * addnorm eval: the whole validation part of the run's data, or all of a given file, every byte once. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "core/arena.h"
+#include "core/threads.h"
+#include "train/run.h"
+#include "train/signals.h"
+
+typedef struct eval_options { an_option_list data; int64_t threads, windows; } eval_options;
+static eval_options settings;
+
+#define AT(field) .at = AN_AT(eval_options, field), .group = "evaluation", .flags = AN_EPHEMERAL
+
+static const an_option TABLE[] = {
+    { "data", AN_PATHS, "", NULL, "text file to evaluate, all of it; none: the validation part of the run's own data", AT(data) },
+    { "windows", AN_INT, "0", "0..", "at most this many windows of seq_len tokens, evenly spread; 0: all", AT(windows) },
+    { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use", AT(threads) },
+    AN_OPTION_END
+};
+
+an_status an_cmd_eval_options(an_cli *cli) { return an_options_add(cli->options, TABLE, &settings); }
+
+static int tick(void *ctx, uint64_t done, uint64_t all)
+{
+    an_progress_part(ctx, "eval", (double)done, (double)all);
+    return an_signals_stop();
+}
+
+static an_status evaluate(an_run *run, an_progress *progress, an_eval_result *result)
+{
+    an_data *data = NULL;
+    const size_t batch = (size_t)run->config.batch_size, seq = run->model_config.seq_len;
+    const bool own = settings.data.count == 0;
+    /* a given file is evaluated whole: it stands in for both parts */
+    AN_TRY(own ? an_data_open(&data, &run->config.data, &run->config.val_data, run->config.val_fraction, seq) : an_data_open(&data, &settings.data, &settings.data, 0, seq));
+    int32_t *tokens = an_alloc(batch * seq * sizeof *tokens), *targets = an_alloc(batch * seq * sizeof *targets);
+    an_status status = tokens && targets ? AN_OK : an_fail(AN_ENOMEM, "eval: no memory for a batch");
+    if (status == AN_OK) *result = an_evaluate(run->model, an_data_val(data), batch, seq, (uint64_t)settings.windows, tokens, targets, tick, progress);
+    free(tokens);
+    free(targets);
+    an_data_close(&data);
+    if (status == AN_OK && an_signals_stop()) status = an_fail(AN_EFAIL, "eval: interrupted");
+    return status;
+}
+
+static an_status print_result(const an_cli *cli, const an_run *run, const an_eval_result *r)
+{
+    an_text text = { 0 };
+    if (cli->json) {
+        json_t *o = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "run", run->run, "step", (json_int_t)run->state.step, "loss", r->loss, "perplexity", r->perplexity, "bits_per_byte", r->bits_per_byte,
+                              "tokens", (json_int_t)r->tokens, "bytes", (json_int_t)r->bytes);
+        char *line = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+        json_decref(o);
+        if (!line) return an_fail(AN_EDIVERGED, "eval: loss %g cannot be written as JSON", r->loss);
+        an_text_add(&text, "%s\n", line);
+        free(line);
+    } else {
+        an_text_add(&text, "loss           %.4f nats per token\nperplexity     %.4f\nbits per byte  %.4f\ntokens         %llu\nstep           %llu\n", r->loss, r->perplexity, r->bits_per_byte,
+                    (unsigned long long)r->tokens, (unsigned long long)run->state.step);
+    }
+    return an_cli_print(stdout, &text);
+}
+
+an_status an_cmd_eval(an_cli *cli)
+{
+    an_run *run = NULL;
+    an_progress progress;
+    an_eval_result result = { 0 };
+    AN_TRY(an_cli_need_arguments(cli, 1, 1));
+    an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
+    an_signals_catch();
+    an_status status = an_run_open(&run, cli->argument[0], 0, 0);
+    if (status == AN_OK) {
+        status = an_model_set_threads(run->model, settings.threads ? (int)settings.threads : an_threads_available());
+        if (status == AN_OK) status = evaluate(run, &progress, &result);
+    }
+    an_progress_clear(&progress);
+    if (status == AN_OK) status = print_result(cli, run, &result);
+    an_run_close(&run);
+    an_signals_release();
+    return status;
+}

@@ -1,0 +1,28 @@
+/* cli/progress.h
+ * Shows a run on stderr: one line that is redrawn when stderr is a terminal, one plain line per logged step otherwise. */
+#ifndef AN_CLI_PROGRESS_H
+#define AN_CLI_PROGRESS_H
+
+#include <stdbool.h>
+
+#include "core/option.h"
+#include "train/events.h"
+
+typedef struct an_progress {
+    const an_options *options;     /* borrowed: what the opening lines describe */
+    bool quiet, verbose, live, color;
+    int width;
+    bool drawn;                    /* a live line stands unfinished */
+    double last_draw;
+    an_eval_result last_eval;
+    bool evaluated;
+} an_progress;
+
+void an_progress_init(an_progress *progress, const an_options *options, bool quiet, bool verbose, const char *color);
+an_events an_progress_events(an_progress *progress);
+
+/* A live line for work counted in parts ("eval 40%"); an_progress_clear wipes it. */
+void an_progress_part(an_progress *progress, const char *what, double done, double all);
+void an_progress_clear(an_progress *progress);
+
+#endif
