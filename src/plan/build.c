@@ -18,20 +18,18 @@ void an_scope_push(an_build *b, const char *format, ...)
     va_start(args, format);
     const int n = vsnprintf(b->scope + used, sizeof b->scope - used - 1, format, args);
     va_end(args);
-    if (n < 0 || (size_t)n >= sizeof b->scope - used - 1) {
+    if (n < 0 || (size_t)n >= sizeof b->scope - used - 1 || b->depth == sizeof b->marks / sizeof *b->marks) {
         b->scope[used] = '\0';
-        an_build_fail(b, an_fail(AN_EFAIL, "scope name too long after %s", b->scope));
+        an_build_fail(b, an_fail(AN_EFAIL, "scopes too deep or too long after %s", b->scope));
         return;
     }
+    b->marks[b->depth++] = used;
     strcat(b->scope, ".");
 }
 
 void an_scope_pop(an_build *b)
 {
-    size_t n = strlen(b->scope);
-    if (n) n--;                                          /* the trailing dot */
-    while (n && b->scope[n - 1] != '.') n--;
-    b->scope[n] = '\0';
+    if (b->depth) b->scope[b->marks[--b->depth]] = '\0';
 }
 
 static bool grow(void *list, size_t *capacity, size_t need, size_t size)

@@ -65,6 +65,7 @@ typedef struct an_build {
     an_plan *plan;
     an_status status;            /* sticky: after the first failure every call is a no-op */
     char scope[192];             /* "layers.3.attn." */
+    size_t marks[8], depth;      /* where each open scope began */
     int block;                   /* recomputation region of the steps being emitted, -1: none */
     bool train, recompute;
 } an_build;
