@@ -1,7 +1,7 @@
 # addnorm_f64_sealed: the whole double engine as one object whose only global symbols are the entry points below, so that
 # the program carries the float and the double engine side by side although every function exists in both.
 # Two steps: a relocatable link of the archive, then all symbols but the entries made local.
-set(AN_F64_ENTRIES an_f64_gradcheck)
+set(AN_F64_ENTRIES an_f64_gradcheck an_f64_gradcheck_tensor)
 
 find_program(CMAKE_OBJCOPY NAMES ${CMAKE_C_COMPILER_TARGET}objcopy objcopy REQUIRED)
 set(an_sealed_object ${CMAKE_CURRENT_BINARY_DIR}/addnorm_f64_sealed.o)

@@ -1,0 +1,179 @@
+/* net/gradcheck.c
+ * The derivative test, see gradcheck.h. Only the double engine has it: in float the difference quotient drowns. */
+#include "net/gradcheck.h"
+
+#ifdef AN_F64
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/rng.h"
+#include "net/model.h"
+
+static const char SMALL[] = "n_layer=2 n_head=2 d_model=8 d_ff=12 seq_len=6 vocab_size=11";
+enum { BATCH = 2 };
+static const double STEP = 1e-5, NEAR_ZERO = 1e-6;
+
+typedef struct subject {
+    an_options *options;
+    an_model_config config;
+    an_model *model;
+    int32_t *tokens, *targets;
+    an_pass pass;
+} subject;
+
+static an_status set_all(an_options *options, const char *settings, an_source source)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", settings);
+    for (char *rest = text, *pair; (pair = strtok_r(rest, " ", &rest));) {
+        char *equal = strchr(pair, '=');
+        if (!equal) return an_fail(AN_EUSAGE, "gradcheck: '%s' is not key=value", pair);
+        *equal = '\0';
+        AN_TRY(an_options_set(options, pair, equal + 1, source, "gradcheck"));
+    }
+    return AN_OK;
+}
+
+/* Random everything: at its init law a model has zeros and ones that hide errors. */
+static void randomise(subject *s, an_rng_key key)
+{
+    size_t n, at = 0;
+    const an_param *p = an_model_get_params(s->model, &n);
+    for (size_t i = 0; i < n; i++) {
+        const bool gain = strstr(p[i].name, "gain") != NULL;
+        const double scale = p[i].rank > 1 ? 1 / sqrt((double)p[i].dim[1]) : 0.3;
+        for (size_t k = 0; k < p[i].count; k++) p[i].data[k] = AN_R((gain ? 1 : 0) + scale * an_rng_normal(key, at++));
+    }
+}
+
+static void close_subject(subject *s)
+{
+    an_model_destroy(&s->model);
+    an_options_destroy(&s->options);
+    free(s->tokens);
+    free(s->targets);
+}
+
+static an_status open_subject(subject *s, const char *settings)
+{
+    *s = (subject){ 0 };
+    AN_TRY(an_options_create(&s->options));
+    AN_TRY(an_model_options_add(s->options));
+    AN_TRY(set_all(s->options, SMALL, AN_FROM_FILE));
+    AN_TRY(set_all(s->options, settings, AN_FROM_FLAG));
+    AN_TRY(an_options_resolve(s->options));
+    AN_TRY(an_model_config_read(&s->config, s->options));
+    const an_model_shape shape = { .batch = BATCH, .seq = s->config.seq_len, .train = true };
+    AN_TRY(an_model_create(&s->model, &s->config, s->options, &shape));
+    const size_t rows = shape.batch * shape.seq;
+    s->tokens = an_alloc(rows * sizeof *s->tokens);
+    s->targets = an_alloc(rows * sizeof *s->targets);
+    if (!s->tokens || !s->targets) return an_fail(AN_ENOMEM, "out of memory for a batch of %zu tokens", rows);
+    const an_rng_key key = an_rng_key_make(7, AN_RNG_PROBE, 0);
+    randomise(s, key);
+    for (size_t i = 0; i < rows; i++) {
+        s->tokens[i] = (int32_t)(an_rng_u32(key, 2 * i) % s->config.vocab_size);
+        s->targets[i] = i == 3 ? -1 : (int32_t)(an_rng_u32(key, 2 * i + 1) % s->config.vocab_size);   /* one position does not count */
+    }
+    s->pass = (an_pass){ .tokens = s->tokens, .targets = s->targets, .seed = 5, .train = true, .loss_scale = 1 };
+    return AN_OK;
+}
+
+static double loss_at(subject *s, const an_param *p, const double *start, const double *v, double e)
+{
+    for (size_t k = 0; k < p->count; k++) p->data[k] = AN_R(start[k] + e * v[k]);
+    return an_model_forward(s->model, &s->pass);
+}
+
+/* v = g/|g| + r/|r|, of length 1; the random half alone where the gradient is 0. */
+static void direction(const an_param *p, const double *g, an_rng_key key, double *v)
+{
+    double gg = 0, rr = 0, vv = 0;
+    for (size_t k = 0; k < p->count; k++) {
+        v[k] = an_rng_normal(key, k);
+        gg += g[k] * g[k];
+        rr += v[k] * v[k];
+    }
+    for (size_t k = 0; k < p->count; k++) {
+        v[k] = v[k] / sqrt(rr) + (gg > 0 ? g[k] / sqrt(gg) : 0);
+        vv += v[k] * v[k];
+    }
+    for (size_t k = 0; k < p->count; k++) v[k] /= sqrt(vv);
+}
+
+typedef struct derivative { double analytic, numeric; } derivative;
+
+static derivative compare(subject *s, size_t tensor, const an_param *p, double factor, double *room)
+{
+    double *start = room, *g = room + p->count, *v = room + 2 * p->count;
+    for (size_t k = 0; k < p->count; k++) {
+        start[k] = (double)p->data[k];
+        g[k] = factor * (double)p->grad[k];
+    }
+    direction(p, g, an_rng_key_make(11, AN_RNG_PROBE, tensor), v);
+    derivative d = { 0, 0 };
+    for (size_t k = 0; k < p->count; k++) d.analytic += g[k] * v[k];
+    d.numeric = (loss_at(s, p, start, v, STEP) - loss_at(s, p, start, v, -STEP)) / (2 * STEP);
+    for (size_t k = 0; k < p->count; k++) p->data[k] = AN_R(start[k]);
+    return d;
+}
+
+static void judge(subject *s, const char *plant, double plant_factor, double *room, an_gradcheck_result *r)
+{
+    size_t n;
+    const an_param *p = an_model_get_params(s->model, &n);
+    an_model_forward_backward(s->model, &s->pass);
+    for (size_t i = 0; i < n; i++) {
+        const derivative d = compare(s, i, &p[i], plant && strcmp(plant, p[i].name) == 0 ? plant_factor : 1, room);
+        const double size = fmax(fabs(d.analytic), fabs(d.numeric)), error = fabs(d.analytic - d.numeric) / fmax(size, NEAR_ZERO);
+        r->tensors++;
+        if (size < NEAR_ZERO) r->mistrusted++;
+        if (!(error <= r->worst)) {
+            r->worst = error;
+            r->analytic = d.analytic;
+            r->numeric = d.numeric;
+            snprintf(r->tensor, sizeof r->tensor, "%s", p[i].name);
+        }
+    }
+    if (!(r->worst <= AN_GRADCHECK_TOLERANCE)) r->status = AN_GRADCHECK_FAIL;
+    else if (r->mistrusted) r->status = AN_GRADCHECK_MISTRUSTED;
+}
+
+void an_f64_gradcheck(const char *settings, const char *plant, double plant_factor, an_gradcheck_result *result)
+{
+    subject s;
+    *result = (an_gradcheck_result){ .status = AN_GRADCHECK_PASS };
+    an_status status = open_subject(&s, settings);
+    size_t n = 0, most = 0;
+    const an_param *p = status == AN_OK ? an_model_get_params(s.model, &n) : NULL;
+    for (size_t i = 0; i < n; i++) most = p[i].count > most ? p[i].count : most;
+    double *room = an_alloc(3 * most * sizeof *room);
+    if (status == AN_OK && !room) status = an_fail(AN_ENOMEM, "out of memory for the derivative test");
+    if (status == AN_OK) {
+        judge(&s, plant, plant_factor, room, result);
+    } else {
+        result->status = AN_GRADCHECK_SKIPPED;
+        snprintf(result->message, sizeof result->message, "%s", an_error_text());
+    }
+    free(room);
+    close_subject(&s);
+}
+
+int an_f64_gradcheck_tensor(const char *settings, size_t i, char *name, size_t size)
+{
+    subject s;
+    size_t n = 0;
+    const an_status status = open_subject(&s, settings);
+    const an_param *p = status == AN_OK ? an_model_get_params(s.model, &n) : NULL;
+    if (i < n) snprintf(name, size, "%s", p[i].name);
+    close_subject(&s);
+    return i < n;
+}
+
+#else
+typedef int an_gradcheck_is_in_the_double_engine;   /* a translation unit may not be empty */
+#endif
