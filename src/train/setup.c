@@ -83,7 +83,7 @@ static an_status build_model(an_trainer *t)
     AN_TRY(an_model_create(&t->model, &t->model_config, t->options, &shape));
     t->memory = an_memory_predict(t->model, 1) + 2 * bytes;
     AN_TRY(an_memory_check(t->memory, an_memory_available()));
-    an_model_set_threads(t->model, t->threads);
+    AN_TRY(an_model_set_threads(t->model, t->threads));
     const an_model_cost cost = an_model_get_cost(t->model);
     t->flops_per_step = (cost.flops_forward + cost.flops_backward) * (double)t->config->grad_accum;
     const an_optimizer_config config = an_train_config_optimizer(t->config);
