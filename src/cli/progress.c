@@ -147,3 +147,11 @@ void an_progress_part(an_progress *p, const char *what, double done, double all)
     snprintf(line, sizeof line, "%s %3.0f%%", what, all > 0 ? 100 * done / all : 100.0);
     draw(p, line);
 }
+
+void an_progress_note(an_progress *p, const char *what, const char *now)
+{
+    char line[128];
+    if (!p->live) return;
+    snprintf(line, sizeof line, "%s: %s", what, now);
+    draw(p, line);
+}

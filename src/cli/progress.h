@@ -23,6 +23,7 @@ an_events an_progress_events(an_progress *progress);
 
 /* A live line for work counted in parts ("eval 40%"); an_progress_clear wipes it. */
 void an_progress_part(an_progress *progress, const char *what, double done, double all);
+void an_progress_note(an_progress *progress, const char *what, const char *now);
 void an_progress_clear(an_progress *progress);
 
 #endif

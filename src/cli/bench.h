@@ -1,0 +1,49 @@
+/* cli/bench.h
+ * Measuring, shared by cmd_bench.c and bench_*.c. Time is the best of several passes: interference only ever adds. */
+#ifndef AN_CLI_BENCH_H
+#define AN_CLI_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/status.h"
+
+/* What this machine can do at most, measured. Bytes are those the program names (read + written, no write-allocate). */
+typedef struct an_bench_limits {
+    int threads;
+    double copy[2], triad[2];        /* bytes per second, on one thread and on all */
+    size_t stream_bytes;             /* of one array */
+    struct { const char *isa; double flops[2]; } fma[3];
+    size_t isas;
+    double flops, bytes;             /* the limits that rows are held against: best FMA rate and best of copy and triad, all threads */
+} an_bench_limits;
+
+typedef struct an_bench_row {
+    const char *group;               /* "kernel", "product", "step" */
+    char name[48], shape[64];
+    double seconds, flops, bytes;    /* of one call; flops, bytes 0: not counted */
+} an_bench_row;
+
+typedef struct an_bench {
+    an_bench_limits limits;
+    an_bench_row *rows;
+    size_t count, capacity;
+    int threads;
+    double seconds;                  /* to spend on each row */
+    void (*tick)(void *ctx, const char *name);
+    void *ctx;
+} an_bench;
+
+/* Runs part(ctx, i, thread) for i < parts on all threads, over and over; returns the least seconds of one round. */
+double an_bench_time(const an_bench *bench, size_t parts, void (*part)(void *ctx, size_t i, int thread), void *ctx);
+an_status an_bench_add(an_bench *bench, const an_bench_row *row) AN_MUST_USE;
+
+/* The least time the limits allow for a row, seconds; *by_bytes tells which limit binds. */
+double an_bench_bound(const an_bench_limits *limits, const an_bench_row *row, bool *by_bytes);
+
+an_status an_bench_machine(an_bench *bench) AN_MUST_USE;                               /* bench_machine.c */
+an_status an_bench_kernels(an_bench *bench) AN_MUST_USE;                               /* bench_kernels.c */
+an_status an_bench_products(an_bench *bench, const size_t *shape) AN_MUST_USE;         /* bench_products.c; shape: m, n, k or NULL */
+an_status an_bench_steps(an_bench *bench, bool full) AN_MUST_USE;                      /* bench_steps.c */
+
+#endif
