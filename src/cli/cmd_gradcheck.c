@@ -1,0 +1,106 @@
+/* cli/cmd_gradcheck.c
+ * addnorm gradcheck: every derivative of every model of the product norm x design x position x activation x architecture,
+ * against finite differences, in the double engine that this program carries sealed inside. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "net/arch.h"
+#include "net/design.h"
+#include "net/gradcheck.h"
+#include "net/norm.h"
+
+typedef struct gradcheck_options { const char *norm, *design, *arch, *plant, *model; } gradcheck_options;
+static gradcheck_options settings;
+
+/* "all", then the names of a registry. */
+static const char *norm_or_all(size_t i) { return i ? an_norm_name(i - 1) : "all"; }
+static const char *design_or_all(size_t i) { return i ? an_design_name(i - 1) : "all"; }
+static const char *arch_or_all(size_t i) { return i ? an_arch_name(i - 1) : "all"; }
+
+#define AT(field) .at = AN_AT(gradcheck_options, field), .group = "derivative test", .flags = AN_EPHEMERAL
+
+static const an_option TABLE[] = {
+    { "norm", AN_CHOICE, "all", NULL, "only this norm kind", .choices = norm_or_all, AT(norm) },
+    { "design", AN_CHOICE, "all", NULL, "only this residual design", .choices = design_or_all, AT(design) },
+    { "arch", AN_CHOICE, "all", NULL, "only this architecture", .choices = arch_or_all, AT(arch) },
+    { "model", AN_STRING, "", NULL, "only this one model, as \"key=value key=value\"; keys as in train", AT(model) },
+    { "plant", AN_STRING, "", NULL, "put a 1 % error into the gradient of this tensor (layers.0.attn.pre.gain) to see the test fail", AT(plant) },
+    AN_OPTION_END
+};
+
+an_status an_cmd_gradcheck_options(an_cli *cli) { return an_options_add(cli->options, TABLE, &settings); }
+
+typedef struct tally { size_t cases, of[4]; double worst; json_t *list; an_text text; int failed; } tally;
+
+static const char *filter(const char *name) { return strcmp(name, "all") == 0 ? NULL : name; }
+
+static int case_at(size_t i, char *text, size_t size)
+{
+    if (settings.model[0]) {
+        snprintf(text, size, "%s", settings.model);
+        return i == 0;
+    }
+    return an_gradcheck_case(i, filter(settings.norm), filter(settings.design), filter(settings.arch), text, size);
+}
+
+static void record(tally *t, const an_cli *cli, const char *model, const an_gradcheck_result *r)
+{
+    const char *status = an_gradcheck_status_name(r->status);
+    t->cases++;
+    t->of[r->status]++;
+    if (r->worst > t->worst) t->worst = r->worst;
+    if (cli->json) {
+        t->failed |= json_array_append_new(t->list, json_pack("{s:s, s:s, s:I, s:I, s:f, s:s, s:f, s:f, s:s}", "model", model, "status", status, "tensors", (json_int_t)r->tensors, "mistrusted",
+                                                              (json_int_t)r->mistrusted, "worst", r->worst, "tensor", r->tensor, "analytic", r->analytic, "numeric", r->numeric, "message", r->message)) != 0;
+    } else if (!cli->quiet || r->status == AN_GRADCHECK_FAIL) {
+        an_text_add(&t->text, "%-10s  %8.1e  %-28s  %s%s%s\n", status, r->worst, r->tensor, model, r->message[0] ? ": " : "", r->message);
+        if (r->status == AN_GRADCHECK_FAIL) an_text_add(&t->text, "            analytic %.12g, numeric %.12g\n", r->analytic, r->numeric);
+    }
+}
+
+static an_status print_tally(tally *t, const an_cli *cli)
+{
+    if (!cli->json) {
+        an_text_add(&t->text, "%zu models:", t->cases);
+        for (int s = 0; s < 4; s++)
+            if (t->of[s]) an_text_add(&t->text, " %zu %s", t->of[s], an_gradcheck_status_name((an_gradcheck_status)s));
+        an_text_add(&t->text, "; worst relative error %.1e, allowed %.0e\n", t->worst, AN_GRADCHECK_TOLERANCE);
+        return an_cli_print(stdout, &t->text);
+    }
+    json_t *doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:O}", "models", (json_int_t)t->cases, "pass", (json_int_t)t->of[0], "fail", (json_int_t)t->of[1], "skipped", (json_int_t)t->of[2], "mistrusted",
+                            (json_int_t)t->of[3], "tolerance", AN_GRADCHECK_TOLERANCE, "results", t->list);
+    char *s = t->failed || !doc ? NULL : json_dumps(doc, JSON_INDENT(1));
+    json_decref(doc);
+    if (!s) return an_fail(AN_ENOMEM, "gradcheck: no memory for the document");
+    an_text_add(&t->text, "%s\n", s);
+    free(s);
+    return an_cli_print(stdout, &t->text);
+}
+
+an_status an_cmd_gradcheck(an_cli *cli)
+{
+    tally t = { .list = json_array() };
+    an_progress progress;
+    char model[512];
+    size_t all = 0;
+    AN_TRY(an_cli_need_arguments(cli, 0, 0));
+    an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
+    while (case_at(all, model, sizeof model)) all++;
+    for (size_t i = 0; case_at(i, model, sizeof model); i++) {
+        an_gradcheck_result result;
+        an_progress_part(&progress, "gradcheck", (double)i, (double)all);
+        an_f64_gradcheck(model, settings.plant[0] ? settings.plant : NULL, 1.01, &result);
+        record(&t, cli, model, &result);
+    }
+    an_progress_clear(&progress);
+    const an_status status = print_tally(&t, cli);
+    json_decref(t.list);
+    AN_TRY(status);
+    if (t.cases == 0) return an_fail(AN_EUSAGE, "no model matches");
+    if (t.of[AN_GRADCHECK_FAIL]) return an_fail(AN_EFAIL, "%zu of %zu models have a wrong derivative", t.of[AN_GRADCHECK_FAIL], t.cases);
+    return settings.model[0] && t.of[AN_GRADCHECK_SKIPPED] ? an_fail(AN_ECONFIG, "the model cannot be built; see above") : AN_OK;
+}
