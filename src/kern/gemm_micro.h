@@ -21,6 +21,9 @@ typedef struct an_gemm_micro {
 
 enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 48 };   /* limits that gemm_native.c relies on */
 
+/* The whole product by a given level's kernel, for tests and bench. Its instructions must be there. */
+void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+
 extern const an_gemm_micro an_avx2_gemm_micro, an_avx512_gemm_micro;
 
 #endif

@@ -16,29 +16,34 @@
 #include "kern/gemm_micro.h"
 #include "kern/kern.h"
 
-static const an_gemm_micro *micro;
+static const an_gemm_micro *chosen;
 static pthread_key_t buffer_key;
 static int have_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* The packed block of A, then of B, 64-byte aligned inside `room`. */
+typedef struct buffer { size_t count; float room[]; } buffer;
 
 static float *aligned(float *p) { return (float *)(((uintptr_t)p + AN_ALIGN - 1) & ~(uintptr_t)(AN_ALIGN - 1)); }
 
-/* This thread's buffer: the packed block of A, then of B; NULL when memory is short. */
-static float *buffer_get(void)
+/* This thread's buffer, of at least `count` elements; NULL when memory is short. */
+static float *buffer_get(size_t count)
 {
-    float *p = have_key ? pthread_getspecific(buffer_key) : NULL;
-    if (p || !have_key) return p;
-    p = an_alloc((micro->kc * (micro->mc + micro->nc) + 2 * AN_GEMM_SLACK + AN_ALIGN) * sizeof *p);
-    if (p && pthread_setspecific(buffer_key, p) != 0) {
-        free(p);
-        p = NULL;
-    }
-    return p;
+    if (!have_key) return NULL;
+    buffer *b = pthread_getspecific(buffer_key);
+    if (b && b->count >= count) return b->room;
+    free(b);
+    b = an_alloc(sizeof *b + count * sizeof *b->room);
+    if (b) b->count = count;
+    if (pthread_setspecific(buffer_key, b) == 0) return b ? b->room : NULL;
+    free(b);
+    return NULL;
 }
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* The cut along k: equal parts, a function of k alone. */
-static size_t k_part(size_t k)
+static size_t k_part(const an_gemm_micro *micro, size_t k)
 {
     const size_t parts = (k + micro->kc - 1) / micro->kc, part = (k + parts - 1) / parts;
     return least((part + 7) / 8 * 8, micro->kc);
@@ -46,9 +51,9 @@ static size_t k_part(size_t k)
 
 typedef struct product { int ta, tb; size_t m, n, k; const float *a; size_t lda; const float *b; size_t ldb; float beta; float *c; size_t ldc; } product;
 
-static void blocks(const product *x, size_t mc, size_t nc, float *pa, float *pb)
+static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size_t nc, float *pa, float *pb)
 {
-    const size_t kc = k_part(x->k);
+    const size_t kc = k_part(micro, x->k);
     for (size_t j = 0; j < x->n; j += nc) {
         const size_t nb = least(nc, x->n - j);
         for (size_t p = 0; p < x->k; p += kc) {
@@ -63,48 +68,53 @@ static void blocks(const product *x, size_t mc, size_t nc, float *pa, float *pb)
     }
 }
 
-static void run_on_stack(const product *x)
+static void run_on_stack(const an_gemm_micro *micro, const product *x)
 {
     float room[AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK + AN_ALIGN];
     float *pa = aligned(room), *pb = aligned(pa + micro->kc * micro->mr + AN_GEMM_SLACK);
-    blocks(x, micro->mr, micro->nr, pa, pb);
+    blocks(micro, x, micro->mr, micro->nr, pa, pb);
 }
-
-static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, size_t lda, const an_real *b, size_t ldb, an_real beta, an_real *c, size_t ldc)
-{
-    if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
-    const product x = { ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc };
-    float *p = buffer_get();
-    if (!p) {
-        run_on_stack(&x);
-        return;
-    }
-    float *pa = aligned(p), *pb = aligned(pa + micro->kc * micro->mc + AN_GEMM_SLACK);
-    blocks(&x, micro->mc, micro->nc, pa, pb);
-}
-
-static an_gemm_backend back = { "native", run };
 
 static void choose(void)
 {
     const char *level = an_kern_get()->level;
     (void)level;
 #ifdef AN_HAVE_avx2
-    if (strcmp(level, "avx2") == 0) micro = &an_avx2_gemm_micro;
+    if (strcmp(level, "avx2") == 0) chosen = &an_avx2_gemm_micro;
 #endif
 #ifdef AN_HAVE_avx512
-    if (strcmp(level, "avx512") == 0) micro = &an_avx512_gemm_micro;
+    if (strcmp(level, "avx512") == 0) chosen = &an_avx512_gemm_micro;
 #endif
-    if (!micro) return;
-    back.name = micro->name;
     have_key = pthread_key_create(&buffer_key, free) == 0;
+}
+
+void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
+    pthread_once(&once, choose);
+    const product x = { ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc };
+    const size_t a_room = micro->kc * micro->mc + AN_GEMM_SLACK, b_room = micro->kc * micro->nc + AN_GEMM_SLACK;
+    float *p = buffer_get(a_room + b_room + 2 * AN_ALIGN / sizeof *p);
+    if (!p) {
+        run_on_stack(micro, &x);
+        return;
+    }
+    float *pa = aligned(p), *pb = aligned(pa + a_room);
+    blocks(micro, &x, micro->mc, micro->nc, pa, pb);
+}
+
+static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    an_gemm_native_with(chosen, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
 const an_gemm_backend *an_gemm_native(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static an_gemm_backend back = { NULL, run };
     pthread_once(&once, choose);
-    return micro ? &back : NULL;
+    if (!chosen) return NULL;
+    back.name = chosen->name;
+    return &back;
 }
 
 #else

@@ -1,0 +1,285 @@
+/* tests/kern/check_attention.c
+ * attn_fwd, attn_bwd, attn_decode against the direct formulas in long double, with all t*t probabilities at hand. Bounds
+ * follow the rounding of each quantity, in units of eps: a score is off by what its dot product loses, its probability by
+ * that relatively; sums of t terms lose t/2 more. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+typedef long double real;
+static const real SMALLEST = sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MIN;   /* one underflow costs this times eps */
+
+static const real FLUSHED = 4 * (sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MIN) / (real)AN_REAL_EPS;   /* a probability this small may be 0 */
+
+typedef struct head { an_attn_spec s; const an_real *q, *k, *v; real *p, *loss; real lse_loss; real *lse; } head;   /* p, loss: [t, t] probability, its relative error */
+
+static real *room(size_t n)
+{
+    real *p = calloc(n + 1, sizeof *p);
+    if (!p) abort();
+    return p;
+}
+
+static real dot(size_t n, const an_real *a, const an_real *b, real *mag)
+{
+    real sum = 0;
+    *mag = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (real)a[i] * (real)b[i];
+        *mag += fabsl((real)a[i] * (real)b[i]);
+    }
+    return sum;
+}
+
+static real mask(const an_attn_spec *s, size_t i, size_t j)
+{
+    if (s->drop_p <= 0) return 1;
+    return (real)an_rng_u32(s->drop_key, s->drop_base + (uint64_t)i * s->t + j) >= (real)s->drop_p * 0x1p32L ? 1 / (1 - (real)s->drop_p) : 0;
+}
+
+/* Probabilities of `n` keys for one query, their log-sum-exp, and how far rounding may take each. */
+static real probabilities(size_t n, size_t d, real scale, const an_real *q, const an_real *k, size_t ldk, real *p, real *loss)
+{
+    real most = -(real)INFINITY, sum = 0, worst = 0;
+    for (size_t j = 0; j < n; j++) {
+        real mag;
+        p[j] = scale * dot(d, q, k + j * ldk, &mag);
+        loss[j] = (0.5L * (real)d + 2) * fabsl(scale) * mag + fabsl(p[j]);
+        if (loss[j] > worst) worst = loss[j];
+        if (p[j] > most) most = p[j];
+    }
+    for (size_t j = 0; j < n; j++) sum += expl(p[j] - most);
+    for (size_t j = 0; j < n; j++) {
+        p[j] = expl(p[j] - most) / sum;
+        loss[j] += worst + fabsl(most) + 0.5L * (real)n + 8;
+    }
+    return most + logl(sum);
+}
+
+static void head_solve(head *h)
+{
+    const an_attn_spec *s = &h->s;
+    h->p = room(s->t * s->t);
+    h->loss = room(s->t * s->t);
+    h->lse = room(s->t);
+    for (size_t i = 0; i < s->t; i++)
+        h->lse[i] = probabilities(s->causal ? i + 1 : s->t, s->d, (real)s->scale, h->q + i * s->ldq, h->k, s->ldk, h->p + i * s->t, h->loss + i * s->t);
+}
+
+static void head_free(head *h)
+{
+    free(h->p);
+    free(h->loss);
+    free(h->lse);
+}
+
+static size_t extent(size_t rows, size_t width, size_t ld) { return rows && width ? (rows - 1) * ld + width : 0; }
+
+/* Plain numbers come in small heads, so that the bound stays below the faults of the self-test. */
+static an_attn_spec pick_spec(an_check *k)
+{
+    static const size_t small_t[] = { 1, 2, 5, 8, 9, 16, 3, 0 }, small_d[] = { 1, 8, 3, 16, 7 };
+    static const size_t t[] = { 17, 63, 64, 65, 71, 100, 128, 129, 140, 6 }, d[] = { 8, 16, 17, 5, 24, 32, 33, 40, 64, 256 };
+    const int plain = an_case_fill(k) == AN_FILL_NORMAL;
+    an_attn_spec s = { 0 };
+    if (!an_checking(k)) {
+        s.t = an_pick_rows(k);
+        s.d = an_pick_size(k);
+        s.ldq = s.ldk = s.ldv = 3 * s.d;
+        s.ldo = s.d;
+        s.causal = 1;
+        s.scale = 1 / an_sqrt((an_real)s.d);
+        return s;
+    }
+    s.t = plain ? small_t[an_pick(k, sizeof small_t / sizeof *t)] : t[an_pick(k, sizeof t / sizeof *t)];
+    s.d = plain ? small_d[an_pick(k, sizeof small_d / sizeof *d)] : d[an_pick(k, sizeof d / sizeof *d)];
+    if (s.t * s.d > 4500) s.t = 1 + s.t % 18;
+    s.ldq = s.d + an_pick(k, 3);
+    s.ldk = s.d + an_pick(k, 3);
+    s.ldv = s.d + an_pick(k, 3) * 7;
+    s.ldo = s.d + an_pick(k, 3);
+    s.causal = an_pick(k, 4) != 0;
+    s.scale = an_pick(k, 8) == 0 ? AN_R(-0.25) : 1 / an_sqrt((an_real)s.d);
+    if (an_pick(k, 3) == 0) {
+        s.drop_p = an_pick_bool(k) ? AN_R(0.1) : AN_R(0.5);
+        s.drop_key = an_rng_key_make(an_pick(k, 1000), 7, 3);
+        s.drop_base = an_pick(k, 3) == 0 ? 0xfffffffcull * 4 + an_pick(k, 9) : an_pick(k, 1000);
+    }
+    return s;
+}
+
+/* Fills whose result does not hang on the order of overflowing terms. */
+static an_fill tame(an_fill fill)
+{
+    switch (fill) {
+    case AN_FILL_HUGE: case AN_FILL_INF: case AN_FILL_NAN: case AN_FILL_WIDE: return AN_FILL_POSITIVE;
+    default: return fill;
+    }
+}
+
+static double pairs(const an_attn_spec *s) { return s->causal ? 0.5 * (double)s->t * (double)(s->t + 1) : (double)s->t * (double)s->t; }
+
+static void want_fwd(an_check *k, const head *h, size_t q0, size_t q1, an_out *out, an_out *lse)
+{
+    const an_attn_spec *s = &h->s;
+    for (size_t i = q0; i < q1; i++) {
+        const size_t n = s->causal ? i + 1 : s->t;
+        real worst = 0;
+        for (size_t j = 0; j < n; j++) worst = fmaxl(worst, h->loss[i * s->t + j]);
+        an_want(lse, i, h->lse[i], isnan(h->lse[i]) ? (real)NAN : worst + fabsl(h->lse[i]));
+        for (size_t c = 0; c < s->d; c++) {
+            real sum = 0, mag = 0;
+            for (size_t j = 0; j < n; j++) {
+                const real term = mask(s, i, j) * h->p[i * s->t + j] * (real)h->v[j * s->ldv + c];
+                sum += term;
+                mag += fabsl(term) * (h->loss[i * s->t + j] + 0.5L * (real)n + 4);
+            }
+            an_want(out, i * s->ldo + c, sum, mag + (real)(n + 1) * SMALLEST);
+        }
+    }
+    an_judge(k, out, 1);
+    an_judge(k, lse, 1);
+}
+
+/* Any split of the rows at multiples of 64 must give the same bits as the whole; rows outside [q0, q1) stay. */
+static void run_fwd(an_check *k, const head *h, size_t q0, size_t q1, int split, an_real *out, an_real *lse, an_real *work)
+{
+    const size_t middle = split ? (q0 + (q1 - q0) / 2) / 64 * 64 : 0;
+    const int cut = middle > q0 && middle < q1;
+    if (cut) an_table(k)->attn_fwd(&h->s, middle, q1, h->q, h->k, h->v, out, lse, work);
+    an_table(k)->attn_fwd(&h->s, q0, cut ? middle : q1, h->q, h->k, h->v, out, lse, work);
+}
+
+void an_check_attn_fwd(an_check *k)
+{
+    head h = { .s = pick_spec(k) };
+    const an_attn_spec *s = &h.s;
+    const int bench = !an_checking(k);
+    const an_fill fill = tame(an_case_fill(k)), wild = an_case_fill(k) == AN_FILL_NAN ? AN_FILL_NAN : fill;   /* a NaN query spoils its row alone */
+    const size_t q0 = bench ? 0 : an_pick(k, 4) == 0 ? an_pick(k, s->t + 1) : an_pick(k, 2) * 64 % (s->t + 1), q1 = bench ? s->t : q0 + (an_pick(k, 3) == 0 ? an_pick(k, s->t - q0 + 1) : s->t - q0);
+    h.q = an_in(k, "q", extent(s->t, s->d, s->ldq), wild);
+    h.k = an_in(k, "k", extent(s->t, s->d, s->ldk), fill);
+    h.v = an_in(k, "v", extent(s->t, s->d, s->ldv), fill);
+    an_out *out = an_out_new(k, "out", extent(s->t, s->d, s->ldo), AN_FILL_NORMAL), *lse = an_out_new(k, "lse", s->t, AN_FILL_NORMAL);
+    an_real *work = malloc((an_attn_work(s) + 1) * sizeof *work);
+    if (!work) abort();
+    an_work(k, an_bytes(4 * s->t * s->d), 4 * pairs(s) * (double)s->d);
+    for (int turn = 0; an_next_run(k); turn++) {
+        if (!bench) memset(work, 0xff, an_attn_work(s) * sizeof *work);   /* NaN */
+        run_fwd(k, &h, q0, q1, turn == 2 && !bench, an_at(out), an_at(lse), work);
+    }
+    free(work);
+    if (bench) return;
+    head_solve(&h);
+    want_fwd(k, &h, q0, q1, out, lse);
+    head_free(&h);
+}
+
+typedef struct gradient { real *ds, *loss, *pm; } gradient;   /* [t, t] */
+
+static gradient differentiate(const head *h, const an_real *out, const an_real *dout)
+{
+    const an_attn_spec *s = &h->s;
+    const gradient g = { room(s->t * s->t), room(s->t * s->t), room(s->t * s->t) };
+    for (size_t i = 0; i < s->t; i++) {
+        real delta_mag;
+        const real delta = dot(s->d, out + i * s->ldo, dout + i * s->ldo, &delta_mag);
+        for (size_t j = 0; j < (s->causal ? i + 1 : s->t); j++) {
+            const size_t x = i * s->t + j;
+            real mag;
+            const real m = mask(s, i, j), dp = m * dot(s->d, dout + i * s->ldo, h->v + j * s->ldv, &mag), rest = dp - delta;
+            g.ds[x] = h->p[x] * rest;
+            g.loss[x] = (h->p[x] * (h->loss[x] + fabsl(h->lse[i])) + FLUSHED) * fabsl(rest) + h->p[x] * (0.5L * (real)s->d + 3) * (m * mag + delta_mag);
+            g.pm[x] = m * h->p[x];
+        }
+    }
+    return g;
+}
+
+static void want_bwd(an_check *k, const head *h, const gradient *g, const an_real *dout, an_out *dq, an_out *dk, an_out *dv)
+{
+    const an_attn_spec *s = &h->s;
+    const size_t t = s->t;
+    const real scale = (real)s->scale, size = fabsl(scale), more = 0.5L * (real)t + 4, under = (real)(t + s->d + 4) * SMALLEST * 64;
+    for (size_t r = 0; r < t; r++)
+        for (size_t c = 0; c < s->d; c++) {
+            real sum[3] = { 0 }, mag[3] = { 0 };
+            for (size_t x = 0; x < t; x++) {
+                const size_t row = r * t + x, col = x * t + r;   /* as query, as key */
+                const real kx = (real)h->k[x * s->ldk + c], qx = (real)h->q[x * s->ldq + c], ox = (real)dout[x * s->ldo + c];
+                sum[0] += scale * g->ds[row] * kx;
+                mag[0] += size * (g->loss[row] + more * fabsl(g->ds[row])) * fabsl(kx);
+                sum[1] += scale * g->ds[col] * qx;
+                mag[1] += size * (g->loss[col] + more * fabsl(g->ds[col])) * fabsl(qx);
+                sum[2] += g->pm[col] * ox;
+                mag[2] += (g->pm[col] * (h->loss[col] + fabsl(h->lse[x]) + more) + 10 * FLUSHED) * fabsl(ox);
+            }
+            an_want(dq, r * s->ldq + c, sum[0], mag[0] + under);
+            an_want(dk, r * s->ldk + c, sum[1], mag[1] + under);
+            an_want(dv, r * s->ldv + c, sum[2], mag[2] + under);
+        }
+    an_judge(k, dq, 1);
+    an_judge(k, dk, 1);
+    an_judge(k, dv, 1);
+}
+
+void an_check_attn_bwd(an_check *k)
+{
+    head h = { .s = pick_spec(k) };
+    const an_attn_spec *s = &h.s;
+    const int bench = !an_checking(k);
+    const an_fill fill = tame(an_case_fill(k));
+    h.q = an_in(k, "q", extent(s->t, s->d, s->ldq), fill);
+    h.k = an_in(k, "k", extent(s->t, s->d, s->ldk), fill);
+    h.v = an_in(k, "v", extent(s->t, s->d, s->ldv), fill);
+    const an_real *dout = an_in(k, "dout", extent(s->t, s->d, s->ldo), fill == AN_FILL_TINY ? AN_FILL_NORMAL : fill);
+    an_real *out = an_in_edit(k, "out", extent(s->t, s->d, s->ldo), AN_FILL_ZERO), *lse = an_in_edit(k, "lse", s->t, AN_FILL_ZERO);
+    an_out *dq = an_out_new(k, "dq", extent(s->t, s->d, s->ldq), AN_FILL_NORMAL), *dk = an_out_new(k, "dk", extent(s->t, s->d, s->ldk), AN_FILL_NORMAL), *dv = an_out_new(k, "dv", extent(s->t, s->d, s->ldv), AN_FILL_NORMAL);
+    an_real *work = malloc((an_attn_work(s) + 1) * sizeof *work);
+    if (!work) abort();
+    an_kern_level("ref")->attn_fwd(s, 0, s->t, h.q, h.k, h.v, out, lse, work);
+    an_work(k, an_bytes(8 * s->t * s->d), 10 * pairs(s) * (double)s->d);
+    while (an_next_run(k)) {
+        if (!bench) memset(work, 0xff, an_attn_work(s) * sizeof *work);
+        an_table(k)->attn_bwd(s, h.q, h.k, h.v, out, dout, lse, an_at(dq), an_at(dk), an_at(dv), work);
+    }
+    free(work);
+    if (bench) return;
+    head_solve(&h);
+    gradient g = differentiate(&h, out, dout);
+    want_bwd(k, &h, &g, dout, dq, dk, dv);
+    free(g.ds);
+    free(g.loss);
+    free(g.pm);
+    head_free(&h);
+}
+
+void an_check_attn_decode(an_check *k)
+{
+    const int bench = !an_checking(k);
+    const an_attn_spec s = pick_spec(k);
+    const an_fill fill = tame(an_case_fill(k));
+    const an_real *q = an_in(k, "q", s.d, an_case_fill(k) == AN_FILL_NAN ? AN_FILL_NAN : fill), *key = an_in(k, "k", extent(s.t, s.d, s.ldk), fill), *v = an_in(k, "v", extent(s.t, s.d, s.ldv), fill);
+    an_out *out = an_out_new(k, "out", s.d, AN_FILL_NORMAL);
+    an_real *work = malloc((s.t + 1) * sizeof *work);
+    if (!work) abort();
+    an_work(k, an_bytes(2 * s.t * s.d), 4 * (double)s.t * (double)s.d);
+    while (an_next_run(k)) an_table(k)->attn_decode(s.t, s.d, s.scale, q, key, s.ldk, v, s.ldv, an_at(out), work);
+    free(work);
+    if (bench) return;
+    real *p = room(s.t), *loss = room(s.t);
+    probabilities(s.t, s.d, (real)s.scale, q, key, s.ldk, p, loss);
+    for (size_t c = 0; c < s.d; c++) {
+        real sum = 0, mag = 0;
+        for (size_t j = 0; j < s.t; j++) {
+            const real term = p[j] * (real)v[j * s.ldv + c];
+            sum += term;
+            mag += fabsl(term) * (loss[j] + 0.5L * (real)s.t + 4);
+        }
+        an_want(out, c, sum, mag + (real)(s.t + 1) * SMALLEST);
+    }
+    an_judge(k, out, 1);
+    free(p);
+    free(loss);
+}

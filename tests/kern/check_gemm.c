@@ -1,0 +1,142 @@
+/* tests/kern/check_gemm.c
+ * Every back end of kern/gemm.h, and every level of the native one, against the product in long double. A sum of k rounded
+ * products in any order is at most k + 1 roundings, eps/2 each, of the sum of absolute terms. C starts full of NaN when
+ * beta is 0. One of the runs is made by three threads at once: they must agree bit for bit. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "core/threads.h"
+#include "kern/gemm.h"
+#include "kern/gemm_micro.h"
+
+#ifdef AN_HAVE_avx512_emulated
+extern const an_gemm_micro an_avx512_emulated_gemm_micro;
+#endif
+
+typedef struct product { int ta, tb; size_t m, n, k; const an_real *a; size_t lda; const an_real *b; size_t ldb; an_real beta; size_t ldc, c_size; const an_real *c_init; an_real *c[3]; const char *level; } product;
+
+static const an_gemm_micro *micro_of(const char *level)
+{
+#ifdef AN_HAVE_avx2
+    if (strcmp(level, "native avx2") == 0) return an_kern_level("avx2") ? &an_avx2_gemm_micro : NULL;
+#endif
+#ifdef AN_HAVE_avx512
+    if (strcmp(level, "native avx512") == 0) return an_kern_level("avx512") ? &an_avx512_gemm_micro : NULL;
+#endif
+#ifdef AN_HAVE_avx512_emulated
+    if (strcmp(level, "native avx512-emulated") == 0) return &an_avx512_emulated_gemm_micro;
+#endif
+    (void)level;
+    return NULL;
+}
+
+const char *an_levels_gemm(size_t i)
+{
+    static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "onednn", "cblas" };
+    size_t kept = 0;
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (!an_gemm_by_name(names[n]) && !micro_of(names[n])) continue;
+        if (kept++ == i) return names[n];
+    }
+    return NULL;
+}
+
+static void run(const product *p, an_real *c)
+{
+#ifndef AN_F64
+    const an_gemm_micro *micro = micro_of(p->level);
+    if (micro) {
+        an_gemm_native_with(micro, p->ta, p->tb, p->m, p->n, p->k, p->a, p->lda, p->b, p->ldb, p->beta, c, p->ldc);
+        return;
+    }
+#endif
+    an_gemm_by_name(p->level)->run(p->ta, p->tb, p->m, p->n, p->k, p->a, p->lda, p->b, p->ldb, p->beta, c, p->ldc);
+}
+
+static void part(void *ctx, size_t i, int thread)
+{
+    const product *p = ctx;
+    (void)thread;
+    run(p, p->c[i]);
+}
+
+/* The same product on three threads at once, the first into the output. */
+static void run_together(an_check *k, product *p)
+{
+    for (int i = 1; i < 3; i++) {
+        p->c[i] = malloc(p->c_size * sizeof(an_real) + 1);
+        if (!p->c[i]) {
+            an_complain(k, "out of memory");
+            return;
+        }
+        if (p->c_size) memcpy(p->c[i], p->c_init, p->c_size * sizeof(an_real));
+    }
+    an_parallel_for(3, 3, part, p);
+    for (int i = 1; i < 3; i++) {
+        if (p->c_size && memcmp(p->c[0], p->c[i], p->c_size * sizeof(an_real)) != 0) an_complain(k, "three threads at once disagree");
+        free(p->c[i]);
+    }
+}
+
+/* Small where numbers are plain, so that the bound stays below the faults of the self-test; elsewhere one of the three
+ * sizes is `large`, past the edges of register tiles, or `beyond` that of a block. */
+static size_t pick(an_check *k, int large, size_t beyond)
+{
+    static const size_t small[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 24, 31, 32, 33, 0 };
+    static const size_t big[] = { 28, 29, 48, 63, 64, 65, 96, 97, 100, 127, 129, 145, 200, 230 };
+    if (an_case_fill(k) == AN_FILL_NORMAL || !large) return small[an_pick(k, sizeof small / sizeof small[0])];
+    return an_pick(k, 6) == 0 ? beyond : big[an_pick(k, sizeof big / sizeof big[0])];
+}
+
+static size_t extent(size_t rows, size_t width, size_t ld) { return rows && width ? (rows - 1) * ld + width : 0; }
+
+static void want(an_check *k, const product *p, an_out *c, const an_real *init)
+{
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            const long double old = p->beta == 0 ? 0 : (long double)p->beta * (long double)init[i * p->ldc + j];
+            long double sum = old, mag = fabsl(old);
+            for (size_t x = 0; x < p->k; x++) {
+                const long double t = (long double)p->a[p->ta ? x * p->lda + i : i * p->lda + x] * (long double)p->b[p->tb ? j * p->ldb + x : x * p->ldb + j];
+                sum += t;
+                mag += fabsl(t);
+            }
+            const long double smallest = sizeof(an_real) == 4 ? FLT_MIN : (long double)DBL_MIN;   /* terms may underflow */
+            an_want(c, i * p->ldc + j, sum, (0.5L * (long double)p->k + 1.5L) * mag + (long double)(p->k + 1) * smallest);
+        }
+    an_judge(k, c, 1);
+}
+
+void an_check_gemm(an_check *k)
+{
+    const int bench = !an_checking(k);
+    const an_fill asked = an_case_fill(k), fill = bench || asked == AN_FILL_HUGE ? AN_FILL_NORMAL : asked;   /* inf - inf depends on the order */
+    product p = { .ta = an_pick_bool(k), .tb = bench ? 1 : an_pick_bool(k) };
+    const uint64_t large = an_pick(k, 4);   /* 3: all of them */
+    p.m = bench ? an_pick_rows(k) : pick(k, large == 0 || large == 3, large == 3 ? 64 : 310);
+    p.n = bench ? an_pick_size(k) : pick(k, large == 1 || large == 3, large == 3 ? 80 : 1601);
+    p.k = bench ? an_pick_size(k) : pick(k, large == 2, 1100);
+    const size_t a_rows = p.ta ? p.k : p.m, a_wide = p.ta ? p.m : p.k, b_rows = p.tb ? p.n : p.k, b_wide = p.tb ? p.k : p.n;
+    const size_t gap = bench ? 0 : 1;
+    p.lda = (a_wide ? a_wide : 1) + gap * an_pick(k, 4);
+    p.ldb = (b_wide ? b_wide : 1) + gap * an_pick(k, 4);
+    p.ldc = (p.n ? p.n : 1) + gap * an_pick(k, 4);
+    p.beta = bench ? 0 : (an_real[]){ 0, 1, AN_R(0.5) }[an_pick(k, 3)];
+    p.a = an_in(k, "a", extent(a_rows, a_wide, p.lda), fill);
+    p.b = an_in(k, "b", extent(b_rows, b_wide, p.ldb), fill == AN_FILL_INF || fill == AN_FILL_NAN || fill == AN_FILL_TINY ? AN_FILL_NORMAL : fill);
+    p.c_size = extent(p.m, p.n, p.ldc);
+    an_out *c = an_out_new(k, "c", p.c_size, AN_FILL_NORMAL);
+    if (p.beta == 0 && !bench)
+        for (size_t i = 0; i < p.c_size; i++) an_out_set(c, i, (an_real)NAN);
+    p.c_init = c->init;
+    an_work(k, an_bytes(p.m * p.k + p.n * p.k + p.m * p.n), 2.0 * (double)p.m * (double)p.n * (double)p.k);
+    for (int turn = 0; an_next_run(k); turn++) {
+        p.level = an_run_level(k);
+        p.c[0] = an_at(c);
+        if (turn == 2 && !bench) run_together(k, &p);
+        else run(&p, p.c[0]);
+    }
+    if (bench) return;
+    want(k, &p, c, c->init);
+}
