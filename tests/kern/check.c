@@ -1,5 +1,5 @@
 /* tests/kern/check.c
- * The arrays, choices, runs and verdicts behind check.h. Every choice is Philox(row name, case number), so one case can be
+ * The arrays, choices, runs and verdicts behind check.h. Every choice is a hash of row name and case number, so one case can be
  * run again alone. Arrays are their own mappings between two pages that may not be touched. */
 #include "check_run.h"
 
@@ -22,19 +22,28 @@ double an_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static uint64_t mix(uint64_t x)   /* the finalizer of splitmix64 */
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
 static uint64_t draw(an_check *k)
 {
-    uint64_t name = 14695981039346656037u;
-    for (const char *p = k->row; *p; p++) name = (name ^ (unsigned char)*p) * 1099511628211u;
-    const an_rng_key key = an_rng_key_make(name, k->number, 0);
-    const uint64_t i = k->draws++;
-    return (uint64_t)an_rng_u32(key, 2 * i) << 32 | an_rng_u32(key, 2 * i + 1);
+    if (k->draws == 0)
+        for (const char *p = k->row; *p; p++) k->draws = mix(k->draws ^ (unsigned char)*p) + k->number + 1;
+    return mix(k->draws += 0x9e3779b97f4a7c15u);
 }
 
 uint64_t an_pick(an_check *k, uint64_t below) { return below ? draw(k) % below : 0; }
 int an_pick_bool(an_check *k) { const uint64_t bit = an_pick(k, 2); return k->bench ? 0 : (int)bit; }
 size_t an_pick_size(an_check *k) { return k->bench ? k->bench_c : SIZES[k->number % (sizeof SIZES / sizeof SIZES[0])]; }
-size_t an_pick_rows(an_check *k) { return k->bench ? k->bench_n : ROWS[an_pick(k, sizeof ROWS / sizeof ROWS[0])]; }
+size_t an_pick_rows(an_check *k)   /* fewer where rows are wide: long double formulas are slow */
+{
+    const size_t n = ROWS[an_pick(k, sizeof ROWS / sizeof ROWS[0])], most = 12000 / (SIZES[k->number % (sizeof SIZES / sizeof SIZES[0])] + 1) + 1;
+    return k->bench ? k->bench_n : n < most ? n : most;
+}
 an_fill an_case_fill(const an_check *k) { return k->fill; }
 int an_checking(const an_check *k) { return !k->bench; }
 
@@ -96,7 +105,12 @@ static an_array *new_array(an_check *k, const char *name, size_t bytes, size_t e
 
 static double uniform(an_check *k) { return ((double)draw(k) + 0.5) * 0x1p-64; }
 
-static double normal(an_check *k) { return uniform(k) + uniform(k) + uniform(k) + uniform(k) - uniform(k) - uniform(k) - uniform(k) - uniform(k); }
+static double normal(an_check *k)   /* nearly: the sum of four uniforms, scaled to variance 1 */
+{
+    const uint64_t bits = draw(k);
+    const double sum = (double)(bits & 0xffff) + (double)(bits >> 16 & 0xffff) + (double)(bits >> 32 & 0xffff) + (double)(bits >> 48);
+    return (sum * 0x1p-16 - 2) * 1.7320508075688772;
+}
 
 static void fill_array(an_check *k, an_real *x, size_t n, an_fill fill)
 {

@@ -34,13 +34,14 @@ void an_ref_norm_fwd(size_t n, size_t c, const an_norm_spec *s, const an_real *x
     }
 }
 
-/* The factor of h * mean(e * h). */
+/* The factor of h * mean(e * h). s is recovered from the stored rstd: below a few ulp of eps it is rounding noise, a
+ * constant row, and counts as 0. */
 static double kappa(size_t c, const an_norm_spec *s, double rstd)
 {
     const double divisor = (double)c / ((double)c - (s->unbiased ? 1 : 0));
     if (!s->outside) return divisor;
     const double eps = (double)s->eps, sd = 1 / rstd - eps;
-    return sd > 0 ? divisor * ((sd + eps) / sd) : 0;
+    return sd > 4 * (double)AN_REAL_EPS * eps ? divisor * ((sd + eps) / sd) : 0;
 }
 
 /* Means of e and e * h over one row, and the row's share of dg and db. */

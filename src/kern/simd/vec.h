@@ -5,7 +5,8 @@
  *   v_min, v_max   return b when either is NaN: put the value that must keep its NaN second
  *   v_fma          a*b + c        v_fnma  c - a*b
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
- *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there */
+ *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
 #define AN_KERN_SIMD_VEC_H
 
@@ -143,6 +144,22 @@ V_FN __m256d vd_fold(vd a) { return a; }
 #else
 #error "kern/simd is compiled with AN_ISA_avx2 or AN_ISA_avx512"
 #endif
+
+/* Up to VL elements: all of them when left >= VL (a constant in full loops, so the choice costs nothing there). */
+V_FN vf v_get(const float *p, size_t left) { return left >= VL ? v_load(p) : v_load_n(p, v_tail(left)); }
+V_FN void v_put(float *p, size_t left, vf a)
+{
+    if (left >= VL) v_store(p, a);
+    else v_store_n(p, v_tail(left), a);
+}
+
+/* Runs the block once per vector of [0, n): i is the first element, left how many from there (VL, at the end fewer). */
+#define V_EACH(n, i, left, ...)                                                   \
+    do {                                                                          \
+        size_t i = 0;                                                             \
+        for (; i + VL <= (n); i += VL) { const size_t left = VL; __VA_ARGS__ }    \
+        if (i < (n)) { const size_t left = (n) - i; __VA_ARGS__ }                 \
+    } while (0)
 
 V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }

@@ -1,0 +1,55 @@
+/* kern/simd/simd_vector.c
+ * axpby, scale, sumsq, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * number is fixed, so the order of additions depends on the shape alone. */
+#include "kern/simd/simd.h"
+#include "kern/simd/vec.h"
+
+void AN_SIMD(axpby)(size_t n, an_real a, const an_real *x, an_real b, const an_real *f, an_real *y)
+{
+    const vf va = v_set(a), vb = v_set(b);
+    V_EACH(n, i, left, { v_put(y + i, left, v_fma(va, v_get(x + i, left), v_mul(vb, v_get(f + i, left)))); });
+}
+
+void AN_SIMD(scale)(size_t n, an_real a, const an_real *x, an_real *y, int add)
+{
+    const vf va = v_set(a);
+    if (add) V_EACH(n, i, left, { v_put(y + i, left, v_fma(va, v_get(x + i, left), v_get(y + i, left))); });
+    else V_EACH(n, i, left, { v_put(y + i, left, v_mul(va, v_get(x + i, left))); });
+}
+
+double AN_SIMD(sumsq)(size_t n, const an_real *x)
+{
+    vd sum[4] = { vd_set(0), vd_set(0), vd_set(0), vd_set(0) };
+    size_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        const vf u = v_load(x + i), w = v_load(x + i + VL);
+        sum[0] = vd_fma(vd_lo(u), vd_lo(u), sum[0]);
+        sum[1] = vd_fma(vd_hi(u), vd_hi(u), sum[1]);
+        sum[2] = vd_fma(vd_lo(w), vd_lo(w), sum[2]);
+        sum[3] = vd_fma(vd_hi(w), vd_hi(w), sum[3]);
+    }
+    for (; i < n; i += VL) {
+        const vf u = v_get(x + i, n - i);
+        sum[0] = vd_fma(vd_lo(u), vd_lo(u), sum[0]);
+        sum[1] = vd_fma(vd_hi(u), vd_hi(u), sum[1]);
+    }
+    return vd_sum(vd_add(vd_add(sum[0], sum[1]), vd_add(sum[2], sum[3])));
+}
+
+void AN_SIMD(bias_add)(size_t n, size_t c, const an_real *b, an_real *y)
+{
+    for (size_t r = 0; r < n; r++, y += c) V_EACH(c, i, left, { v_put(y + i, left, v_add(v_get(y + i, left), v_get(b + i, left))); });
+}
+
+/* Four rows at a time, so that s is read and written once for four rows of x. */
+void AN_SIMD(col_sum)(size_t n, size_t c, const an_real *x, size_t ldx, an_real *s, int add)
+{
+    if (!add) V_EACH(c, i, left, { v_put(s + i, left, v_zero()); });
+    size_t r = 0;
+    for (; r + 4 <= n; r += 4, x += 4 * ldx)
+        V_EACH(c, i, left, {
+            const vf low = v_add(v_get(x + i, left), v_get(x + ldx + i, left)), high = v_add(v_get(x + 2 * ldx + i, left), v_get(x + 3 * ldx + i, left));
+            v_put(s + i, left, v_add(v_get(s + i, left), v_add(low, high)));
+        });
+    for (; r < n; r++, x += ldx) V_EACH(c, i, left, { v_put(s + i, left, v_add(v_get(s + i, left), v_get(x + i, left))); });
+}

@@ -1,0 +1,225 @@
+/* tests/kern/check_norm.c
+ * The norm rows against their definition in long double. Bounds, with chain = c/32 + 4, the longest run of roundings in a
+ * row sum kept in 32 partial sums: y = g h + b with h and its mean each good to chain * eps of (1 + |h|); dx to chain * eps of
+ * the absolute terms of its formula; dg and db to (n + 2)/2 eps of their absolute sums. In f64 the reference takes plain
+ * sums: there the mean costs eps * |mean|. In add_norm a level's h may be an ulp of its terms away; that is carried along. */
+#include "check.h"
+
+typedef struct row_want { long double mean, rstd, size; } row_want;   /* size: mean of |x| */
+
+static an_norm_spec pick_spec(an_check *k, size_t c)
+{
+    static const double eps[] = { 1e-5, 1e-6, 1e-3, 0 };
+    const an_norm_spec s = { AN_R(eps[an_pick(k, 4)]), (int)an_pick(k, 2), c > 1 && an_pick(k, 4) == 0, (int)an_pick(k, 2) };
+    if (!an_checking(k)) return (an_norm_spec){ AN_R(1e-5), 0, 0, 1 };
+    return s;
+}
+
+static row_want measure(size_t c, const an_norm_spec *s, const an_real *x)
+{
+    row_want w = { 0, 0, 0 };
+    long double sum = 0;
+    for (size_t j = 0; j < c; j++) {
+        w.mean += s->center ? (long double)x[j] / (long double)c : 0;
+        w.size += fabsl((long double)x[j]) / (long double)c;
+    }
+    for (size_t j = 0; j < c; j++) sum += ((long double)x[j] - w.mean) * ((long double)x[j] - w.mean);
+    const long double v = sum / (long double)(s->unbiased ? c - 1 : c), eps = (long double)s->eps;
+    w.rstd = s->outside ? 1 / (sqrtl(v) + eps) : 1 / sqrtl(v + eps);
+    return w;
+}
+
+static double chain(size_t c) { return (double)c / 32 + 4; }
+static long double plain_sum(size_t c, long double size) { return sizeof(an_real) == 4 ? 0 : (long double)c * size; }
+
+/* A row whose deviations are lost in rounding where nothing shields the division: no claim. */
+static int degenerate(const an_norm_spec *s, const row_want *w)
+{
+    return s->eps <= AN_R(0) && !(w->size * w->rstd < 1e12L);
+}
+
+/* wobble: how far the row's own values may differ between reference and level, absolute, in eps */
+static void want_row(size_t c, const an_norm_spec *s, const an_real *x, const an_real *g, const an_real *b, size_t row, long double wobble, an_out *y, an_out *mean, an_out *rstd)
+{
+    const row_want w = measure(c, s, x);
+    const long double shift = w.rstd * (plain_sum(c, w.size) + wobble);
+    for (size_t j = 0; j < c; j++) {
+        const long double gain = g ? (long double)g[j] : 1, bias = b ? (long double)b[j] : 0, h = ((long double)x[j] - w.mean) * w.rstd;
+        const long double mag = degenerate(s, &w) && isfinite(h) ? INFINITY : fabsl(gain) * (1 + fabsl(h)) * (1 + shift) + fabsl(bias);
+        an_want(y, row * c + j, degenerate(s, &w) ? (long double)y->run[0][row * c + j] : gain * h + bias, mag);
+    }
+    if (mean) an_want(mean, row, w.mean, w.size + wobble);
+    an_want(rstd, row, degenerate(s, &w) ? (long double)rstd->run[0][row] : w.rstd, degenerate(s, &w) ? INFINITY : w.rstd * (1 + shift));
+}
+
+void an_check_norm_fwd(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k);
+    const an_norm_spec s = pick_spec(k, c);
+    const an_real *x = an_in(k, "x", n * c, AN_FILL_CASE);
+    const an_real *g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", c, AN_FILL_NORMAL) : NULL, *b = an_pick(k, 4) || !an_checking(k) ? an_in(k, "b", c, AN_FILL_NORMAL) : NULL;
+    an_out *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL), *rstd = an_out_new(k, "rstd", n, AN_FILL_NORMAL);
+    an_out *mean = s.center || an_pick_bool(k) ? an_out_new(k, "mean", n, AN_FILL_NORMAL) : NULL;
+    an_work(k, an_bytes(2 * n * c), 8.0 * (double)(n * c));
+    while (an_next_run(k)) an_table(k)->norm_fwd(n, c, &s, x, g, b, an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
+    if (!an_checking(k) || c == 0) return;
+    for (size_t i = 0; i < n; i++) want_row(c, &s, x + i * c, g, b, i, 0, y, mean, rstd);
+    an_judge(k, y, chain(c));
+    an_judge(k, rstd, chain(c));
+    if (mean) an_judge(k, mean, chain(c));
+}
+
+void an_check_add_norm_fwd(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k);
+    const an_norm_spec s = pick_spec(k, c);
+    const an_real a = an_pick_scale(k), bf = an_pick_scale(k);
+    const an_real *x = an_in(k, "x", n * c, AN_FILL_CASE), *f = an_in(k, "f", n * c, AN_FILL_CASE);
+    const an_real *g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", c, AN_FILL_NORMAL) : NULL, *b = an_pick(k, 4) || !an_checking(k) ? an_in(k, "b", c, AN_FILL_NORMAL) : NULL;
+    an_out *h = an_out_new(k, "h", n * c, AN_FILL_NORMAL), *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL), *rstd = an_out_new(k, "rstd", n, AN_FILL_NORMAL);
+    an_out *mean = s.center || an_pick_bool(k) ? an_out_new(k, "mean", n, AN_FILL_NORMAL) : NULL;
+    an_work(k, an_bytes(4 * n * c), 11.0 * (double)(n * c));
+    while (an_next_run(k)) an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, g, b, an_at(h), an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
+    if (!an_checking(k) || c == 0) return;
+    for (size_t i = 0; i < n; i++) {
+        long double wobble = 0;
+        for (size_t j = i * c; j < (i + 1) * c; j++) {
+            const long double p = (long double)a * (long double)x[j], q = (long double)bf * (long double)f[j];
+            an_want(h, j, p + q, fabsl(p) + fabsl(q));
+            wobble = fmaxl(wobble, fabsl(p) + fabsl(q));
+        }
+        want_row(c, &s, h->run[0] + i * c, g, b, i, wobble, y, mean, rstd);
+    }
+    an_judge(k, h, 1.5);
+    an_judge(k, y, chain(c));
+    an_judge(k, rstd, chain(c));
+    if (mean) an_judge(k, mean, chain(c));
+}
+
+typedef struct bwd_case {
+    size_t n, c;
+    an_norm_spec s;
+    const an_real *dy, *x, *g, *mean, *rstd;
+    an_out *dg, *db;
+} bwd_case;
+
+static bwd_case pick_bwd(an_check *k)
+{
+    bwd_case b = { .c = an_pick_size(k), .n = an_pick_rows(k) };
+    b.s = pick_spec(k, b.c);
+    b.dy = an_in(k, "dy", b.n * b.c, AN_FILL_NORMAL);
+    b.x = an_in(k, "x", b.n * b.c, AN_FILL_CASE);
+    b.g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", b.c, AN_FILL_NORMAL) : NULL;
+    an_real *mean = an_in_edit(k, "mean", b.n, AN_FILL_NORMAL), *rstd = an_in_edit(k, "rstd", b.n, AN_FILL_NORMAL);
+    for (size_t i = 0; i < b.n && b.c && an_checking(k); i++) {
+        const row_want w = measure(b.c, &b.s, b.x + i * b.c);
+        mean[i] = (an_real)w.mean;
+        rstd[i] = (an_real)w.rstd;
+    }
+    b.mean = b.s.center || an_pick_bool(k) ? mean : NULL;
+    b.rstd = rstd;
+    b.dg = an_pick(k, 4) || !an_checking(k) ? an_out_new(k, "dg", b.c, AN_FILL_NORMAL) : NULL;
+    b.db = an_pick(k, 4) || !an_checking(k) ? an_out_new(k, "db", b.c, AN_FILL_NORMAL) : NULL;
+    return b;
+}
+
+static double kappa(const an_norm_spec *s, size_t c, double rstd)
+{
+    const double eps = (double)s->eps, sd = 1 / rstd - eps, divisor = (double)c / (double)(s->unbiased ? c - 1 : c);
+    if (!s->outside) return divisor;
+    return sd > 4 * (double)AN_REAL_EPS * eps ? divisor * (sd + eps) / sd : 0;
+}
+
+/* The gradient of row i by the formula of kern.h: dx[j] and the sum of its absolute terms. */
+static void formula_row(const bwd_case *b, size_t i, long double *dx, long double *mag)
+{
+    const size_t c = b->c;
+    const an_real *x = b->x + i * c, *dy = b->dy + i * c;
+    const long double m = b->s.center ? (long double)b->mean[i] : 0, r = (long double)b->rstd[i], kap = (long double)kappa(&b->s, c, (double)b->rstd[i]);
+    long double me = 0, meh = 0, abs_e = 0, abs_eh = 0;
+    for (size_t j = 0; j < c; j++) {
+        const long double e = (b->g ? (long double)b->g[j] : 1) * (long double)dy[j], h = ((long double)x[j] - m) * r;
+        me += e / (long double)c;
+        meh += e * h / (long double)c;
+        abs_e += fabsl(e) / (long double)c;
+        abs_eh += fabsl(e * h) / (long double)c;
+    }
+    for (size_t j = 0; j < c; j++) {
+        const long double e = (b->g ? (long double)b->g[j] : 1) * (long double)dy[j], h = ((long double)x[j] - m) * r;
+        dx[j] = r * (e - (b->s.center ? me : 0) - kap * h * meh);
+        mag[j] = fabsl(r) * (fabsl(e) + (b->s.center ? abs_e : 0) + kap * fabsl(h) * abs_eh);
+    }
+}
+
+static void judge_gains(an_check *k, const bwd_case *b)
+{
+    for (size_t j = 0; j < b->c; j++) {
+        long double dg = b->dg ? (long double)b->dg->init[j] : 0, db = b->db ? (long double)b->db->init[j] : 0, dg_mag = fabsl(dg), db_mag = fabsl(db);
+        for (size_t i = 0; i < b->n; i++) {
+            const long double dy = (long double)b->dy[i * b->c + j], h = ((long double)b->x[i * b->c + j] - (b->s.center ? (long double)b->mean[i] : 0)) * (long double)b->rstd[i];
+            dg += dy * h;
+            db += dy;
+            dg_mag += fabsl(dy * h);
+            db_mag += fabsl(dy);
+        }
+        if (b->dg) an_want(b->dg, j, dg, dg_mag * (long double)(b->n + 4) / 2);
+        if (b->db) an_want(b->db, j, db, db_mag * (long double)(b->n + 4) / 2);
+    }
+    if (b->dg) an_judge(k, b->dg, 1);
+    if (b->db) an_judge(k, b->db, 1);
+}
+
+enum { WIDEST = 4099 };
+
+void an_check_norm_bwd(an_check *k)
+{
+    static long double dh[WIDEST], mag[WIDEST];
+    const bwd_case b = pick_bwd(k);
+    const size_t n = b.n, c = b.c;
+    const int add = an_pick_bool(k);
+    an_out *dx = an_out_new(k, "dx", n * c, AN_FILL_NORMAL);
+    an_work(k, an_bytes(3 * n * c), 14.0 * (double)(n * c));
+    while (an_next_run(k)) an_table(k)->norm_bwd(n, c, &b.s, b.dy, b.x, b.g, b.mean, b.rstd, an_at(dx), add, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
+    if (!an_checking(k) || c == 0) return;
+    for (size_t i = 0; i < n; i++) {
+        formula_row(&b, i, dh, mag);
+        for (size_t j = 0; j < c; j++) {
+            const long double old = add ? (long double)dx->init[i * c + j] : 0;
+            an_want(dx, i * c + j, old + dh[j], fabsl(old) + mag[j]);
+        }
+    }
+    an_judge(k, dx, chain(c));
+    judge_gains(k, &b);
+}
+
+void an_check_add_norm_bwd(an_check *k)
+{
+    static long double dh[WIDEST], mag[WIDEST];
+    const bwd_case b = pick_bwd(k);
+    const size_t n = b.n, c = b.c;
+    const int add_x = an_pick_bool(k), add_f = an_pick_bool(k);
+    const uint64_t absent = an_pick(k, 6);   /* 0: no dx, 1: no df */
+    const an_real a = an_pick_scale(k), bf = an_pick_scale(k);
+    an_out *dx = absent != 0 || !an_checking(k) ? an_out_new(k, "dx", n * c, AN_FILL_NORMAL) : NULL, *df = absent != 1 || !an_checking(k) ? an_out_new(k, "df", n * c, AN_FILL_NORMAL) : NULL;
+    const uint64_t skip = an_checking(k) ? an_pick(k, 4) : 1;   /* 0: none, 1: its own array, 2: dx's, 3: df's */
+    const an_out *alias = skip == 2 && dx && !add_x ? dx : skip == 3 && df && !add_f ? df : NULL;
+    const an_real *own = skip && !alias ? an_in(k, "dskip", n * c, AN_FILL_NORMAL) : NULL;
+    an_work(k, an_bytes(5 * n * c), 18.0 * (double)(n * c));
+    while (an_next_run(k))
+        an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, b.dy, alias ? an_at(alias) : own, b.x, b.g, b.mean, b.rstd, dx ? an_at(dx) : NULL, add_x, df ? an_at(df) : NULL, add_f, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
+    if (!an_checking(k) || c == 0) return;
+    const an_real *from = alias ? alias->init : own;
+    for (size_t i = 0; i < n; i++) {
+        formula_row(&b, i, dh, mag);
+        for (size_t j = 0; j < c; j++) {
+            const size_t at = i * c + j;
+            const long double ds = from ? (long double)from[at] : 0, v = dh[j] + ds, size = mag[j] + fabsl(ds);
+            const long double ox = dx && add_x ? (long double)dx->init[at] : 0, of = df && add_f ? (long double)df->init[at] : 0;
+            if (dx) an_want(dx, at, ox + (long double)a * v, fabsl(ox) + fabsl((long double)a) * size);
+            if (df) an_want(df, at, of + (long double)bf * v, fabsl(of) + fabsl((long double)bf) * size);
+        }
+    }
+    if (dx) an_judge(k, dx, chain(c));
+    if (df) an_judge(k, df, chain(c));
+    judge_gains(k, &b);
+}
