@@ -15,7 +15,7 @@ typedef struct an_bench_limits {
     size_t stream_bytes;             /* of one array */
     struct { const char *isa; double flops[2]; } fma[3];
     size_t isas;
-    double flops, bytes;             /* the limits that rows are held against: best FMA rate and best of copy and triad, all threads */
+    double flops, bytes;             /* the limits that rows are held against: best FMA rate, best of copy and triad */
 } an_bench_limits;
 
 typedef struct an_bench_row {

@@ -55,10 +55,19 @@ static bool wants_help(int argc, const char **argv)
     return false;
 }
 
+/* --color as early as that, so that a mistake before it is told in the right colour. */
+static void look_for_color(an_cli *cli, int argc, const char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--color=", 8) == 0) cli->color = argv[i] + 8;
+        if (strcmp(argv[i], "--color") == 0 && i + 1 < argc) cli->color = argv[i + 1];
+    }
+}
+
 static an_status print_help(const an_cli *cli)
 {
     an_text text = { 0 };
-    an_text_add(&text, "addnorm %s %s\n%s\n\n", cli->verb->name, cli->verb->usage, cli->verb->help);
+    an_text_add(&text, "addnorm %s %s\n%s\n", cli->verb->name, cli->verb->usage, cli->verb->help);
     an_options_help(cli->options, NULL, an_cli_width(stdout), &text);
     return an_cli_print(stdout, &text);
 }
@@ -80,6 +89,7 @@ static an_status read_all(an_cli *cli, int argc, const char **argv)
 an_status an_cli_configure(an_cli *cli, int argc, const char **argv, bool *done)
 {
     *done = false;
+    look_for_color(cli, argc, argv);
     AN_TRY(add_tables(cli));
     if (wants_help(argc, argv)) {
         *done = true;

@@ -39,23 +39,40 @@ static void put_values(an_text *out, const json_t *list, size_t most)
     }
 }
 
+static void shapes_of(an_text *out, const json_t *step)
+{
+    put_values(out, json_object_get(step, "in"), 4);
+    an_text_add(out, " -> ");
+    put_values(out, json_object_get(step, "out"), 4);
+}
+
+/* The widest name and the widest "in -> out". */
+static void measure_steps(const json_t *steps, int *name, int *shape)
+{
+    *name = 4;
+    *shape = 9;
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        an_text shapes = { 0 };
+        const json_t *s = json_array_get(steps, i);
+        shapes_of(&shapes, s);
+        if ((int)shapes.length > *shape) *shape = (int)shapes.length;
+        if ((int)strlen(string(s, "name")) > *name) *name = (int)strlen(string(s, "name"));
+        an_text_fini(&shapes);
+    }
+}
+
 static void put_steps(an_text *out, const json_t *steps)
 {
-    size_t widest = 4;
-    for (size_t i = 0; i < json_array_size(steps); i++) {
-        const size_t n = strlen(string(json_array_get(steps, i), "name"));
-        if (n > widest) widest = n;
-    }
-    an_text_add(out, "%4s  %-*s  %-16s  %-34s  %9s  %10s  %10s\n", "", (int)widest, "step", "op", "in -> out", "flop", "moved", "saved");
+    int name, shape;
+    measure_steps(steps, &name, &shape);
+    an_text_add(out, "%4s  %-*s  %-12s  %-*s  %8s  %8s  %8s\n", "", name, "step", "op", shape, "in -> out", "flop", "moved", "saved");
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *s = json_array_get(steps, i);
         char flops[AN_HUMAN], bytes[AN_HUMAN], saved[AN_HUMAN];
         an_text shapes = { 0 };
-        put_values(&shapes, json_object_get(s, "in"), 4);
-        an_text_add(&shapes, " -> ");
-        put_values(&shapes, json_object_get(s, "out"), 4);
-        an_text_add(out, "%4zu  %-*s  %-16s  %-34s  %9s  %10s  %10s%s\n", i, (int)widest, string(s, "name"), string(s, "op"), an_text_get(&shapes), an_human_count(flops, number(s, "flops")),
-                    an_human_bytes(bytes, number(s, "bytes")), integer(s, "saved_bytes") ? an_human_bytes(saved, (double)integer(s, "saved_bytes")) : "", json_is_true(json_object_get(s, "shortcut")) ? "  shortcut" : "");
+        shapes_of(&shapes, s);
+        an_text_add(out, "%4zu  %-*s  %-12s  %-*s  %8s  %8s  %8s%s\n", i, name, string(s, "name"), string(s, "op"), shape, an_text_get(&shapes), an_human_count(flops, number(s, "flops")),
+                    an_human_bytes(bytes, number(s, "bytes")), integer(s, "saved_bytes") ? an_human_bytes(saved, (double)integer(s, "saved_bytes")) : "-", json_is_true(json_object_get(s, "shortcut")) ? "  shortcut" : "");
         if (shapes.failed) out->failed = 1;
         an_text_fini(&shapes);
     }

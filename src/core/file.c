@@ -94,7 +94,7 @@ static an_status open_data(const char *path, int *fd, struct stat *st)
     if (fstat(*fd, st) != 0 || S_ISDIR(st->st_mode)) {
         const int error = S_ISDIR(st->st_mode) ? EISDIR : errno;
         close(*fd);
-        return an_fail(AN_EDATA, error == EISDIR ? "%s: is a folder; a file is needed (%s)" : "%s: cannot read: %s", path, why(error));
+        return error == EISDIR ? an_fail(AN_EDATA, "%s: is a folder; a file is needed", path) : an_fail(AN_EDATA, "%s: cannot read: %s", path, why(error));
     }
     return AN_OK;
 }
@@ -173,7 +173,7 @@ void an_file_abort(an_file_writer *w)
 
 static an_status fail_write(an_file_writer *w, const char *verb, int error)
 {
-    const an_status status = an_fail(AN_EIO, "%s: cannot %s after %llu bytes: %s", w->path, verb, (unsigned long long)w->written, why(error));
+    const an_status status = an_fail(AN_EIO, "%s: cannot %s after %llu bytes: %s", w->path ? w->path : "file", verb, (unsigned long long)w->written, why(error));
     an_file_abort(w);
     return status;
 }

@@ -10,11 +10,11 @@
 static const char *VALUE_NAME[] = { [AN_INT] = "N", [AN_FLOAT] = "X", [AN_BOOL] = "", [AN_STRING] = "TEXT", [AN_CHOICE] = "NAME", [AN_PATHS] = "FILE" };
 static const char *TYPE_NAME[] = { [AN_INT] = "integer", [AN_FLOAT] = "number", [AN_BOOL] = "bool", [AN_STRING] = "text", [AN_CHOICE] = "choice", [AN_PATHS] = "paths" };
 
-/* Whether slot i is the first of its group. */
-static int opens_group(const an_options *o, size_t i)
+/* Groups stand in the order of their last rows, so a table that is added early may open a group that a later one fills. */
+static int closes_group(const an_options *o, size_t i)
 {
     const char *group = an__option_group(o->slot[i].option);
-    for (size_t k = 0; k < i; k++)
+    for (size_t k = i + 1; k < o->count; k++)
         if (strcmp(an__option_group(o->slot[k].option), group) == 0) return 0;
     return 1;
 }
@@ -80,9 +80,9 @@ void an_options_help(const an_options *o, const char *groups, int width, an_text
     int per_site = 0;
     for (size_t i = 0; i < o->count; i++) {
         const char *group = an__option_group(o->slot[i].option);
-        if (!opens_group(o, i) || (groups && !an_text_in_list(groups, '|', group, strlen(group)))) continue;
+        if (!closes_group(o, i) || (groups && !an_text_in_list(groups, '|', group, strlen(group)))) continue;
         an_text_add(out, "%s%s:\n", out->length ? "\n" : "", group);
-        for (size_t k = i; k < o->count; k++) {
+        for (size_t k = 0; k <= i; k++) {
             if (!in_group(o, k, group)) continue;
             help_row(&o->slot[k], width < 50 ? 50 : (size_t)width, out);
             per_site |= (o->slot[k].option->flags & AN_PER_SITE) != 0;
@@ -104,10 +104,10 @@ static void put_cell(an_text *out, const char *s)
 void an_options_markdown(const an_options *o, an_text *out)
 {
     for (size_t i = 0; i < o->count; i++) {
-        if (!opens_group(o, i)) continue;
+        if (!closes_group(o, i)) continue;
         const char *group = an__option_group(o->slot[i].option);
-        an_text_add(out, "%s## %s\n\n| key | value | default | meaning | also called |\n|---|---|---|---|---|\n", i ? "\n" : "", group);
-        for (size_t k = i; k < o->count; k++) {
+        an_text_add(out, "%s## %s\n\n| key | value | default | meaning | also called |\n|---|---|---|---|---|\n", out->length ? "\n" : "", group);
+        for (size_t k = 0; k <= i; k++) {
             if (!in_group(o, k, group)) continue;
             const an_option *row = o->slot[k].option;
             an_text cell = { 0 };
@@ -239,9 +239,9 @@ static void put_yaml(const an_options *o, an_text *out, int comments)
         const char *group = an__option_group(o->slot[i].option);
         char slug[AN_NAME];
         int opened = 0;
-        if (!opens_group(o, i)) continue;
+        if (!closes_group(o, i)) continue;
         an__option_slug(group, slug);
-        for (size_t k = i; k < o->count; k++) {
+        for (size_t k = 0; k <= i; k++) {
             const an_option_slot *slot = &o->slot[k];
             const int used = an__option_in_use(o, slot);
             if (!in_group(o, k, group) || (slot->option->flags & AN_EPHEMERAL) || (!used && !comments)) continue;

@@ -86,6 +86,7 @@ char *an_human_count(char out[AN_HUMAN], double count)
 char *an_human_time(char out[AN_HUMAN], double seconds)
 {
     if (!(seconds >= 0) || seconds > 1e12) snprintf(out, AN_HUMAN, "?");
+    else if (seconds == 0) snprintf(out, AN_HUMAN, "0 s");
     else if (seconds < 1e-3) snprintf(out, AN_HUMAN, "%.3g us", seconds * 1e6);
     else if (seconds < 0.9995) snprintf(out, AN_HUMAN, "%.3g ms", seconds * 1e3);
     else if (seconds < 59.95) snprintf(out, AN_HUMAN, "%.1f s", seconds);
