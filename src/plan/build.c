@@ -52,6 +52,13 @@ static bool count_of(an_dims dims, size_t *count)
     return an_size_mul(*count, sizeof(an_real), &bytes);
 }
 
+/* Why an_value_new gave nothing; the sentence is recorded. */
+static an_status no_value(an_dims dims)
+{
+    size_t count;
+    return count_of(dims, &count) ? AN_ENOMEM : AN_ESHAPE;
+}
+
 an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home)
 {
     size_t count;
@@ -77,7 +84,7 @@ static an_value *scoped_value(an_build *b, const char *name, an_dims dims, an_ho
     if (b->status != AN_OK) return NULL;
     const char *full = an_arena_printf(&b->plan->arena, "%s%s", b->scope, name);
     an_value *v = full ? an_value_new(b->plan, full, dims, home) : NULL;
-    if (!v) an_build_fail(b, full ? AN_ESHAPE : no_memory(name));
+    if (!v) an_build_fail(b, full ? no_value(dims) : no_memory(name));
     return v;
 }
 
@@ -154,7 +161,7 @@ an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, 
 {
     const char *name = an_arena_printf(&b->plan->arena, "%s%s", s->name, suffix);
     an_value *v = name ? an_value_new(b->plan, name, dims, AN_HOME_ACT) : NULL;
-    if (!v) return name ? AN_ESHAPE : no_memory(s->name);
+    if (!v) return name ? no_value(dims) : no_memory(s->name);
     v->aux = aux;
     v->producer = s;
     s->out[index] = v;

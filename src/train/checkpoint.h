@@ -17,7 +17,7 @@ an_status an_checkpoint_save(const char *run, an_run_state *state, const char *m
 /* From a run folder (its latest checkpoint) or a checkpoint folder to the checkpoint folder, freed with free().
  * Errors: AN_EDATA when there is none. */
 an_status an_checkpoint_find(const char *path, char **folder) AN_MUST_USE;
-int an_checkpoint_exists(const char *run);
+an_status an_checkpoint_exists(const char *run, int *exists) AN_MUST_USE;
 char *an_checkpoint_run(const char *folder);      /* the run folder that a checkpoint folder lies in; NULL: no memory */
 
 /* Fills the parameters, and with an optimizer its moments. The files' checksums, names, shapes and model configuration are

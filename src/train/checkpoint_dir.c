@@ -31,66 +31,93 @@ static long long step_of(const char *name)
     return *end == '\0' ? step : -1;
 }
 
-static int is_checkpoint(const char *folder)
+/* RUN/checkpoints/NAME as *path when it is a checkpoint, else *path is NULL. */
+static an_status try_name(const char *run, const char *name, char **path)
 {
-    char *state = an_path_join(folder, "state.json");
-    const int yes = state && an_path_exists(state);
+    char *folder = an__checkpoint_path(run, name), *state = folder ? an_path_join(folder, "state.json") : NULL;
+    *path = NULL;
+    if (state && an_path_exists(state)) *path = folder;
+    else free(folder);
     free(state);
-    return yes;
+    return state ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", run);
 }
 
-/* What `latest` names when that exists, else the checkpoint of the highest step; NULL: none, or no memory. */
-static char *newest(const char *run)
+static an_status try_link(const char *run, char **found)
 {
-    char target[PATH_MAX], *link = an__checkpoint_path(run, "latest"), *found = NULL, *folder = NULL, **names;
-    size_t count;
-    const ssize_t n = link ? readlink(link, target, sizeof target - 1) : -1;
+    char target[PATH_MAX], *link = an__checkpoint_path(run, "latest");
+    if (!link) return an_fail(AN_ENOMEM, "%s: no memory", run);
+    const ssize_t n = readlink(link, target, sizeof target - 1);
     free(link);
-    if (n > 0) {
-        target[n] = '\0';
-        found = an__checkpoint_path(run, target);
-        if (found && is_checkpoint(found)) return found;
-        free(found);
-        found = NULL;
+    *found = NULL;
+    if (n <= 0) return AN_OK;
+    target[n] = '\0';
+    return try_name(run, target, found);
+}
+
+static an_status try_all(const char *run, char **names, size_t count, char **found)
+{
+    long long best = -1;
+    for (size_t i = 0; i < count; i++) {
+        char *path;
+        if (step_of(names[i]) <= best) continue;
+        AN_TRY(try_name(run, names[i], &path));
+        if (!path) continue;
+        best = step_of(names[i]);
+        free(*found);
+        *found = path;
     }
+    return AN_OK;
+}
+
+/* What `latest` names when that exists, else the checkpoint of the highest step; *found NULL: none. */
+static an_status newest(const char *run, char **found)
+{
+    char *folder, **names;
+    size_t count;
+    AN_TRY(try_link(run, found));
+    if (*found) return AN_OK;
     folder = an_path_join(run, "checkpoints");
-    if (folder && an_path_is_dir(folder) && an_dir_list(folder, &names, &count) == AN_OK) {
-        long long best = -1;
-        for (size_t i = 0; i < count; i++) {
-            if (step_of(names[i]) <= best) continue;
-            char *path = an_path_join(folder, names[i]);
-            if (path && is_checkpoint(path)) {
-                best = step_of(names[i]);
-                free(found);
-                found = path;
-            } else {
-                free(path);
-            }
+    if (!folder) return an_fail(AN_ENOMEM, "%s: no memory", run);
+    an_status status = AN_OK;
+    if (an_path_is_dir(folder)) {
+        status = an_dir_list(folder, &names, &count);
+        if (status == AN_OK) {
+            status = try_all(run, names, count, found);
+            an_dir_list_free(names, count);
         }
-        an_dir_list_free(names, count);
     }
     free(folder);
-    return found;
+    if (status == AN_OK) return AN_OK;
+    free(*found);
+    *found = NULL;
+    return status;
 }
 
 an_status an_checkpoint_find(const char *path, char **folder)
 {
+    char *found;
     if (!an_path_exists(path)) return an_fail(AN_EDATA, "%s: no such run folder", path);
-    if (is_checkpoint(path)) {
+    char *state = an_path_join(path, "state.json");
+    const int is_one = state && an_path_exists(state);
+    free(state);
+    if (!state) return an_fail(AN_ENOMEM, "%s: no memory", path);
+    if (is_one) {
         *folder = an_strdup(path);
         return *folder ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", path);
     }
-    char *found = newest(path);
+    AN_TRY(newest(path, &found));
     if (!found) return an_fail(AN_EDATA, "%s: neither a run folder with a checkpoint nor a checkpoint folder", path);
     *folder = found;
     return AN_OK;
 }
 
-int an_checkpoint_exists(const char *run)
+an_status an_checkpoint_exists(const char *run, int *exists)
 {
-    char *found = newest(run);
+    char *found;
+    AN_TRY(newest(run, &found));
     free(found);
-    return found != NULL;
+    *exists = found != NULL;
+    return AN_OK;
 }
 
 char *an_checkpoint_run(const char *folder)

@@ -37,7 +37,7 @@ static an_status diverged(an_trainer *t, const char *what, double value)
         name = an_model_find_nonfinite(t->model, &pass);
     }
     return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; lower lr or raise warmup",
-                   (unsigned long long)t->state.step + 1, what, value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet");
+                   (unsigned long long)t->state.step + 1, what, isnan(value) ? (double)NAN : value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet");
 }
 
 static an_status train_step(an_trainer *t, an_event_step *report)
@@ -93,7 +93,6 @@ static an_status evaluate(an_trainer *t)
     e.seconds = an_clock() - began;
     e.best = e.val.loss < t->state.best_val_loss;
     t->val_loss = e.val.loss;
-    t->state.last_eval_step = t->state.step;
     if (e.best) {
         t->state.best_val_loss = e.val.loss;
         t->state.best_val_step = t->state.step;

@@ -32,11 +32,13 @@ an_status an_run_read_config(an_options *options)
 {
     const char *resume = an_options_text(options, "resume"), *path = resume;
     char *folder;
+    int exists;
     if (resume[0] == '\0') return AN_OK;
     if (strcmp(resume, "auto") == 0) {
         path = an_options_text(options, "out");
         if (strcmp(path, "auto") == 0) return an_fail(AN_EUSAGE, "resume auto: needs the run folder; name it with --out");
-        if (!an_checkpoint_exists(path)) return AN_OK;
+        AN_TRY(an_checkpoint_exists(path, &exists));
+        if (!exists) return AN_OK;
     }
     AN_TRY(an_checkpoint_find(path, &folder));
     const an_status status = read_config(options, folder);
@@ -52,8 +54,8 @@ static an_status build_model(an_run *r, size_t batch, size_t seq)
     AN_TRY(an_model_config_read(&r->model_config, r->options));
     const an_model_shape shape = { .batch = batch ? batch : (size_t)r->config.batch_size, .seq = seq ? seq : r->model_config.seq_len };
     AN_TRY(an_model_create(&r->model, &r->model_config, r->options, &shape));
-    AN_TRY(an_memory_check(an_memory_predict(r->model, 0), an_memory_available()));
     AN_TRY(an_model_set_threads(r->model, an_train_config_threads(&r->config)));
+    AN_TRY(an_memory_check(an_memory_predict(r->model, 0), an_memory_available()));
     an_status status = an_model_config_text(r->options, &text);
     if (status == AN_OK) status = an_checkpoint_load(r->folder, &r->state, an_text_get(&text), r->model, NULL);
     an_text_fini(&text);

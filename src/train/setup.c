@@ -21,7 +21,9 @@ static an_status find_start(an_trainer *t)
 {
     const char *resume = t->config->resume, *out = t->config->out;
     const int is_auto = strcmp(resume, "auto") == 0, chosen = strcmp(out, "auto") != 0;
-    if (resume[0] && !(is_auto && !(chosen && an_checkpoint_exists(out)))) {
+    int exists = 0;
+    if (chosen) AN_TRY(an_checkpoint_exists(out, &exists));
+    if (resume[0] && (exists || !is_auto)) {
         AN_TRY(an_checkpoint_find(is_auto ? out : resume, &t->resumed_from));
         char *path = an_path_join(t->resumed_from, "state.json");
         const an_status status = path ? an_run_state_read(&t->state, path) : no_memory();
@@ -32,7 +34,7 @@ static an_status find_start(an_trainer *t)
             t->run = an_checkpoint_run(t->resumed_from);
             return t->run ? AN_OK : no_memory();
         }
-    } else if (chosen && an_checkpoint_exists(out)) {
+    } else if (exists) {
         return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", out);
     }
     char stamp[24], *fresh = chosen ? NULL : an_path_join("runs", an_clock_stamp(an_clock_wall(), stamp));
@@ -81,9 +83,9 @@ static an_status build_model(an_trainer *t)
         return an_fail(AN_ECONFIG, "batch_size %zu times seq_len %zu is beyond the address space", t->batch, t->seq);
     const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true };
     AN_TRY(an_model_create(&t->model, &t->model_config, t->options, &shape));
+    AN_TRY(an_model_set_threads(t->model, t->threads));
     t->memory = an_memory_predict(t->model, 1) + 2 * bytes;
     AN_TRY(an_memory_check(t->memory, an_memory_available()));
-    AN_TRY(an_model_set_threads(t->model, t->threads));
     const an_model_cost cost = an_model_get_cost(t->model);
     t->flops_per_step = (cost.flops_forward + cost.flops_backward) * (double)t->config->grad_accum;
     const an_optimizer_config config = an_train_config_optimizer(t->config);

@@ -27,7 +27,6 @@ static const field FIELDS[] = {
     { "seed", COUNT, offsetof(an_run_state, seed) },
     { "best_val_loss", REAL, offsetof(an_run_state, best_val_loss) },
     { "best_val_step", COUNT, offsetof(an_run_state, best_val_step) },
-    { "last_eval_step", COUNT, offsetof(an_run_state, last_eval_step) },
     { "train_bytes", COUNT, offsetof(an_run_state, train_bytes) },
     { "val_bytes", COUNT, offsetof(an_run_state, val_bytes) },
     { "data_fingerprint", HASH, offsetof(an_run_state, data_fingerprint) },

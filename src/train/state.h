@@ -14,7 +14,7 @@ typedef struct an_run_state {
     uint64_t seed;
     uint64_t data_fingerprint, train_bytes, val_bytes;
     double best_val_loss;            /* nats per token; infinite before the first evaluation */
-    uint64_t best_val_step, last_eval_step;
+    uint64_t best_val_step;
     uint64_t model_checksum, optimizer_checksum;
     char *config;                    /* the resolved configuration as YAML; freed by an_run_state_fini */
 } an_run_state;

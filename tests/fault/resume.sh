@@ -1,0 +1,41 @@
+# Resuming at any step, or after SIGTERM, gives the same bits as never having stopped; so does another number of threads.
+. "$(dirname "$0")/lib.sh"
+
+STEPS=12
+ARGS="--steps $STEPS --save_every 1 --keep_checkpoints 0 --eval_every 4 --log_every 1 --grad_accum 2"
+run_in whole $ARGS
+expect "an uninterrupted run ends with 0" [ $CODE -eq 0 ]
+
+for at in $(seq 1 $((STEPS - 1))); do
+  step=$(printf 'step-%08d' "$at")
+  mkdir -p "at$at"
+  cp -r whole/run "at$at/run"
+  ( cd "at$at" && "$AN" train -q --resume "run/checkpoints/$step" --out run ) >"at$at/out" 2>"at$at/err"
+  CODE=$?
+  expect "resume at step $at ends with 0" [ $CODE -eq 0 ]
+  expect "resume at step $at: the same bits" same_run whole "at$at"
+  expect "resume at step $at: the log reads as one run" [ "$(grep -c '"event":"step"' "at$at/run/log.jsonl")" -eq $STEPS ]
+  expect "resume at step $at: the same losses" cmp <(grep -o '"loss":[^,]*' whole/run/log.jsonl) <(grep -o '"loss":[^,]*' "at$at/run/log.jsonl")
+done
+
+# once more, but stopped rather than copied: steps N, then to the end
+run_in parts --steps $STEPS --save_every 0 --eval_every 0 --log_every 1 --grad_accum 2 &
+wait $!
+run_in direct --steps $STEPS --save_every 0 --eval_every 0 --log_every 1 --grad_accum 2
+expect "evaluating and saving do not touch the result" same_files parts direct model.safetensors
+expect "evaluating and saving do not touch the result" same_files whole direct model.safetensors
+
+run_in two --threads 2 $ARGS
+expect "two threads, the same model" same_files whole two model.safetensors
+expect "two threads, the same moments" same_files whole two optimizer.safetensors
+run_in three --threads 3 $ARGS
+expect "three threads, the same model" same_files whole three model.safetensors
+run_in other --seed 2 $ARGS
+expect "another seed is another model" eval '! same_files whole other model.safetensors >/dev/null'
+
+# a longer run that continues a finished one is the longer run, when the schedule is the same
+run_in long --steps 20 --decay_steps 20 --eval_every 0 --save_every 0
+run_in short --steps 9 --decay_steps 20 --eval_every 0 --save_every 0
+( cd short && "$AN" train -q --resume run --steps 20 ) 2>short/err
+expect "raising steps goes on" same_files long short model.safetensors
+finish
