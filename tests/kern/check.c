@@ -299,7 +299,7 @@ static void plant_value(an_check *k, an_out *y)
     const size_t start = k->fault == AN_FAULT_LAST ? y->n - 1 : an_pick(k, y->n);
     for (size_t j = 0; j < y->n && !k->planted; j++) {
         const size_t i = (start + y->n - j) % y->n;
-        if (y->mag[i] < 0 || !isfinite(y->run[1][i]) || fabs((double)y->run[0][i]) <= 0.05 * top) continue;
+        if (y->mag[i] < 0 || !isfinite(y->run[1][i]) || fabs((double)y->run[0][i]) <= fmax(0.05 * top, 0.02 * (double)y->mag[i])) continue;   /* not where terms cancel */
         y->run[1][i] *= AN_R(1.002);
         k->planted = 1;
     }

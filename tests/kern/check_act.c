@@ -119,7 +119,7 @@ void an_check_swiglu_bwd(an_check *k)
         const long double g = (long double)x[gate], u = (long double)x[up], d = (long double)dy[i], s = 1 / (1 + expl(-g)), rest = 1 / (1 + expl(g));
         const long double o0 = add ? (long double)dx->init[gate] : 0, o1 = add ? (long double)dx->init[up] : 0;
         an_want(dx, gate, o0 + d * u * s * (1 + g * rest), fabsl(o0) + fabsl(d * u) * s * (1 + fabsl(g) * rest) * 6 + 3 * (lost(d * u * g) + lost(d * u)));
-        an_want(dx, up, o1 + d * g * s, fabsl(o1) + fabsl(d * g * s) * 6 + 3 * lost(d * g));
+        an_want(dx, up, o1 + d * g * s, fabsl(o1) + fabsl(d * g * s) * 6 + 3 * (lost(d * g) + lost(d)));
     }
     an_judge(k, dx, 1.5);
 }

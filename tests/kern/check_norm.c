@@ -32,10 +32,12 @@ static row_want measure(size_t c, const an_norm_spec *s, const an_real *x)
 static double chain(size_t c) { return (double)c / 32 + 4; }
 static long double plain_sum(size_t c, long double size) { return sizeof(an_real) == 4 ? 0 : (long double)c * size; }
 
-/* A row whose deviations are lost in rounding where nothing shields the division: no claim. */
+/* No claim: a row whose deviations are lost in rounding where no eps shields the division; and where the reference, being
+ * as wide as its numbers in f64, cannot hold the squares. */
 static int degenerate(const an_norm_spec *s, const row_want *w)
 {
-    return s->eps <= AN_R(0) && !(w->size * w->rstd < 1e12L);
+    if (s->eps <= AN_R(0) && !(w->size * w->rstd < 1e12L)) return 1;
+    return sizeof(an_real) == 8 && isfinite(w->size) && (w->size > 1e140L || (s->eps <= AN_R(0) && !(w->rstd < 1e140L)));
 }
 
 /* wobble: how far the row's own values may differ between reference and level, absolute, in eps */
@@ -48,7 +50,7 @@ static void want_row(size_t c, const an_norm_spec *s, const an_real *x, const an
         const long double mag = degenerate(s, &w) && isfinite(h) ? INFINITY : fabsl(gain) * (1 + fabsl(h)) * (1 + shift) + fabsl(bias);
         an_want(y, row * c + j, degenerate(s, &w) ? (long double)y->run[0][row * c + j] : gain * h + bias, mag);
     }
-    if (mean) an_want(mean, row, w.mean, w.size + wobble);
+    if (mean) an_want(mean, row, w.mean, w.size + wobble + plain_sum(c, w.size) / 2);
     an_want(rstd, row, degenerate(s, &w) ? (long double)rstd->run[0][row] : w.rstd, degenerate(s, &w) ? INFINITY : w.rstd * (1 + shift));
 }
 

