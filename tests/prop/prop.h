@@ -1,0 +1,52 @@
+/* prop.h
+ * What the property tests share: a model opened from "key=value ..." with random parameters and random tokens, the walk
+ * over the product designs x norms (with their variants) x positions, and bitwise and relative comparison of gradients.
+ * A check prints one line when it fails; prop_finish prints the totals and gives the exit code. */
+#ifndef AN_TESTS_PROP_H
+#define AN_TESTS_PROP_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/model.h"
+
+typedef struct subject {
+    an_options *options;
+    an_model_config config;
+    an_model *model;
+    size_t batch, seq, rows, vocab, n_params;
+    const an_param *param;
+    int32_t *tokens, *targets;     /* [rows] */
+    an_pass pass;                  /* over those; dropout on, loss_scale 1 */
+} subject;
+
+enum { PROP_TRAIN = 1, PROP_LOGITS = 2 };   /* what the plan is for */
+
+/* Keys that settings leave open have small defaults (2 layers, 2 heads, 16 channels, 24 tokens, 37 kinds of token).
+ * prop_open ends the program when the model cannot be built; prop_try hands the status back, with nothing to close. */
+void prop_open(subject *s, size_t batch, int use, const char *format, ...) AN_PRINTF(4, 5);
+an_status prop_try(subject *s, size_t batch, int use, const char *format, ...) AN_PRINTF(4, 5) AN_MUST_USE;
+void prop_close(subject *s);
+
+void prop_randomise(subject *s, uint64_t seed);   /* every parameter: matrices of gain 1, gains around 1, biases around 0 */
+void prop_tokens(int32_t *tokens, size_t n, size_t vocab, uint64_t seed);
+an_param *prop_param(subject *s, const char *name);   /* the parameter of that name, or NULL */
+
+/* Calls test for "design=D norm=N [variant] position=P" of every row of the registries. A pair that the product refuses
+ * is counted as skipped; a design or norm that never runs is a failure. variants = 0: the norms' defaults only. */
+void prop_product(int variants, void (*test)(const char *settings));
+
+/* Gradients of all parameters, one tensor after the other, into a fresh array; and back to tensors by comparison. */
+an_real *prop_gradients(const subject *s);
+int prop_equal(size_t n, const an_real *a, const an_real *b);                       /* values, so that -0 == 0; NaN never */
+double prop_distance(size_t n, const an_real *a, const an_real *b);                 /* |a - b| / |b|, Euclidean; 0 / 0 = 0 */
+void prop_same_gradients(const subject *s, const an_real *a, const an_real *b, const char *what);
+double prop_near_gradients(const subject *s, const an_real *a, const an_real *b, double tolerance, const char *what);   /* the worst distance */
+
+#define prop_check(good, ...) prop_count(!!(good), __VA_ARGS__)
+int prop_count(int good, const char *format, ...) AN_PRINTF(2, 3);                  /* returns good */
+int prop_finish(const char *name);
+
+#endif

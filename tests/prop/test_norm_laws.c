@@ -1,0 +1,144 @@
+/* What a norm promises of itself. On the kernels of every level this machine has: LayerNorm forgets the scale and the
+ * shift of a row, RMSNorm its scale; rows are independent; a constant row has finite results and bounded gradients in
+ * every convention (eps inside or outside, variance biased or unbiased, centred or not). On whole models: embeddings
+ * that are all zero or all alike leave loss and gradients finite. */
+#include "prop.h"
+
+#include "core/rng.h"
+#include "kern/kern.h"
+
+enum { N = 5, C = 67, SPECS = 8 };
+
+static an_norm_spec spec_at(int i, double eps) { return (an_norm_spec){ AN_R(eps), i & 1, i >> 1 & 1, i >> 2 & 1 }; }
+
+static void spec_name(const char *level, an_norm_spec s, char text[96])
+{
+    snprintf(text, 96, "%s: %s, eps %s, %s", level, s.center ? "centred" : "not centred", s.outside ? "outside" : "inside", s.unbiased ? "unbiased" : "biased");
+}
+
+static void fill(size_t n, an_real *x, uint64_t seed)
+{
+    for (size_t i = 0; i < n; i++) x[i] = AN_R(an_rng_normal(an_rng_key_make(seed, AN_RNG_PROBE, 3), i));
+}
+
+/* y of (scale x + shift) is y of x. Rounding of the shifted row is |shift| / sigma eps, then what a norm adds. */
+static void invariance(const an_kernels *k, an_norm_spec s, const char *what)
+{
+    static const double SCALE[] = { 1e-6, 1.0 / 3, 1, 7, 1e6 }, SHIFT[] = { 0, -2.5, 30 };
+    an_real x[N * C], moved[N * C], y[N * C], z[N * C], mean[N], rstd[N];
+    fill(N * C, x, 1);
+    k->norm_fwd(N, C, &s, x, NULL, NULL, y, mean, rstd);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t j = 0; j < 3; j++) {
+            for (size_t e = 0; e < N * C; e++) moved[e] = AN_R(SCALE[i] * ((double)x[e] + SHIFT[j]));
+            k->norm_fwd(N, C, &s, moved, NULL, NULL, z, mean, rstd);
+            const double d = prop_distance(N * C, z, y), allowed = (8 + 2 * fabs(SHIFT[j])) * (double)AN_REAL_EPS;
+            if (SHIFT[j] == 0 || s.center) prop_check(d <= allowed, "%s: scale %g, shift %g move the result by %.1e, %.1e allowed", what, SCALE[i], SHIFT[j], d, allowed);
+            else prop_check(d > 0.1, "%s: not centred, yet a shift of %g moves the result by %.1e only", what, SHIFT[j], d);
+        }
+}
+
+/* Row r of a block of rows has the bits it has alone, forward and backward. */
+static void rows_are_independent(const an_kernels *k, an_norm_spec s, const char *what)
+{
+    an_real x[N * C], dy[N * C], g[C], b[C], y[N * C], dx[N * C], mean[N], rstd[N], y1[C], dx1[C], mean1, rstd1;
+    fill(N * C, x, 2);
+    fill(N * C, dy, 3);
+    fill(C, g, 4);
+    fill(C, b, 5);
+    k->norm_fwd(N, C, &s, x, g, b, y, mean, rstd);
+    k->norm_bwd(N, C, &s, dy, x, g, mean, rstd, dx, 0, NULL, NULL);
+    for (size_t r = 0; r < N; r++) {
+        k->norm_fwd(1, C, &s, x + r * C, g, b, y1, &mean1, &rstd1);
+        k->norm_bwd(1, C, &s, dy + r * C, x + r * C, g, &mean1, &rstd1, dx1, 0, NULL, NULL);
+        prop_check(prop_equal(C, y1, y + r * C), "%s: row %zu depends on its neighbours", what, r);
+        prop_check(prop_equal(C, dx1, dx + r * C), "%s: the gradient of row %zu depends on its neighbours", what, r);
+    }
+}
+
+/* A row of one value: centred, its spread is 0 and y = b; the gradient is at most 3 |dy| / (what eps leaves of the spread). */
+static void constant_rows(const an_kernels *k, int i, const char *level)
+{
+    static const double VALUE[] = { 0, 1e-30, 0.1, -1, 3.3, 1e4, -1e15 };
+    const an_norm_spec s = spec_at(i, 1e-5);
+    char what[96];
+    spec_name(level, s, what);
+    const double spread = s.outside ? 1e-5 : sqrt(1e-5);
+    an_real x[C], dy[C], b[C], y[C], dx[C], dg[C] = { 0 }, db[C] = { 0 }, mean, rstd;
+    fill(C, dy, 6);
+    fill(C, b, 7);
+    for (size_t v = 0; v < sizeof VALUE / sizeof *VALUE; v++) {
+        for (size_t j = 0; j < C; j++) x[j] = AN_R(VALUE[v]);
+        k->norm_fwd(1, C, &s, x, NULL, b, y, &mean, &rstd);
+        k->norm_bwd(1, C, &s, dy, x, NULL, &mean, &rstd, dx, 0, dg, db);
+        double off = 0, most = 0, sum = 0;
+        int finite = isfinite(rstd);
+        for (size_t j = 0; j < C; j++) {
+            finite &= isfinite(y[j]) && isfinite(dx[j]) && isfinite(dg[j]) && isfinite(db[j]);
+            off = fmax(off, fabs((double)y[j] - (double)b[j]));
+            most = fmax(most, fabs((double)dx[j]));
+            sum += fabs((double)dy[j]);
+        }
+        prop_check(finite, "%s: a row of %g gives nan or inf", what, VALUE[v]);
+        prop_check(most <= 3 * sum / spread, "%s: a row of %g has a gradient of %.1e", what, VALUE[v], most);
+        if (s.center) prop_check(off <= 1e-3, "%s: a row of %g is %.1e away from the bias", what, VALUE[v], off);
+        else if (VALUE[v] == 0) prop_check(off == 0, "%s: a row of 0 is %.1e away from the bias", what, off);
+    }
+}
+
+static void kernels(void)
+{
+    static const char *const LEVEL[] = { "ref", "avx2", "avx512" };
+    int levels = 0;
+    for (size_t l = 0; l < 3; l++) {
+        const an_kernels *k = an_kern_level(LEVEL[l]);
+        if (!k) continue;
+        levels++;
+        for (int i = 0; i < SPECS; i++) {
+            char what[96];
+            const an_norm_spec tiny = spec_at(i, 1e-20);
+            spec_name(LEVEL[l], tiny, what);
+            invariance(k, tiny, what);
+            rows_are_independent(k, tiny, what);
+            constant_rows(k, i, LEVEL[l]);
+        }
+    }
+    prop_check(levels > 0, "no kernels");
+}
+
+static void all_finite(subject *s, const char *settings, const char *what)
+{
+    const double loss = an_model_forward_backward(s->model, &s->pass);
+    prop_check(isfinite(loss), "%s, %s: loss %g", settings, what, loss);
+    for (size_t i = 0; i < s->n_params; i++) {
+        size_t bad = 0;
+        for (size_t k = 0; k < s->param[i].count; k++) bad += isfinite(s->param[i].grad[k]) ? 0 : 1;
+        prop_check(bad == 0, "%s, %s: %zu gradients of %s are not finite", settings, what, bad, s->param[i].name);
+    }
+}
+
+/* Nothing in the stream but what the branches add; and nothing at all. */
+static void constant_embeddings(const char *settings)
+{
+    static const double VALUE[] = { 0, 0.1 };
+    for (size_t v = 0; v < 2; v++)
+        for (int silent = 0; silent < 2; silent++) {
+            subject s;
+            char what[64];
+            prop_open(&s, 2, PROP_TRAIN, "%s fuse=%s", settings, v ? "true" : "false");
+            for (size_t i = 0; i < s.n_params; i++) {
+                const int embedding = strncmp(s.param[i].name, "embed.", 6) == 0;
+                for (size_t k = 0; k < s.param[i].count && (embedding || silent); k++) s.param[i].data[k] = AN_R(embedding ? VALUE[v] : 0);
+            }
+            snprintf(what, sizeof what, "embeddings %g%s", VALUE[v], silent ? ", other parameters 0" : "");
+            all_finite(&s, settings, what);
+            prop_close(&s);
+        }
+}
+
+int main(void)
+{
+    kernels();
+    prop_product(1, constant_embeddings);
+    return prop_finish("norm laws");
+}
