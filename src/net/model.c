@@ -133,7 +133,7 @@ double an_model_forward(an_model *m, const an_pass *pass)
 {
     an_run run = an_model_begin(m, pass);
     an_plan_forward(m->plan, &run);
-    return m->loss ? (double)m->loss->data[0] : 0;
+    return m->loss && run.n_target ? (double)m->loss->data[0] : 0;   /* without targets the value is an older pass's */
 }
 
 double an_model_forward_backward(an_model *m, const an_pass *pass)

@@ -16,8 +16,9 @@ static an_status infer(struct an_build *b, an_step *s)
 {
     const an_norm_attr *at = s->attr;
     AN_TRY(an_need_rank(s, X, 2));
-    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    const size_t c = an_cols(s->in[X]);
     if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
+    const size_t n = an_rows(s->in[X]);
     if (at->spec.unbiased && c < 2) return an_fail(AN_ESHAPE, "%s: the unbiased variance of 1 channel divides by zero; use norm_variance biased or d_model >= 2", s->name);
     for (int i = G; i <= B; i++)
         if (s->in[i]) AN_TRY(an_need(s, i, AN_VEC(c)));
