@@ -1,93 +1,108 @@
 /* kern/simd/simd_norm.c
- * The norm rows at memory speed: a row is read from memory once and stays in the first-level cache for the passes over
- * it. Forward: sum; sum and sum of squares of d = x - m, where the sum corrects the rounded mean (so a large offset costs
- * no accuracy); y. A row whose variance leaves the safe range of float, or drowns in the rounding of its mean, is handed to
- * the reference. Backward: one pass for both row sums and the gain gradients, one for dx. */
+ * The norm rows at memory speed: a row is read from memory once and stays in the first-level cache for the pass that
+ * writes, which also asks for the next row. Forward: one pass takes sum and sum of squares of d = x - pivot, the pivot being
+ * the mean of the first vectors; where that turns out more than a deviation off the mean, the pass is repeated with the mean
+ * as pivot, so no offset costs accuracy. A row whose variance leaves the safe range of float, or drowns in the rounding
+ * of its mean, is handed to the reference. Backward: one pass for row sums and gain gradients, one for dx. */
 #include "kern/ref/ref.h"
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
 
 enum { SUMS = 4 };   /* accumulators per row sum */
 
-typedef struct row_stats { float mean, fix, rstd; int hard; } row_stats;   /* the exact mean is close to mean + fix */
+typedef struct row_stats { float pivot, fix, rstd; int hard; } row_stats;   /* mean = pivot + fix */
 
-V_FN float fold4(const vf *s) { return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3]))); }
+/* What the row is made of: h = a x + b f, or x itself when f is NULL. */
+typedef struct row_source { float a, b; const float *x, *f; float *h; } row_source;
 
-/* h = a x + b f when f is given; returns the row's mean rounded to float. */
-V_FN float first_pass(size_t c, float a, const float *x, float b, const float *f, float *h)
+V_FN vf fetch(const row_source *s, size_t i, size_t left)
 {
-    vf s[SUMS] = { v_zero(), v_zero(), v_zero(), v_zero() };
-    const vf va = v_set(a), vb = v_set(b);
-    size_t i = 0;
-    for (; i + SUMS * VL <= c; i += SUMS * VL)
-        for (size_t j = 0; j < SUMS; j++) {
-            const size_t at = i + j * VL;
-            vf u = v_load(x + at);
-            if (f) {
-                u = v_fma(va, u, v_mul(vb, v_load(f + at)));
-                v_store(h + at, u);
-            }
-            s[j] = v_add(s[j], u);
-        }
-    for (; i < c; i += VL) {
-        vf u = v_get(x + i, c - i);
-        if (f) {
-            u = v_fma(va, u, v_mul(vb, v_get(f + i, c - i)));
-            v_put(h + i, c - i, u);
-        }
-        s[0] = v_add(s[0], c - i >= VL ? u : v_sel(v_tail(c - i), u, v_zero()));
+    vf u = v_get(s->x + i, left);
+    if (s->f) {
+        u = v_fma(v_set(s->a), u, v_mul(v_set(s->b), v_get(s->f + i, left)));
+        v_put(s->h + i, left, u);
     }
-    return (float)((double)fold4(s) / (double)c);
+    return u;
 }
 
-V_FN row_stats second_pass(size_t c, const an_norm_spec *s, const float *x, float mean)
+V_FN vf only(vf a, size_t left) { return left >= VL ? a : v_sel(v_tail(left), a, v_zero()); }
+
+V_FN double fold(const vf *s) { return (double)v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3]))); }
+
+/* Mean of the first vectors of the row. */
+V_FN float guess(size_t c, const row_source *s)
 {
-    vf sum[SUMS] = { v_zero(), v_zero(), v_zero(), v_zero() }, square[SUMS] = { v_zero(), v_zero(), v_zero(), v_zero() };
-    const vf m = v_set(mean);
+    const size_t n = c < 2 * VL ? c : 2 * VL;
+    vf sum = v_zero();
+    for (size_t i = 0; i < n; i += VL) sum = v_add(sum, only(fetch(s, i, n - i), n - i));
+    return v_sum(sum) / (float)n;
+}
+
+/* Sum and sum of squares of x - pivot. */
+V_FN void moments(size_t c, const row_source *s, float pivot, double *sum, double *square)
+{
+    vf s1[SUMS] = { v_zero(), v_zero(), v_zero(), v_zero() }, s2[SUMS] = { v_zero(), v_zero(), v_zero(), v_zero() };
+    const vf p = v_set(pivot);
     size_t i = 0;
     for (; i + SUMS * VL <= c; i += SUMS * VL)
         for (size_t j = 0; j < SUMS; j++) {
-            const vf d = v_sub(v_load(x + i + j * VL), m);
-            sum[j] = v_add(sum[j], d);
-            square[j] = v_fma(d, d, square[j]);
+            const vf d = v_sub(fetch(s, i + j * VL, VL), p);
+            s1[j] = v_add(s1[j], d);
+            s2[j] = v_fma(d, d, s2[j]);
         }
     for (; i < c; i += VL) {
-        vf d = v_sub(v_get(x + i, c - i), m);
-        if (c - i < VL) d = v_sel(v_tail(c - i), d, v_zero());
-        sum[0] = v_add(sum[0], d);
-        square[0] = v_fma(d, d, square[0]);
+        const vf d = only(v_sub(fetch(s, i, c - i), p), c - i);
+        s1[0] = v_add(s1[0], d);
+        s2[0] = v_fma(d, d, s2[0]);
     }
-    const double n = (double)c, fix = s->center ? (double)fold4(sum) / n : 0, eps = (double)s->eps;
-    const double spread = (double)fold4(square) / n - fix * fix, v = spread * (n / (n - (s->unbiased ? 1 : 0)));
-    row_stats r = { .mean = mean, .fix = (float)fix };
-    const int tiny = spread < 0x1p-100 && eps < 0x1p-25, lost = spread < 0x1p-36 * (double)mean * (double)mean;
+    *sum = fold(s1);
+    *square = fold(s2);
+}
+
+V_FN row_stats measure(size_t c, const an_norm_spec *s, const row_source *from)
+{
+    const double n = (double)c, eps = (double)s->eps;
+    row_stats r = { s->center ? guess(c, from) : 0.0f, 0, 0, 0 };
+    double sum, square;
+    moments(c, from, r.pivot, &sum, &square);
+    if (s->center && sum * sum > 0.5 * n * square) {   /* |fix| exceeds the deviation */
+        const row_source again = { 0, 0, from->f ? from->h : from->x, NULL, NULL };
+        r.pivot = (float)((double)r.pivot + sum / n);
+        moments(c, &again, r.pivot, &sum, &square);
+    }
+    const double fix = s->center ? sum / n : 0, spread = square / n - fix * fix, mean = (double)r.pivot + fix, v = spread * (n / (n - (s->unbiased ? 1 : 0)));
+    const int tiny = spread < 0x1p-100 && eps < 0x1p-25, lost = spread < 0x1p-36 * mean * mean;
     r.hard = !(spread < 0x1p+120) || tiny || lost;
+    r.fix = (float)fix;
     r.rstd = (float)(s->outside ? 1 / (sqrt(v) + eps) : 1 / sqrt(v + eps));
     return r;
 }
 
-V_FN void third_pass(size_t c, const row_stats *r, const float *x, const float *g, const float *b, float *y)
+V_FN void write_row(size_t c, const row_stats *r, const float *x, const float *g, const float *b, float *y, const float *next, const float *next_f)
 {
-    const vf m = v_set(r->mean), rstd = v_set(r->rstd), fix = v_set(r->fix);
+    const vf pivot = v_set(r->pivot), rstd = v_set(r->rstd), shift = v_set(-r->fix * r->rstd);
     V_EACH(c, i, left, {
-        const vf h = v_mul(v_sub(v_sub(v_get(x + i, left), m), fix), rstd);
+        const vf h = v_fma(v_sub(v_get(x + i, left), pivot), rstd, shift);
         const vf bias = b ? v_get(b + i, left) : v_zero();
+        v_prefetch(next + i);
+        if (next_f) v_prefetch(next_f + i);
         v_put(y + i, left, g ? v_fma(v_get(g + i, left), h, bias) : v_add(h, bias));
     });
 }
 
 V_FN void forward(size_t n, size_t c, const an_norm_spec *s, float a, const float *x, float bf, const float *f, const float *g, const float *b, float *h, float *y, float *mean, float *rstd)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float *row = f ? h + i * c : x + i * c;
-        const float m = f || s->center ? first_pass(c, a, x + i * c, bf, f ? f + i * c : NULL, f ? h + i * c : NULL) : 0.0f;
-        const row_stats r = second_pass(c, s, row, s->center ? m : 0.0f);
+    for (size_t i = 0; i < n; i++, y += c) {
+        const size_t at = i * c, next = i + 1 < n ? at + c : at;
+        const row_source from = { a, bf, x + at, f ? f + at : NULL, f ? h + at : NULL };
+        const float *row = f ? h + at : x + at;
+        const row_stats r = measure(c, s, &from);
         if (r.hard) {
-            an_ref_norm_fwd(1, c, s, row, g, b, y + i * c, mean ? mean + i : NULL, rstd + i);
+            an_ref_norm_fwd(1, c, s, row, g, b, y, mean ? mean + i : NULL, rstd + i);
             continue;
         }
-        third_pass(c, &r, row, g, b, y + i * c);
-        if (mean) mean[i] = r.mean + r.fix;
+        write_row(c, &r, row, g, b, y, x + next, f ? f + next : NULL);
+        if (mean) mean[i] = r.pivot + r.fix;
         rstd[i] = r.rstd;
     }
 }
@@ -157,7 +172,11 @@ V_FN void backward(size_t n, size_t c, const an_norm_spec *s, const float *dy, c
         double sum_e, sum_eh;
         reduce(c, d, u, g, m, rstd[row], dg, db, &sum_e, &sum_eh);
         const vf vm_ = v_set(m), r = v_set(rstd[row]), me = v_set(s->center ? (float)(sum_e / (double)c) : 0.0f), slope = v_set((float)(kappa(c, s, (double)rstd[row]) * (sum_eh / (double)c)));
+        const size_t ahead = row + 1 < n ? c : 0;   /* the next row, asked for while this one is written */
         V_EACH(c, i, left, {
+            v_prefetch(d + ahead + i);
+            v_prefetch(u + ahead + i);
+            if (dskip) v_prefetch(dskip + row * c + ahead + i);
             const vf h = v_mul(v_sub(v_get(u + i, left), vm_), r), e = g ? v_mul(v_get(g + i, left), v_get(d + i, left)) : v_get(d + i, left);
             vf dh = v_mul(r, v_fnma(h, slope, v_sub(e, me)));
             if (dskip) dh = v_add(dh, v_get(dskip + row * c + i, left));

@@ -20,6 +20,9 @@
 
 #define V_FN static inline __attribute__((always_inline, unused))
 
+/* Asks for the cache line at p; p may point anywhere. */
+V_FN void v_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+
 #if defined(AN_ISA_avx512)
 enum { VL = 16 };
 typedef __m512 vf;
