@@ -17,9 +17,13 @@ typedef struct an_gemm_micro {
     void (*pack_b)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
     /* C[m,n] = beta*C + A B from packed panels; beta 0 does not read C */
     void (*block)(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc);
+    /* The same with A as it lies, row-major: for a C so narrow that packing A would not pay */
+    void (*block_rows)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc);
+    /* C[m,n] = beta*C + A B' straight from row-major A[m,k], B[n,k]: for so few rows that packing B would cost more than it saves */
+    void (*few)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 } an_gemm_micro;
 
-enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 48 };   /* limits that gemm_native.c relies on */
+enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 48 /* limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
 
 /* The whole product by a given level's kernel, for tests and bench. Its instructions must be there. */
 void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);

@@ -61,6 +61,10 @@ static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size
             micro->pack_b(x->tb, nb, kb, x->b + (x->tb ? j * x->ldb + p : p * x->ldb + j), x->ldb, pb);
             for (size_t i = 0; i < x->m; i += mc) {
                 const size_t mb = least(mc, x->m - i);
+                if (!x->ta && x->n <= AN_GEMM_NARROW) {
+                    micro->block_rows(mb, nb, kb, x->a + i * x->lda + p, x->lda, pb, p == 0 ? x->beta : 1.0f, x->c + i * x->ldc + j, x->ldc);
+                    continue;
+                }
                 micro->pack_a(!x->ta, mb, kb, x->a + (x->ta ? p * x->lda + i : i * x->lda + p), x->lda, pa);
                 micro->block(mb, nb, kb, pa, pb, p == 0 ? x->beta : 1.0f, x->c + i * x->ldc + j, x->ldc);
             }
@@ -91,6 +95,10 @@ static void choose(void)
 void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
+    if (m <= AN_GEMM_FEW && !ta && tb) {
+        micro->few(m, n, k, a, lda, b, ldb, beta, c, ldc);
+        return;
+    }
     pthread_once(&once, choose);
     const product x = { ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc };
     const size_t a_room = micro->kc * micro->mc + AN_GEMM_SLACK, b_room = micro->kc * micro->nc + AN_GEMM_SLACK;

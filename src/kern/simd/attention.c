@@ -112,12 +112,9 @@ static void transpose(size_t n, size_t d, const float *x, size_t ld, float *to)
         const float *row[8];
         size_t p = 0;
         for (size_t r = 0; r < 8; r++) row[r] = x + (i + r < n ? i + r : n - 1) * ld;
-        for (; p + 8 <= d; p += 8) {
-            transpose8(row, to + p * T + i, T);
-            for (size_t r = 0; r < 8; r++) row[r] += 8;
-        }
-        for (size_t q = 0; p + q < d; q++)
-            for (size_t r = 0; r < 8; r++) to[(p + q) * T + i + r] = row[r][q];
+        for (; p + 8 <= d; p += 8) transpose8(row, p, to + p * T + i, T);
+        for (; p < d; p++)
+            for (size_t r = 0; r < 8; r++) to[p * T + i + r] = row[r][p];
     }
 }
 
@@ -163,10 +160,7 @@ static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, si
                 for (size_t x = 0; x < 4; x++) v_store(drawn[r] + w + x * VL, v_sel(v_word_below(word[x], below), v_zero(), keep));
             }
         }
-        for (size_t j = 0; j < jn; j += 8) {
-            transpose8(row, mask + j * T + i, T);
-            for (size_t r = 0; r < 8; r++) row[r] += 8;
-        }
+        for (size_t j = 0; j < jn; j += 8) transpose8(row, j, mask + j * T + i, T);
     }
 }
 

@@ -15,11 +15,11 @@
 #define V_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/* to[p*ldt + i] = row[i][p] for i, p < 8; `to` is written in ascending order of p */
-V_FN void transpose8(const float *const row[8], float *to, size_t ldt)
+/* to[p*ldt + i] = row[i][at + p] for i, p < 8; `to` is written in ascending order of p */
+V_FN void transpose8(const float *const row[8], size_t at, float *to, size_t ldt)
 {
-    const __m256 r0 = _mm256_loadu_ps(row[0]), r1 = _mm256_loadu_ps(row[1]), r2 = _mm256_loadu_ps(row[2]), r3 = _mm256_loadu_ps(row[3]);
-    const __m256 r4 = _mm256_loadu_ps(row[4]), r5 = _mm256_loadu_ps(row[5]), r6 = _mm256_loadu_ps(row[6]), r7 = _mm256_loadu_ps(row[7]);
+    const __m256 r0 = _mm256_loadu_ps(row[0] + at), r1 = _mm256_loadu_ps(row[1] + at), r2 = _mm256_loadu_ps(row[2] + at), r3 = _mm256_loadu_ps(row[3] + at);
+    const __m256 r4 = _mm256_loadu_ps(row[4] + at), r5 = _mm256_loadu_ps(row[5] + at), r6 = _mm256_loadu_ps(row[6] + at), r7 = _mm256_loadu_ps(row[7] + at);
     const __m256 a0 = _mm256_unpacklo_ps(r0, r1), a1 = _mm256_unpackhi_ps(r0, r1), a2 = _mm256_unpacklo_ps(r2, r3), a3 = _mm256_unpackhi_ps(r2, r3);
     const __m256 a4 = _mm256_unpacklo_ps(r4, r5), a5 = _mm256_unpackhi_ps(r4, r5), a6 = _mm256_unpacklo_ps(r6, r7), a7 = _mm256_unpackhi_ps(r6, r7);
     const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee), b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);

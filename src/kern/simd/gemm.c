@@ -13,32 +13,30 @@ enum { MR = 14, MC = 14 * 16, KC = 384, NC = 1536 };
 #else
 enum { MR = 6, MC = 6 * 24, KC = 384, NC = 1536 };
 #endif
-enum { NR = 2 * VL, WIDE = (MR + 7) / 8 * 8 };
+enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32 };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && WIDE - MR <= (int)AN_GEMM_SLACK, "gemm_native.c relies on these");
 
-/* Panels of w, copied in groups of 8 that may run over into the next row of the panel, which is written later. */
+/* Panels of w, copied in whole registers that may run over into the next row of the panel, which is written later. */
 V_FN void pack(size_t w, int trans, size_t n, size_t k, const float *x, size_t ld, float *out)
 {
-    const size_t wide = (w + 7) / 8 * 8;
+    const size_t wide = (w + 7) / 8 * 8, span = (w + VL - 1) / VL * VL;
     for (size_t i0 = 0; i0 < n; i0 += w, out += w * k, x += trans ? w * ld : w) {
         const size_t have = n - i0 < w ? n - i0 : w;
         size_t p = 0;
         if (trans) {
+            const float *row[WIDEST];
+            for (size_t r = 0; r < wide; r++) row[r] = x + (r < have ? r : have - 1) * ld;
             for (; p + 8 <= k; p += 8)
-                for (size_t g = wide; g > 0; g -= 8) {
-                    const float *row[8];
-                    for (size_t r = 0; r < 8; r++) row[r] = x + (g - 8 + r < have ? g - 8 + r : have - 1) * ld + p;
-                    transpose8(row, out + p * w + g - 8, w);
-                }
+                for (size_t g = wide; g > 0; g -= 8) transpose8(row + g - 8, p, out + p * w + g - 8, w);
             for (; p < k; p++)
                 for (size_t i = 0; i < w; i++) out[p * w + i] = i < have ? x[i * ld + p] : 0;
-        } else if (i0 + wide <= n) {
+        } else if (i0 + span <= n) {
             for (; p < k; p++)
-                for (size_t g = 0; g < wide; g += 8) _mm256_storeu_ps(out + p * w + g, _mm256_loadu_ps(x + p * ld + g));
+                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, v_load(x + p * ld + g));
         } else {
             for (; p < k; p++)
-                for (size_t i = 0; i < w; i++) out[p * w + i] = i < have ? x[p * ld + i] : 0;
+                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, v_load_n(x + p * ld + g, v_tail(have <= g ? 0 : have - g < VL ? have - g : VL)));
         }
     }
 }
@@ -55,19 +53,21 @@ static void pack_b(int trans, size_t n, size_t k, const float *x, size_t ld, flo
     else pack(NR, 0, n, k, x, ld, out);
 }
 
-/* C[MR, nv vectors] = beta*C + A B over k, whole registers */
-V_FN void tile(int nv, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
+/* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel,
+ * or where lda is not 0 the matrix itself, row by row. */
+V_FN void tile(int nv, int whole, size_t mb, size_t nb, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
     vf acc[MR][2];
-    V_UNROLL for (int i = 0; i < MR; i++) {
-        __builtin_prefetch(c + (size_t)i * ldc, 1);
+    size_t row[MR];
+    V_UNROLL for (int i = 0; i < MR; i++) row[i] = lda ? (whole || (size_t)i < mb ? (size_t)i : mb - 1) * lda : (size_t)i;
+    V_UNROLL for (int i = 0; i < MR; i++)
         V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_zero();
-    }
-    for (size_t p = 0; p < k; p++, a += MR, b += NR) {
+    for (size_t i = 0; i < mb; i++) __builtin_prefetch(c + i * ldc, 1);
+    for (size_t p = 0; p < k; p++, a += lda ? 1 : MR, b += NR) {
         vf bv[2];
         V_UNROLL for (int v = 0; v < nv; v++) bv[v] = v_load(b + v * VL);
         V_UNROLL for (int i = 0; i < MR; i++) {
-            const vf ai = v_set(a[i]);
+            const vf ai = v_set(a[row[i]]);
             V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_fma(ai, bv[v], acc[i][v]);
         }
     }
@@ -75,36 +75,79 @@ V_FN void tile(int nv, size_t k, const float *a, const float *b, float beta, flo
     V_UNROLL for (int i = 0; i < MR; i++)
         V_UNROLL for (int v = 0; v < nv; v++) {
             float *to = c + (size_t)i * ldc + v * VL;
-            v_store(to, beta == 0 ? acc[i][v] : v_fma(by, v_load(to), acc[i][v]));
+            if (whole) v_store(to, beta == 0 ? acc[i][v] : v_fma(by, v_load(to), acc[i][v]));
+            else if ((size_t)i < mb) {
+                const size_t left = nb - (size_t)v * VL;
+                const vm some = v_tail(left < VL ? left : VL);
+                v_store_n(to, some, beta == 0 ? acc[i][v] : v_fma(by, v_load_n(to, some), acc[i][v]));
+            }
         }
 }
 
-/* A tile that hangs over the edge of C: computed aside, then the part that exists is taken. */
-static void edge(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
-{
-    _Alignas(64) float whole[MR * NR];
-    if (n <= VL) tile(1, k, a, b, 0, whole, NR);
-    else tile(2, k, a, b, 0, whole, NR);
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            float *to = &c[i * ldc + j];
-            *to = beta == 0 ? whole[i * NR + j] : beta * *to + whole[i * NR + j];
-        }
-}
-
-static void block(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
+V_FN void tiles(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
     for (size_t j = 0; j < n; j += NR) {
         const size_t nb = n - j < NR ? n - j : NR;
         for (size_t i = 0; i < m; i += MR) {
             const size_t mb = m - i < MR ? m - i : MR;
-            if (mb == MR && nb == NR) tile(2, k, a + i * k, b + j * k, beta, c + i * ldc + j, ldc);
-            else edge(mb, nb, k, a + i * k, b + j * k, beta, c + i * ldc + j, ldc);
+            const float *pa = a + i * (lda ? lda : k), *pb = b + j * k;
+            float *to = c + i * ldc + j;
+            if (mb == MR && nb == NR) tile(2, 1, MR, NR, k, pa, lda, pb, beta, to, ldc);
+            else if (nb <= VL) tile(1, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
+            else tile(2, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
+        }
+    }
+}
+
+static void block(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
+{
+    tiles(m, n, k, a, 0, b, beta, c, ldc);
+}
+
+static void block_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+{
+    if (lda) tiles(m, n, k, a, lda, b, beta, c, ldc);
+}
+
+/* C[rows, 4] for a pair of rows of A, or one, and four rows of B: dot products along k, of which nb exist */
+V_FN void dots(int rows, size_t nb, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    const float *row[4];
+    vf acc[2][4];
+    size_t p = 0;
+    for (size_t j = 0; j < 4; j++) row[j] = b + (j < nb ? j : nb - 1) * ldb;
+    V_UNROLL for (int i = 0; i < rows; i++)
+        V_UNROLL for (int j = 0; j < 4; j++) acc[i][j] = v_zero();
+    for (; p + VL <= k; p += VL)
+        V_UNROLL for (int j = 0; j < 4; j++) {
+            const vf bj = v_load(row[j] + p);
+            V_UNROLL for (int i = 0; i < rows; i++) acc[i][j] = v_fma(v_load(a + (size_t)i * lda + p), bj, acc[i][j]);
+        }
+    if (p < k) {
+        const vm some = v_tail(k - p);
+        V_UNROLL for (int j = 0; j < 4; j++)
+            V_UNROLL for (int i = 0; i < rows; i++) acc[i][j] = v_fma(v_load_n(a + (size_t)i * lda + p, some), v_load_n(row[j] + p, some), acc[i][j]);
+    }
+    V_UNROLL for (int i = 0; i < rows; i++)
+        for (size_t j = 0; j < nb; j++) {
+            float *to = c + (size_t)i * ldc + j;
+            const float sum = v_sum(acc[i][j]);
+            *to = beta == 0 ? sum : beta * *to + sum;
+        }
+}
+
+static void few(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    for (size_t j = 0; j < n; j += 4) {
+        const size_t nb = n - j < 4 ? n - j : 4;
+        for (size_t i = 0; i < m; i += 2) {
+            if (i + 2 <= m) dots(2, nb, k, a + i * lda, lda, b + j * ldb, ldb, beta, c + i * ldc + j, ldc);
+            else dots(1, nb, k, a + i * lda, lda, b + j * ldb, ldb, beta, c + i * ldc + j, ldc);
         }
     }
 }
 
 const an_gemm_micro AN_SIMD(gemm_micro) = {
     .name = "native " AN_SIMD_TEXT(AN_ISA), .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC,
-    .pack_a = pack_a, .pack_b = pack_b, .block = block,
+    .pack_a = pack_a, .pack_b = pack_b, .block = block, .block_rows = block_rows, .few = few,
 };
