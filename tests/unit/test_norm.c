@@ -181,8 +181,8 @@ static void refusals(void **state)
     assert_ok(an_options_set(options, "norm", "rmsnorm", AN_FROM_FLAG, "--norm"));
     assert_ok(an_options_set(options, "norm_variance", "unbiased", AN_FROM_FLAG, "--norm-variance"));
     assert_fails(an_options_resolve(options), AN_ECONFIG, "norm_variance");
-    assert_fails(an_options_set(options, "norm_eps", "0", AN_FROM_FLAG, "--norm-eps"), AN_ECONFIG, "norm_eps");
-    assert_fails(an_options_set(options, "norm_eps", "-1e-5", AN_FROM_FLAG, "--norm-eps"), AN_ECONFIG, "norm_eps");
+    assert_fails(an_options_set(options, "norm_eps", "0", AN_FROM_FLAG, "--norm-eps"), AN_ECONFIG, "--norm-eps");
+    assert_fails(an_options_set(options, "norm_eps", "-1e-5", AN_FROM_FLAG, "--norm-eps"), AN_ECONFIG, "--norm-eps");
     an_options_destroy(&options);
 }
 

@@ -1,0 +1,119 @@
+/* AdamW over tensors: against the formula in double, groups, clipping, the same bits for any number of threads. */
+#include "unit.h"
+
+#include <math.h>
+
+#include "train/optimizer.h"
+
+enum { BIG = 40000, SMALL = 7 };
+
+typedef struct pair { an_real data[BIG + SMALL], grad[BIG + SMALL]; an_param param[2]; } pair;
+
+static void make(pair *p)
+{
+    for (size_t i = 0; i < BIG + SMALL; i++) {
+        p->data[i] = AN_R(sin((double)i));
+        p->grad[i] = AN_R(0.01 * cos(3.0 * (double)i));
+    }
+    p->param[0] = (an_param){ .name = "big", .rank = 1, .dim = { BIG }, .count = BIG, .data = p->data, .grad = p->grad, .decay = true, .lr_scale = 1 };
+    p->param[1] = (an_param){ .name = "small", .rank = 1, .dim = { SMALL }, .count = SMALL, .data = p->data + BIG, .grad = p->grad + BIG, .decay = false, .lr_scale = 0.25 };
+}
+
+static double norm_of(const pair *p)
+{
+    double sum = 0;
+    for (size_t i = 0; i < BIG + SMALL; i++) sum += (double)p->grad[i] * (double)p->grad[i];
+    return sqrt(sum);
+}
+
+static void follows_the_formula(void **state)
+{
+    (void)state;
+    static pair p;
+    static double want[BIG + SMALL], m[BIG + SMALL], v[BIG + SMALL];
+    const an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .grad_clip = 0.5 };
+    an_optimizer *o;
+    make(&p);
+    for (size_t i = 0; i < BIG + SMALL; i++) want[i] = (double)p.data[i], m[i] = v[i] = 0;
+    assert_ok(an_optimizer_create(&o, p.param, 2, &c));
+    for (uint64_t t = 1; t <= 5; t++) {
+        const double lr = 0.01 * (double)t, norm = an_optimizer_grad_norm(o, 2), scale = 0.5 / (norm + 1e-6);
+        assert_true(fabs(norm - norm_of(&p)) < 1e-5 * norm);
+        assert_true(norm > 0.5);
+        const double clipped = an_optimizer_apply(o, lr, t, norm, 2);
+        assert_true(fabs(clipped - 0.5) < 1e-5);
+        for (size_t i = 0; i < BIG + SMALL; i++) {
+            const double g = (double)p.grad[i] * scale, rate = i < BIG ? lr : lr * 0.25;
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.99 * v[i] + 0.01 * g * g;
+            if (i < BIG) want[i] -= rate * 0.1 * want[i];
+            want[i] -= rate * (m[i] / (1 - pow(0.9, (double)t))) / (sqrt(v[i] / (1 - pow(0.99, (double)t))) + 1e-8);
+        }
+    }
+    for (size_t i = 0; i < BIG + SMALL; i++) assert_true(fabs((double)p.data[i] - want[i]) < 2e-5);
+    assert_true(fabs((double)an_optimizer_get_m(o, 1)[3] - m[BIG + 3]) < 1e-7);
+    assert_true(fabs((double)an_optimizer_get_v(o, 0)[BIG - 1] - v[BIG - 1]) < 1e-9);
+    an_optimizer_destroy(&o);
+}
+
+static void no_clipping_below_the_limit(void **state)
+{
+    (void)state;
+    static pair p;
+    an_optimizer *o;
+    const double limit[] = { 0, 1e9 };
+    for (size_t i = 0; i < COUNT(limit); i++) {
+        const an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .grad_clip = limit[i] };
+        make(&p);
+        assert_ok(an_optimizer_create(&o, p.param, 2, &c));
+        const double norm = an_optimizer_grad_norm(o, 1);
+        assert_true(an_optimizer_apply(o, 0.01, 1, norm, 1) == norm);
+        an_optimizer_destroy(&o);
+    }
+}
+
+static void same_bits_for_any_threads(void **state)
+{
+    (void)state;
+    static pair a, b;
+    const an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .grad_clip = 1 };
+    for (int threads = 2; threads <= 4; threads++) {
+        an_optimizer *one, *many;
+        make(&a);
+        make(&b);
+        assert_ok(an_optimizer_create(&one, a.param, 2, &c));
+        assert_ok(an_optimizer_create(&many, b.param, 2, &c));
+        for (uint64_t t = 1; t <= 3; t++) {
+            const double x = an_optimizer_grad_norm(one, 1), y = an_optimizer_grad_norm(many, threads);
+            assert_memory_equal(&x, &y, sizeof x);
+            an_optimizer_apply(one, 0.01, t, x, 1);
+            an_optimizer_apply(many, 0.01, t, y, threads);
+        }
+        assert_memory_equal(a.data, b.data, sizeof a.data);
+        an_optimizer_destroy(&one);
+        an_optimizer_destroy(&many);
+    }
+}
+
+static void one_bad_element_shows(void **state)
+{
+    (void)state;
+    static pair p;
+    an_optimizer *o;
+    const an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8 };
+    make(&p);
+    assert_ok(an_optimizer_create(&o, p.param, 2, &c));
+    p.grad[BIG + 3] = AN_R(NAN);
+    assert_true(isnan(an_optimizer_grad_norm(o, 1)));
+    p.grad[BIG + 3] = AN_R(INFINITY);
+    assert_true(isinf(an_optimizer_grad_norm(o, 1)));
+    an_optimizer_destroy(&o);
+    assert_null(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(follows_the_formula), cmocka_unit_test(no_clipping_below_the_limit), cmocka_unit_test(same_bits_for_any_threads),
+                                        cmocka_unit_test(one_bad_element_shows) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
