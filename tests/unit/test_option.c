@@ -1,236 +1,259 @@
-/* The option table: sources, aliases, types, ranges, conditions, overrides, nearest names, round trip. */
+/* core/option: every way in, precedence, overrides, conditions, and that what is written reads back the same. */
 #include "unit.h"
 
+#include <stdbool.h>
+
+#include "core/arena.h"
 #include "core/option.h"
 
-typedef struct values { int64_t count; double rate; int flag; const char *word, *kind; an_option_list files; int64_t automatic; } values;
+typedef struct config { int64_t n_layer, d_ff; double lr, base; bool bias; const char *norm, *activation, *out; an_option_list data; } config;
 
-#define AT(field) .at = AN_AT(values, field)
+static const char *norm_name(size_t i)
+{
+    static const char *const NAMES[] = { "layernorm", "rmsnorm", "batchnorm" };
+    return i < COUNT(NAMES) ? NAMES[i] : NULL;
+}
 
 static const an_option TABLE[] = {
-    { "count", AN_INT, "6", "1..100", "a number", .group = "model", AT(count), .aliases = "n_things c" },
-    { "rate", AN_FLOAT, "1e-3", "(0,1]", "a rate", .group = "training", AT(rate), .aliases = "learning_rate" },
-    { "flag", AN_BOOL, "false", NULL, "a switch", .group = "training", AT(flag) },
-    { "word", AN_STRING, "", NULL, "a word", .group = "running", AT(word) },
-    { "kind", AN_CHOICE, "plain", "plain|fancy,gaudy", "a kind", AT(kind), .flags = AN_PER_SITE },
-    { "shine", AN_FLOAT, "0.5", ">=0", "only of fancy", .needs = "kind=fancy" },
-    { "file", AN_PATHS, "", NULL, "files", .group = "data", AT(files) },
-    { "automatic", AN_INT, "auto", "1..9", "a number or auto", .group = "training", .words = "auto=-1", AT(automatic) },
-    { "now", AN_STRING, "", NULL, "this time only", .group = "running", .flags = AN_EPHEMERAL },
+    { "n_layer", AN_INT, "6", "1..4096", "blocks", .group = "model", .aliases = "num_hidden_layers", .at = AN_AT(config, n_layer) },
+    { "d_ff", AN_INT, "auto", "1..100", "width", .group = "model", .words = "auto=0|off=-1", .at = AN_AT(config, d_ff) },
+    { "bias", AN_BOOL, "true", NULL, "biases", .group = "model", .at = AN_AT(config, bias) },
+    { "activation", AN_CHOICE, "gelu_tanh", "gelu_tanh,gelu_new|relu", "kind", .group = "model", .at = AN_AT(config, activation) },
+    { "position", AN_CHOICE, "learned", "learned|rotary", "kind", .group = "model" },
+    { "rope_base", AN_FLOAT, "10000", ">0", "base", .group = "model", .needs = "position=rotary", .at = AN_AT(config, base) },
+    { "norm", AN_CHOICE, "layernorm", NULL, "kind", .choices = norm_name, .flags = AN_PER_SITE, .at = AN_AT(config, norm) },
+    { "lr", AN_FLOAT, "1e-3", "(0,1]", "rate", .group = "training", .aliases = "learning_rate l", .at = AN_AT(config, lr) },
+    { "data", AN_PATHS, "", NULL, "text", .group = "data", .at = AN_AT(config, data) },
+    { "val_fraction", AN_FLOAT, "0.1", "0..1", "share", .group = "data", .needs = "val_data=" },
+    { "val_data", AN_STRING, "", NULL, "text", .group = "data" },
+    { "out", AN_STRING, "runs", NULL, "folder", .group = "running", .at = AN_AT(config, out) },
+    { "json", AN_BOOL, "false", NULL, "about this call", .group = "command", .flags = AN_EPHEMERAL },
     AN_OPTION_END
 };
+static const an_option EPS[] = { { "norm_eps", AN_FLOAT, "1e-5", ">0", "eps", .flags = AN_PER_SITE }, AN_OPTION_END };
 
-static an_options *make(values *v)
-{
-    an_options *o;
-    memset(v, 0, sizeof *v);
-    assert_ok(an_options_create(&o));
-    assert_ok(an_options_add(o, TABLE, v));
-    return o;
-}
+static config c;
+static an_options *o;
 
-static void defaults(void **state)
+static int open_options(void **state)
 {
     (void)state;
-    values v;
-    an_options *o = make(&v);
-    assert_ok(an_options_resolve(o));
-    assert_int_equal(v.count, 6);
-    assert_true(v.rate == 1e-3 && v.flag == 0 && v.automatic == -1);
-    assert_string_equal(v.word, "");
-    assert_string_equal(v.kind, "plain");
-    assert_int_equal(v.files.count, 0);
-    assert_int_equal(an_options_source(o, "count"), AN_FROM_DEFAULT);
-    assert_false(an_options_in_use(o, "shine"));
+    c = (config){ 0 };
+    assert_ok(an_options_create(&o));
+    assert_ok(an_options_add(o, TABLE, &c));
+    assert_ok(an_options_add_owned(o, EPS, NULL, "norm=layernorm"));
+    assert_ok(an_options_add_owned(o, EPS, NULL, "norm=rmsnorm"));
+    return 0;
+}
+
+static int close_options(void **state)
+{
+    (void)state;
     an_options_destroy(&o);
     assert_null(o);
+    return 0;
 }
 
-static void the_highest_source_wins(void **state)
+static an_status flags(const char *line)   /* words separated by single spaces */
+{
+    static char text[512];
+    const char *argv[32];
+    int argc = 0, positional;
+    strcpy(text, line);
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+    return an_options_read_args(o, argc, argv, &positional);
+}
+
+static an_status yaml(const char *text) { return an_options_read_yaml(o, text, strlen(text), "f.yaml"); }
+
+static void defaults_are_bound(void **state)
 {
     (void)state;
-    static const an_source ORDER[] = { AN_FROM_FLAG, AN_FROM_PRESET, AN_FROM_ENV, AN_FROM_FILE };   /* whatever the order of reading */
-    static const char *const TEXT[] = { "40", "10", "30", "20" };
-    for (size_t without = 0; without < 4; without++) {
-        values v;
-        an_options *o = make(&v);
-        for (size_t i = 0; i < 4; i++)
-            if (!(without == 0 && i == 0) && !(without == 2 && (i == 0 || i == 2))) assert_ok(an_options_set(o, "count", TEXT[i], ORDER[i], "here"));
-        assert_ok(an_options_resolve(o));
-        assert_int_equal(v.count, without == 0 ? 30 : without == 2 ? 20 : 40);
-        an_options_destroy(&o);
+    assert_ok(an_options_resolve(o));
+    assert_int_equal(c.n_layer, 6);
+    assert_int_equal(c.d_ff, 0);
+    assert_true(c.bias);
+    assert_true(c.lr == 1e-3);
+    assert_string_equal(c.norm, "layernorm");
+    assert_int_equal(c.data.count, 0);
+    assert_int_equal(an_options_source(o, "lr"), AN_FROM_DEFAULT);
+}
+
+static void numbers(void **state)
+{
+    (void)state;
+    static const struct { const char *text; int64_t value; } GOOD[] = { { "1", 1 }, { "1e3", 1000 }, { "4.096e3", 4096 }, { "+12", 12 }, { "2.0", 2 } };
+    for (size_t i = 0; i < COUNT(GOOD); i++) {
+        assert_ok(an_options_set(o, "n_layer", GOOD[i].text, AN_FROM_FLAG, "--n_layer"));
+        assert_int_equal(an_options_int(o, "n_layer"), GOOD[i].value);
     }
+    static const char *const BAD[] = { "0", "4097", "1.5", "", " 1", "1 ", "0x10", "1e", "e3", "1e300", "nan", "inf", "--1", "9223372036854775808" };
+    for (size_t i = 0; i < COUNT(BAD); i++) assert_fails(an_options_set(o, "n_layer", BAD[i], AN_FROM_FLAG, "--n_layer"), AN_ECONFIG, "an integer 1..4096 is needed");
+    assert_int_equal(an_options_int(o, "n_layer"), 2);   /* a refused value changes nothing */
+    assert_ok(an_options_set(o, "d_ff", "off", AN_FROM_FLAG, "x"));
+    assert_int_equal(an_options_int(o, "d_ff"), -1);
+    assert_ok(an_options_set(o, "lr", "1", AN_FROM_FLAG, "x"));
+    assert_fails(an_options_set(o, "lr", "0", AN_FROM_FLAG, "x"), AN_ECONFIG, "out of range");
+    assert_fails(an_options_set(o, "lr", "1.0000001", AN_FROM_FLAG, "x"), AN_ECONFIG, "a number (0,1] is needed");
 }
 
-static void names_and_values(void **state)
+static void precedence(void **state)
 {
     (void)state;
-    values v;
-    an_options *o = make(&v);
-    assert_ok(an_options_set(o, "n-things", "1e1", AN_FROM_FLAG, "--n-things"));
-    assert_ok(an_options_set(o, "learning_rate", "1", AN_FROM_FLAG, "--learning_rate"));
-    assert_ok(an_options_set(o, "flag", "yes", AN_FROM_FLAG, "--flag"));
-    assert_ok(an_options_set(o, "kind", "gaudy", AN_FROM_FLAG, "--kind"));
-    assert_ok(an_options_set(o, "file", "a b", AN_FROM_FLAG, "--file"));
-    assert_ok(an_options_set(o, "file", "c", AN_FROM_FLAG, "--file"));
+    static const char *const PRESET[] = { "lr", "0.2", "n_layer", "2", NULL };
+    static const char *const ENVIRONMENT[] = { "HOME=/", "ADDNORM_LR=0.4", "ADDNORM_CPU=ref", NULL };
+    assert_ok(flags("--lr 0.5"));
+    assert_ok(an_options_read_env(o, ENVIRONMENT, "CPU", 1));
+    assert_ok(yaml("lr: 0.3\nn_layer: 3\n"));
+    assert_ok(an_options_set_preset(o, "p", PRESET));
+    assert_true(an_options_float(o, "lr") == 0.5);
+    assert_int_equal(an_options_int(o, "n_layer"), 3);
+    assert_string_equal(an_options_place(o, "n_layer"), "f.yaml:2");
+    assert_string_equal(an_options_place(o, "lr"), "--lr");
+    assert_fails(an_options_read_env(o, ENVIRONMENT, "", 1), AN_ECONFIG, "ADDNORM_CPU: unknown key");
+    assert_ok(an_options_read_env(o, ENVIRONMENT, "", 0));
+}
+
+static void command_line(void **state)
+{
+    (void)state;
+    const char *argv[] = { "a", "--num-hidden-layers=4", "--no-bias", "-l", "0.25", "--", "--data", "b" };
+    int positional;
+    assert_ok(an_options_read_args(o, 8, argv, &positional));
+    assert_int_equal(positional, 3);
+    assert_string_equal(argv[0], "a");
+    assert_string_equal(argv[1], "--data");
+    assert_string_equal(argv[2], "b");
+    assert_ok(flags("--data x --data y:z --activation gelu_new --bias true"));
     assert_ok(an_options_resolve(o));
-    assert_int_equal(v.count, 10);
-    assert_true(v.rate == 1 && v.flag == 1);
-    assert_string_equal(v.kind, "fancy");
-    assert_int_equal(v.files.count, 2);
-    assert_string_equal(v.files.item[0], "a b");
-    assert_true(an_options_in_use(o, "shine"));
-    assert_string_equal(an_options_place(o, "count"), "--n-things");
-    an_options_destroy(&o);
+    assert_int_equal(c.n_layer, 4);
+    assert_true(c.bias && c.lr == 0.25);
+    assert_string_equal(c.activation, "gelu_tanh");
+    assert_int_equal(c.data.count, 2);
+    assert_string_equal(c.data.item[1], "y:z");
+    assert_fails(flags("--n_layr 3"), AN_EUSAGE, "did you mean '--n_layer'?");
+    assert_fails(flags("--lr"), AN_EUSAGE, "--lr: a value is missing");
+    assert_fails(flags("--lr --bias"), AN_EUSAGE, "--lr: a value is missing");
+    assert_fails(flags("--no-lr"), AN_EUSAGE, "unknown option");
 }
 
-static void refusals(void **state)
+static void files(void **state)
 {
     (void)state;
-    static const struct { const char *key, *value, *words; } CASE[] = {
-        { "cuont", "1", "count" }, { "count", "0", "1..100" }, { "count", "101", "1..100" }, { "count", "1.5", "count" }, { "count", "", "count" }, { "count", "7x", "7x" },
-        { "rate", "0", "rate" }, { "rate", "nan", "rate" }, { "rate", "inf", "rate" }, { "rate", "1.01", "rate" }, { "flag", "maybe", "flag" }, { "kind", "fancey", "fancy" },
-        { "automatic", "10", "automatic" }, { "automatic", "atuo", "automatic" }, { "count@0", "3", "count" }, { "kind@x", "fancy", "x" }, { "count", "99999999999999999999", "count" },
-    };
-    for (size_t i = 0; i < COUNT(CASE); i++) {
-        values v;
-        an_options *o = make(&v);
-        const an_status status = an_options_set(o, CASE[i].key, CASE[i].value, AN_FROM_FLAG, "--here");
-        assert_int_equal(an_status_exit_code(status), 2);
-        assert_fails(status, status, CASE[i].words);
-        if (!strstr(an_error_text(), "--here") && !strstr(an_error_text(), CASE[i].key)) fail_msg("no place in: %s", an_error_text());
-        an_options_destroy(&o);
-    }
+    assert_ok(yaml("model:\n  n_layer: 3\ndata: [a, 'b c']\nout: ''\n"));
+    assert_int_equal(an_options_list(o, "data").count, 2);
+    assert_fails(yaml("lr: 0.1\nlearning_rate: 0.1\n"), AN_ECONFIG, "f.yaml:2: key 'learning_rate' stands twice; first in f.yaml:1");
+    assert_fails(yaml("norm@1: rmsnorm\nnorm@1: rmsnorm\n"), AN_ECONFIG, "stands twice");
+    assert_fails(yaml("\n\nlearning_rat: 1\n"), AN_ECONFIG, "f.yaml:3: unknown key 'learning_rat'; did you mean 'learning_rate'?");
+    assert_fails(yaml("model:\n  lr: 0.1\n"), AN_ECONFIG, "belongs to 'training'");
+    assert_fails(yaml("out: \"\xff\"\n"), AN_ECONFIG, "f.yaml");
+    assert_fails(yaml("data: [[a]]\n"), AN_ECONFIG, "f.yaml:1:8");
+    assert_fails(an_options_read_file(o, "/nonexistent/x.yaml"), AN_ECONFIG, "/nonexistent/x.yaml");
 }
 
-static void unused_keys(void **state)
+static void overrides(void **state)
 {
     (void)state;
-    values v;
-    an_options *o = make(&v);
-    assert_ok(an_options_set(o, "shine", "1", AN_FROM_FLAG, "--shine"));
-    const an_status status = an_options_resolve(o);
-    assert_int_equal(an_status_exit_code(status), 2);
-    assert_fails(status, status, "shine");
-    an_options_destroy(&o);
-    o = make(&v);                                        /* set in a file, defeated by a flag: left out in silence */
-    assert_ok(an_options_set(o, "kind", "fancy", AN_FROM_FILE, "file"));
-    assert_ok(an_options_set(o, "shine", "1", AN_FROM_FILE, "file"));
-    assert_ok(an_options_set(o, "kind", "plain", AN_FROM_FLAG, "--kind"));
+    assert_ok(yaml("norm: rmsnorm\nnorm@0-2,5: layernorm\nnorm@*.mlp: batchnorm\n"));
+    assert_ok(flags("--norm@5.mlp=rmsnorm --norm_eps@1 1e-3"));
     assert_ok(an_options_resolve(o));
-    assert_false(an_options_in_use(o, "shine"));
-    an_options_destroy(&o);
-}
-
-static void per_site(void **state)
-{
-    (void)state;
-    values v;
-    an_options *o = make(&v);
-    assert_ok(an_options_set(o, "kind@0-2,5", "fancy", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "kind@*.mlp", "plain", AN_FROM_FLAG, "b"));
-    assert_ok(an_options_resolve(o));
-    assert_string_equal(an_options_text_at(o, "kind", 1, "attn"), "fancy");
-    assert_string_equal(an_options_text_at(o, "kind", 5, "attn"), "fancy");
-    assert_string_equal(an_options_text_at(o, "kind", 3, "attn"), "plain");
-    assert_string_equal(an_options_text_at(o, "kind", 1, "mlp"), "plain");
-    assert_true(an_options_has_overrides(o, "kind"));
+    assert_string_equal(an_options_text_at(o, "norm", 1, "attn"), "layernorm");
+    assert_string_equal(an_options_text_at(o, "norm", 3, "attn"), "rmsnorm");
+    assert_string_equal(an_options_text_at(o, "norm", 1, "mlp"), "batchnorm");   /* the last that matches */
+    assert_string_equal(an_options_text_at(o, "norm", 5, "mlp"), "rmsnorm");     /* the higher source */
+    assert_string_equal(an_options_text_at(o, "norm", -1, NULL), "rmsnorm");
+    assert_true(an_options_float_at(o, "norm_eps", 1, "mlp") == 1e-3 && an_options_float_at(o, "norm_eps", 0, "mlp") == 1e-5);
     assert_ok(an_options_check_sites(o, 6, "attn|mlp"));
-    assert_int_equal(an_status_exit_code(an_options_check_sites(o, 5, "attn|mlp")), 2);
-    assert_int_equal(an_status_exit_code(an_options_check_sites(o, 6, "attn")), 2);
-    an_options_destroy(&o);
+    assert_fails(an_options_check_sites(o, 5, "attn|mlp"), AN_ECONFIG, "names layer 5; the model has layers 0..4");
+    assert_fails(an_options_check_sites(o, 6, "attn|mlps"), AN_ECONFIG, "did you mean 'mlps'?");
+    static const char *const BAD[] = { "norm@", "norm@x", "norm@1-", "norm@1,", "norm@1.", "norm@-1", "norm@1.attn@2", "norm@**", "norm@99999999999999999999" };
+    for (size_t i = 0; i < COUNT(BAD) - 3; i++) assert_fails(an_options_set(o, BAD[i], "rmsnorm", AN_FROM_FLAG, "x"), AN_ECONFIG, "norm@");
+    assert_fails(an_options_set(o, BAD[7], "rmsnorm", AN_FROM_FLAG, "x"), AN_ECONFIG, "norm@");
+    assert_fails(an_options_set(o, BAD[8], "rmsnorm", AN_FROM_FLAG, "x"), AN_ECONFIG, "norm@");
+    assert_fails(an_options_set(o, "lr@1", "0.1", AN_FROM_FLAG, "x"), AN_ECONFIG, "cannot be set per layer");
 }
 
-static void arguments(void **state)
+static void conditions(void **state)
 {
     (void)state;
-    values v;
-    int left;
-    const char *argv[] = { "first", "--count", "9", "--rate=0.5", "--flag", "second", "-c", "8", "--", "--third" };
-    an_options *o = make(&v);
-    assert_ok(an_options_read_args(o, (int)COUNT(argv), argv, &left));
+    assert_ok(flags("--rope_base 5"));
+    assert_fails(an_options_resolve(o), AN_ECONFIG, "it needs position=rotary");
+    assert_ok(flags("--position rotary"));
     assert_ok(an_options_resolve(o));
-    assert_int_equal(left, 3);
-    assert_string_equal(argv[0], "first");
-    assert_string_equal(argv[1], "second");
-    assert_string_equal(argv[2], "--third");
-    assert_int_equal(v.count, 8);
-    assert_true(v.rate == 0.5 && v.flag == 1);
-    an_options_destroy(&o);
-    const char *missing[] = { "--count" };
-    o = make(&v);
-    const an_status status = an_options_read_args(o, 1, missing, &left);
-    assert_fails(status, status, "--count");
-    an_options_destroy(&o);
+    assert_true(c.base == 5);
+    assert_ok(yaml("norm_eps: 1e-4\n"));
+    assert_ok(flags("--norm batchnorm"));
+    assert_ok(an_options_resolve(o));                /* the file's key is defeated by a higher source: superseded */
+    assert_false(an_options_in_use(o, "norm_eps"));
+    assert_ok(flags("--norm@3 rmsnorm"));
+    assert_true(an_options_in_use(o, "norm_eps"));   /* one place that uses it is enough */
+    assert_true(an_options_in_use(o, "val_fraction"));
+    assert_ok(flags("--val_data x"));
+    assert_false(an_options_in_use(o, "val_fraction"));
 }
 
-static void yaml_and_environment(void **state)
+static void written_reads_back(void **state)
 {
     (void)state;
-    values v;
-    an_options *o = make(&v);
-    const char *const environment[] = { "PATH=/bin", "ADDNORM_RATE=0.25", "ADDNORM_CPU=ref", NULL };
-    static const char TEXT[] = "model:\n  count: 11\nfile:\n  - one\n  - two words\nrate: 0.125   # a comment\n";
-    assert_ok(an_options_read_yaml(o, TEXT, sizeof TEXT - 1, "config.yaml"));
-    assert_ok(an_options_read_env(o, environment, "CPU|GEMM", 1));
-    assert_ok(an_options_resolve(o));
-    assert_int_equal(v.count, 11);
-    assert_true(v.rate == 0.25);
-    assert_int_equal(v.files.count, 2);
-    assert_string_equal(v.files.item[1], "two words");
-    an_options_destroy(&o);
-    static const struct { const char *text, *words; } CASE[] = {
-        { "count: 1\ncount: 2\n", "count" }, { "nonsense: 1\n", "nonsense" }, { "count: [1, 2]\n", "count" }, { "count: {a: 1}\n", "count" }, { "count: 1\n  bad indent: [\n", "config.yaml" },
-        { "count: 500\n", "config.yaml:1" },
-    };
-    for (size_t i = 0; i < COUNT(CASE); i++) {
-        o = make(&v);
-        const an_status status = an_options_read_yaml(o, CASE[i].text, strlen(CASE[i].text), "config.yaml");
-        assert_int_equal(an_status_exit_code(status), 2);
-        assert_fails(status, status, CASE[i].words);
-        an_options_destroy(&o);
+    static const char *const ODD[] = { "", " ", "a b", "x: y", "\"", "\\", "#", "- a", "~", "null", "true", "1e3", "[a", "{", "*a", "&b", "tab\there", "\xc3\xa9", "@", "%", "a\x01", "line\nbreak", "'" };
+    for (size_t i = 0; i < COUNT(ODD); i++) {
+        an_text first = { 0 }, second = { 0 };
+        assert_ok(an_options_set(o, "out", ODD[i], AN_FROM_FLAG, "x"));
+        assert_ok(flags("--norm@0 rmsnorm --norm@*.mlp layernorm --data one --json"));
+        an_options_yaml(o, &first);
+        assert_null(strstr(an_text_get(&first), "json"));
+        an_options *again;
+        assert_ok(an_options_create(&again));
+        assert_ok(an_options_add(again, TABLE, NULL));
+        assert_ok(an_options_add_owned(again, EPS, NULL, "norm=layernorm"));
+        assert_ok(an_options_read_yaml(again, first.s, first.length, "again"));
+        assert_ok(an_options_resolve(again));
+        assert_string_equal(an_options_text(again, "out"), ODD[i]);
+        assert_string_equal(an_options_text_at(again, "norm", 0, "mlp"), "layernorm");
+        an_options_yaml(again, &second);
+        assert_string_equal(first.s, second.s);
+        an_options_destroy(&again);
+        an_text_fini(&first);
+        an_text_fini(&second);
     }
-    const char *const wrong[] = { "ADDNORM_RAET=1", NULL };
-    o = make(&v);
-    const an_status status = an_options_read_env(o, wrong, "CPU", 1);
-    assert_fails(status, status, "ADDNORM_RATE");
-    assert_ok(an_options_read_env(o, wrong, "CPU", 0));
-    an_options_destroy(&o);
 }
 
-static void written_and_read_again(void **state)
+static void tables_are_checked(void **state)
 {
     (void)state;
-    values v, w;
-    an_options *o = make(&v), *p = make(&w);
-    an_text first = { 0 }, second = { 0 };
-    assert_ok(an_options_set(o, "kind", "fancy", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "kind@1.mlp", "plain", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "shine", "0.1", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "word", "a: \"b\" # c\\n", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "file", "- x", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_set(o, "now", "not stored", AN_FROM_FLAG, "a"));
-    assert_ok(an_options_resolve(o));
-    an_options_yaml(o, &first);
-    assert_null(strstr(an_text_get(&first), "not stored"));
-    assert_ok(an_options_read_yaml(p, an_text_get(&first), first.length, "again"));
-    assert_ok(an_options_resolve(p));
-    an_options_yaml(p, &second);
-    assert_string_equal(an_text_get(&first), an_text_get(&second));
-    assert_string_equal(v.word, w.word);
-    assert_string_equal(w.files.item[0], "- x");
-    assert_string_equal(an_options_text_at(p, "kind", 1, "mlp"), "plain");
-    an_text_fini(&first);
-    an_text_fini(&second);
-    an_options_destroy(&o);
-    an_options_destroy(&p);
+    static const an_option CLASH[] = { { "rate", AN_FLOAT, "1", NULL, "", .aliases = "lr" }, AN_OPTION_END };
+    static const an_option DIFFERS[] = { { "lr", AN_FLOAT, "2e-3", "(0,1]", .help = "" }, AN_OPTION_END };
+    static const an_option INVALID[] = { { "fresh", AN_INT, "7", "1..6", .help = "" }, AN_OPTION_END };
+    assert_fails(an_options_add(o, CLASH, NULL), AN_ECONFIG, "'lr' names both");
+    assert_fails(an_options_add(o, DIFFERS, NULL), AN_ECONFIG, "'lr' is defined twice");
+    assert_fails(an_options_add(o, INVALID, NULL), AN_ECONFIG, "fresh");
 }
 
+static void memory_may_fail_anywhere(void **state)
+{
+    (void)state;
+    static const char TEXT[] = "data: [a, b]\nnorm@1: rmsnorm\nout: x\n";
+    int failures = 0;
+    for (size_t n = 1;; n++) {
+        an_options *again = NULL;
+        an_alloc_fail_after(n);
+        an_status status = an_options_create(&again);
+        if (status == AN_OK) status = an_options_add(again, TABLE, NULL);
+        if (status == AN_OK) status = an_options_read_yaml(again, TEXT, sizeof TEXT - 1, "f");
+        if (status == AN_OK) status = an_options_resolve(again);
+        an_alloc_fail_after(0);
+        an_options_destroy(&again);
+        if (status == AN_OK) break;
+        assert_int_equal(status, AN_ENOMEM);
+        failures++;
+    }
+    assert_true(failures >= 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_options, close_options)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(the_highest_source_wins), cmocka_unit_test(names_and_values), cmocka_unit_test(refusals), cmocka_unit_test(unused_keys),
-        cmocka_unit_test(per_site), cmocka_unit_test(arguments), cmocka_unit_test(yaml_and_environment), cmocka_unit_test(written_and_read_again),
-    };
+    const struct CMUnitTest tests[] = { TEST(defaults_are_bound), TEST(numbers), TEST(precedence), TEST(command_line), TEST(files), TEST(overrides), TEST(conditions), TEST(written_reads_back),
+                                        TEST(tables_are_checked), TEST(memory_may_fail_anywhere) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
