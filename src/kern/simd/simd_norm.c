@@ -84,8 +84,8 @@ V_FN void write_row(size_t c, const row_stats *r, const float *x, const float *g
     V_EACH(c, i, left, {
         const vf h = v_fma(v_sub(v_get(x + i, left), pivot), rstd, shift);
         const vf bias = b ? v_get(b + i, left) : v_zero();
-        v_prefetch(next + i);
-        if (next_f) v_prefetch(next_f + i);
+        v_prefetch(next, i);
+        if (next_f) v_prefetch(next_f, i);
         v_put(y + i, left, g ? v_fma(v_get(g + i, left), h, bias) : v_add(h, bias));
     });
 }
@@ -174,9 +174,9 @@ V_FN void backward(size_t n, size_t c, const an_norm_spec *s, const float *dy, c
         const vf vm_ = v_set(m), r = v_set(rstd[row]), me = v_set(s->center ? (float)(sum_e / (double)c) : 0.0f), slope = v_set((float)(kappa(c, s, (double)rstd[row]) * (sum_eh / (double)c)));
         const size_t ahead = row + 1 < n ? c : 0;   /* the next row, asked for while this one is written */
         V_EACH(c, i, left, {
-            v_prefetch(d + ahead + i);
-            v_prefetch(u + ahead + i);
-            if (dskip) v_prefetch(dskip + row * c + ahead + i);
+            v_prefetch(d + ahead, i);
+            v_prefetch(u + ahead, i);
+            if (dskip) v_prefetch(dskip + row * c + ahead, i);
             const vf h = v_mul(v_sub(v_get(u + i, left), vm_), r), e = g ? v_mul(v_get(g + i, left), v_get(d + i, left)) : v_get(d + i, left);
             vf dh = v_mul(r, v_fnma(h, slope, v_sub(e, me)));
             if (dskip) dh = v_add(dh, v_get(dskip + row * c + i, left));

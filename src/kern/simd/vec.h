@@ -20,8 +20,11 @@
 
 #define V_FN static inline __attribute__((always_inline, unused))
 
-/* Asks for the cache line at p; p may point anywhere. */
-V_FN void v_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+/* Asks for the cache line around p + i, once per line in a loop over i. */
+V_FN void v_prefetch(const float *p, size_t i)
+{
+    if (i % 16 == 0) _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+}
 
 #if defined(AN_ISA_avx512)
 enum { VL = 16 };
