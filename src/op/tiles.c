@@ -13,7 +13,7 @@ an_tiles an_tiles_make(size_t m, size_t n, size_t k)
     if (gn == 0) gn = 1;
     while (gm * gn < 8) {
         const size_t tm = ceil_div(m, gm), tn = ceil_div(n, gn);
-        if (2.0 * (double)tm * (double)tn * (double)k < 4e6) break;
+        if (2.0 * (double)tm * (double)tn * (double)k < 1.6e7) break;
         if (tm >= tn && tm > 64) gm *= 2;
         else if (tn > 64) gn *= 2;
         else break;
