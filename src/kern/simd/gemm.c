@@ -53,17 +53,17 @@ static void pack_b(int trans, size_t n, size_t k, const float *x, size_t ld, flo
     else pack(NR, 0, n, k, x, ld, out);
 }
 
-/* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel,
- * or where lda is not 0 the matrix itself, row by row. */
-V_FN void tile(int nv, int whole, size_t mb, size_t nb, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+/* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel
+ * or, `direct`, the matrix itself, row by row. */
+V_FN void tile(int nv, int whole, int direct, size_t mb, size_t nb, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
     vf acc[MR][2];
     size_t row[MR];
-    V_UNROLL for (int i = 0; i < MR; i++) row[i] = lda ? (whole || (size_t)i < mb ? (size_t)i : mb - 1) * lda : (size_t)i;
+    V_UNROLL for (int i = 0; i < MR; i++) row[i] = direct ? (whole || (size_t)i < mb ? (size_t)i : mb - 1) * lda : (size_t)i;
     V_UNROLL for (int i = 0; i < MR; i++)
         V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_zero();
     for (size_t i = 0; i < mb; i++) __builtin_prefetch(c + i * ldc, 1);
-    for (size_t p = 0; p < k; p++, a += lda ? 1 : MR, b += NR) {
+    for (size_t p = 0; p < k; p++, a += direct ? 1 : MR, b += NR) {
         vf bv[2];
         V_UNROLL for (int v = 0; v < nv; v++) bv[v] = v_load(b + v * VL);
         V_UNROLL for (int i = 0; i < MR; i++) {
@@ -84,29 +84,29 @@ V_FN void tile(int nv, int whole, size_t mb, size_t nb, size_t k, const float *a
         }
 }
 
-V_FN void tiles(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+V_FN void tiles(int direct, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
     for (size_t j = 0; j < n; j += NR) {
         const size_t nb = n - j < NR ? n - j : NR;
         for (size_t i = 0; i < m; i += MR) {
             const size_t mb = m - i < MR ? m - i : MR;
-            const float *pa = a + i * (lda ? lda : k), *pb = b + j * k;
+            const float *pa = a + i * (direct ? lda : k), *pb = b + j * k;
             float *to = c + i * ldc + j;
-            if (mb == MR && nb == NR) tile(2, 1, MR, NR, k, pa, lda, pb, beta, to, ldc);
-            else if (nb <= VL) tile(1, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
-            else tile(2, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
+            if (mb == MR && nb == NR) tile(2, 1, direct, MR, NR, k, pa, lda, pb, beta, to, ldc);
+            else if (nb <= VL) tile(1, 0, direct, mb, nb, k, pa, lda, pb, beta, to, ldc);
+            else tile(2, 0, direct, mb, nb, k, pa, lda, pb, beta, to, ldc);
         }
     }
 }
 
 static void block(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
 {
-    tiles(m, n, k, a, 0, b, beta, c, ldc);
+    tiles(0, m, n, k, a, 0, b, beta, c, ldc);
 }
 
 static void block_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
-    if (lda) tiles(m, n, k, a, lda, b, beta, c, ldc);
+    tiles(1, m, n, k, a, lda, b, beta, c, ldc);
 }
 
 /* C[rows, 4] for a pair of rows of A, or one, and four rows of B: dot products along k, of which nb exist */
