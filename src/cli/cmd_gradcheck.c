@@ -83,11 +83,11 @@ static an_status print_tally(tally *t, const an_cli *cli)
 
 an_status an_cmd_gradcheck(an_cli *cli)
 {
-    tally t = { .list = json_array() };
     an_progress progress;
     char model[512];
     size_t all = 0;
     AN_TRY(an_cli_need_arguments(cli, 0, 0));
+    tally t = { .list = json_array() };
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
     while (case_at(all, model, sizeof model)) all++;
     for (size_t i = 0; case_at(i, model, sizeof model); i++) {
