@@ -88,3 +88,10 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
     *config = c;
     return AN_OK;
 }
+
+an_status an_model_options_settle(an_options *options, const an_model_config *config)
+{
+    if (config->tie_embeddings == (an_options_bool(options, "tie_embeddings") != 0)) return AN_OK;
+    AN_TRY(an_options_set(options, "tie_embeddings", config->tie_embeddings ? "true" : "false", AN_FROM_FILE, "follows from init"));
+    return an_options_resolve(options);
+}

@@ -62,3 +62,11 @@ an_status an_memory_check(uint64_t needed, an_memory_room room)
     return an_fail(AN_ENOMEM, "this run needs %s of memory and %s are %s; lower batch_size, seq_len or the model, or use --recompute block",
                    an_human_bytes(need, (double)needed), an_human_bytes(have, (double)room.bytes), room.limit);
 }
+
+an_status an_memory_explain(an_status status)
+{
+    char have[AN_HUMAN];
+    if (status != AN_ENOMEM) return status;
+    const an_memory_room room = an_memory_available();
+    return an_fail(AN_ENOMEM, "%s; %s are %s", an_error_text(), an_human_bytes(have, (double)room.bytes), room.limit);
+}

@@ -19,4 +19,7 @@ uint64_t an_memory_predict(const an_model *model, int train);
 /* Errors: AN_ENOMEM with both numbers when `needed` exceeds the room. */
 an_status an_memory_check(uint64_t needed, an_memory_room room) AN_MUST_USE;
 
+/* Adds what there is to the sentence of a reservation that failed with AN_ENOMEM; passes anything else on. */
+an_status an_memory_explain(an_status status) AN_MUST_USE;
+
 #endif

@@ -82,7 +82,7 @@ static an_status build_model(an_trainer *t)
     if (!an_size_mul(t->batch, t->seq, &tokens) || !an_size_mul(tokens, sizeof *t->tokens, &bytes))
         return an_fail(AN_ECONFIG, "batch_size %zu times seq_len %zu is beyond the address space", t->batch, t->seq);
     const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true };
-    AN_TRY(an_model_create(&t->model, &t->model_config, t->options, &shape));
+    AN_TRY(an_memory_explain(an_model_create(&t->model, &t->model_config, t->options, &shape)));
     AN_TRY(an_model_set_threads(t->model, t->threads));
     t->memory = an_memory_predict(t->model, 1) + 2 * bytes;
     AN_TRY(an_memory_check(t->memory, an_memory_available()));
@@ -125,8 +125,9 @@ static an_status set_up(an_trainer *t)
     t->state.seed = (uint64_t)t->config->seed;
     t->val_loss = INFINITY;
     AN_TRY(find_start(t));
-    AN_TRY(settle_options(t));
     AN_TRY(an_model_config_read(&t->model_config, t->options));
+    AN_TRY(an_model_options_settle(t->options, &t->model_config));
+    AN_TRY(settle_options(t));
     t->batch = (size_t)t->config->batch_size;
     t->seq = t->model_config.seq_len;
     t->threads = an_train_config_threads(t->config);

@@ -18,9 +18,7 @@ for at in $(seq 1 $((STEPS - 1))); do
   expect "resume at step $at: the same losses" cmp <(grep -o '"loss":[^,]*' whole/run/log.jsonl) <(grep -o '"loss":[^,]*' "at$at/run/log.jsonl")
 done
 
-# once more, but stopped rather than copied: steps N, then to the end
-run_in parts --steps $STEPS --save_every 0 --eval_every 0 --log_every 1 --grad_accum 2 &
-wait $!
+run_in parts --steps $STEPS --save_every 5 --eval_every 3 --log_every 1 --grad_accum 2
 run_in direct --steps $STEPS --save_every 0 --eval_every 0 --log_every 1 --grad_accum 2
 expect "evaluating and saving do not touch the result" same_files parts direct model.safetensors
 expect "evaluating and saving do not touch the result" same_files whole direct model.safetensors
@@ -36,6 +34,12 @@ expect "another seed is another model" eval '! same_files whole other model.safe
 # a longer run that continues a finished one is the longer run, when the schedule is the same
 run_in long --steps 20 --decay_steps 20 --eval_every 0 --save_every 0
 run_in short --steps 9 --decay_steps 20 --eval_every 0 --save_every 0
-( cd short && "$AN" train -q --resume run --steps 20 ) 2>short/err
+( cd short && "$AN" train -q --resume run --steps 20 ) >short/out 2>short/err
 expect "raising steps goes on" same_files long short model.safetensors
+
+# what a configuration leaves to the model is stored as it was decided: a run with init xavier reads back
+run_in xavier --steps 4 --init xavier --save_every 2
+expect "init xavier trains" [ $CODE -eq 0 ]
+( cd xavier && "$AN" train -q --resume run --steps 6 && "$AN" sample run --tokens 3 ) >xavier/out 2>xavier/err
+expect "init xavier resumes and samples" [ $? -eq 0 ]
 finish
