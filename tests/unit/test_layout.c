@@ -71,8 +71,8 @@ static size_t root(const size_t *parent, size_t i)
     return i;
 }
 
-/* Gives every value and every gradient memory of its own, but for those that are one buffer by intent (in-place steps,
- * shared gradients), and binds the plan anew. */
+/* Gives every value and every gradient memory of its own, but for those that are one buffer by nature (in-place steps),
+ * lets no gradients share a buffer, and binds the plan anew. */
 static void unshare(an_model *m)
 {
     an_plan *plan = m->plan;
@@ -81,10 +81,9 @@ static void unshare(an_model *m)
     assert_true(parent && offset);
     for (size_t i = 0; i < n; i++) parent[i] = i, offset[i] = AN_NO_OFFSET;
     for (size_t c = 0; c < plan->n_code; c++) {
-        const an_step *s = plan->code[c].step;
+        an_step *s = plan->code[c].step;
         for (size_t g = 0; g < 2 && s->op->in_place; g++) parent[root(parent, 2 * (size_t)s->in[0]->id + g)] = root(parent, 2 * (size_t)s->out[0]->id + g);
-        for (int i = 0; i < s->n_in; i++)
-            if (s->shared[i]) parent[root(parent, 2 * (size_t)s->in[i]->id + 1)] = root(parent, 2 * (size_t)s->out[s->op->grad_out]->id + 1);
+        memset(s->shared, 0, sizeof s->shared);
     }
     for (size_t i = 0; i < n; i++) {
         an_value *v = plan->values[i / 2];

@@ -250,9 +250,43 @@ static void tied_weights_add(void **state)
     for (size_t i = 0; i < COUNT(tied); i++) assert_true(fabs((double)again[i] - 2 * (double)tied[i]) <= 8 * (double)AN_REAL_EPS * size);
 }
 
+/* z = (x + f) + n with f = u w' and n = x v': the gradients of x + f, x and f are equal, but n adds to x's before f's maker
+ * has read its own when n is emitted after f. Returns the gradient of w. */
+static void branches(bool n_after_f, an_real *dw)
+{
+    static const int32_t TARGETS[ROWS] = { 0, 5, 1, 2, 2 };
+    bench t;
+    start(&t, true);
+    an_value *u = param(&t, "u", AN_MAT(ROWS, WIDTH)), *w = param(&t, "w", AN_MAT(WIDTH, WIDTH)), *v = param(&t, "v", AN_MAT(WIDTH, WIDTH)), *targets = an_input(&t.b, "targets", ROWS);
+    an_value *x = emit_linear(&t, "x", u, v, NULL), *n = n_after_f ? NULL : emit_linear(&t, "n", x, v, NULL), *f = emit_linear(&t, "f", u, w, NULL);
+    if (n_after_f) n = emit_linear(&t, "n", x, v, NULL);
+    an_value *z = AN_EMIT(&t.b, &an_op_residual, "z", &SUM, AN_EMIT(&t.b, &an_op_residual, "y", &SUM, x, f), n);
+    t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", z, targets);
+    assert_ok(t.b.status);
+    assert_ok(an_plan_freeze(t.plan, false, false));
+    assert_ok(an_params_freeze(&t.params, true));
+    assert_ok(an_plan_bind(t.plan, 1));
+    targets->tokens = TARGETS;
+    for (size_t i = 0; i < t.params.data.count; i++) t.params.data.data[i] = AN_R(sin(1 + (double)i));
+    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .loss_scale = 1, .n_target = ROWS };
+    an_plan_forward(t.plan, &run);
+    an_plan_backward(t.plan, &run);
+    memcpy(dw, w->grad, w->count * sizeof *dw);
+    finish(&t);
+}
+
+static void shared_gradients_wait_for_their_readers(void **state)
+{
+    (void)state;
+    an_real before[WIDTH * WIDTH], after[WIDTH * WIDTH];
+    branches(false, before);
+    branches(true, after);
+    assert_memory_equal(before, after, sizeof before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(the_builder_refuses), cmocka_unit_test(failure_sticks), cmocka_unit_test(plans_that_cannot_be_frozen),
-                                        cmocka_unit_test(constants_are_shared), cmocka_unit_test(tied_weights_add) };
+                                        cmocka_unit_test(constants_are_shared), cmocka_unit_test(tied_weights_add), cmocka_unit_test(shared_gradients_wait_for_their_readers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

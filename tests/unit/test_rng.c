@@ -90,6 +90,11 @@ static void permutation_shuffles(void **state)
     }
     assert_true(fixed < 10 && agree < 10 && neighbours < 10);     /* 1 is expected of each */
     assert_true(fabs(correlation) < 0.05);                        /* 5 / sqrt(M) */
+    for (uint64_t lag = 1; lag <= 1024; lag *= 2) {               /* positions near each other land a third of M apart, on average */
+        double apart = 0;
+        for (uint64_t k = 0; k + lag < M; k++) apart += fabs((double)an_rng_permute(a, M, k) - (double)an_rng_permute(a, M, k + lag)) / (double)(M - lag);
+        assert_true(fabs(apart / M - 1.0 / 3) < 0.02);
+    }
 }
 
 static void moments(double (*draw)(an_rng_key, uint64_t), const double want[4], const double allowed[4], double *least, double *most)
