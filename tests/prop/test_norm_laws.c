@@ -57,13 +57,13 @@ static void rows_are_independent(const an_kernels *k, an_norm_spec s, const char
 }
 
 /* A row of one value: centred, its spread is 0 and y = b; the gradient is at most 3 |dy| / (what eps leaves of the spread). */
-static void constant_rows(const an_kernels *k, int i, const char *level)
+static void constant_rows(const an_kernels *k, int i, double eps, const char *level)
 {
     static const double VALUE[] = { 0, 1e-30, 0.1, -1, 3.3, 1e4, -1e15 };
-    const an_norm_spec s = spec_at(i, 1e-5);
+    const an_norm_spec s = spec_at(i, eps);
     char what[96];
     spec_name(level, s, what);
-    const double spread = s.outside ? 1e-5 : sqrt(1e-5);
+    const double spread = s.outside ? eps : sqrt(eps);
     an_real x[C], dy[C], b[C], y[C], dx[C], dg[C] = { 0 }, db[C] = { 0 }, mean, rstd;
     fill(C, dy, 6);
     fill(C, b, 7);
@@ -100,7 +100,8 @@ static void kernels(void)
             spec_name(LEVEL[l], tiny, what);
             invariance(k, tiny, what);
             rows_are_independent(k, tiny, what);
-            constant_rows(k, i, LEVEL[l]);
+            constant_rows(k, i, 1e-5, LEVEL[l]);
+            constant_rows(k, i, 0x1p-17, LEVEL[l]);   /* 1 / (1 / eps) is eps to the bit: the spread comes out as 0 */
         }
     }
     prop_check(levels > 0, "no kernels");
