@@ -18,7 +18,7 @@ model:
   n_head: 2                             # a.yaml:4
   d_model: 64                           # a.yaml:3
   d_ff: auto                            # default
-  seq_len: 128                          # preset demo
+  seq_len: 256                          # preset demo
   vocab_size: 256                       # default
   activation: gelu_tanh                 # default
   position: learned                     # default
@@ -44,7 +44,7 @@ data:
   tokenizer: byte                       # default
 training:
   steps: 700                            # ADDNORM_STEPS
-  batch_size: 12                        # preset demo
+  batch_size: 8                         # preset demo
   grad_accum: 1                         # default
   optimizer: adamw                      # default
   lr: 6e-4                              # a.yaml:9
@@ -76,7 +76,7 @@ same
 # file over preset, environment over file, flag over environment
 $ printf 'steps: 20\n' > steps.yaml
 $ addnorm train --preset demo --dump-config | grep ' steps'
-  steps: 1200                           # preset demo
+  steps: 1000                           # preset demo
 $ addnorm train steps.yaml --preset demo --dump-config | grep ' steps'
   steps: 20                             # steps.yaml:1
 $ ADDNORM_STEPS=30 addnorm train steps.yaml --dump-config | grep ' steps'
