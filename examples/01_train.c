@@ -28,5 +28,5 @@ int main(int argc, char **argv)
     if (code == AN_DONE) code = an_session_sample(session, "The ", 200, &sampling, print, NULL);
     if (code != AN_DONE) fprintf(stderr, "%s\n", an_last_error());
     an_session_destroy(&session);
-    return code;
+    return (int)code;
 }

@@ -50,5 +50,5 @@ int main(void)
     if (code == AN_DONE) code = run(session);
     if (code != AN_DONE) fprintf(stderr, "%s\n", an_last_error());
     an_session_destroy(&session);
-    return code;
+    return (int)code;
 }

@@ -50,6 +50,8 @@ static const an_option TABLE[] = {
     { "eval_batches", AN_INT, "20", "1..", "batches per evaluation, spread evenly over the validation data", .group = "running", AT(eval_batches), .aliases = "eval_iters" },
     { "save_every", AN_INT, "250", "0..", "steps between checkpoints; 0: only at the end", .group = "running", AT(save_every), .aliases = "save_steps save_freq" },
     { "keep_checkpoints", AN_INT, "2", "0..", "newest checkpoints to keep; 0: all", .group = "running", AT(keep_checkpoints), .aliases = "save_total_limit" },
+    { "sample_every", AN_INT, "0", "0..", "steps between short samples in the log; 0: none", .group = "running", AT(sample_every) },
+    { "sample_tokens", AN_INT, "64", "1..", "tokens of such a sample, at most seq_len", .group = "running", .needs = "sample_every!=0", AT(sample_tokens) },
     AN_OPTION_END
 };
 

@@ -29,7 +29,7 @@ typedef struct an_train_config {
     const char *precision;           /* "f32" */
     int64_t threads;                 /* 0: every processor this process may use */
     const char *out, *resume;        /* run folder or "auto"; "", "auto" or a run or checkpoint folder */
-    int64_t log_every, eval_every, eval_batches, save_every, keep_checkpoints;
+    int64_t log_every, eval_every, eval_batches, save_every, keep_checkpoints, sample_every, sample_tokens;
 } an_train_config;
 
 /* The train layer's rows alone, or the rows of a whole training run (the model's and these); `config` is bound. */

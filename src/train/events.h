@@ -38,6 +38,8 @@ typedef struct an_event_eval {
 
 typedef struct an_event_checkpoint { uint64_t step; const char *folder; double seconds; } an_event_checkpoint;
 
+typedef struct an_event_sample { uint64_t step; const char *text; } an_event_sample;   /* printable UTF-8 */
+
 typedef struct an_event_end {
     an_status status;                            /* AN_OK, AN_EINTERRUPTED, AN_EDIVERGED, ... */
     const char *error;                           /* "" when done */
@@ -56,6 +58,7 @@ typedef struct an_events {
     void (*step)(void *ctx, const an_event_step *event);
     void (*eval)(void *ctx, const an_event_eval *event);
     void (*checkpoint)(void *ctx, const an_event_checkpoint *event);
+    void (*sample)(void *ctx, const an_event_sample *event);
     void (*end)(void *ctx, const an_event_end *event);
 } an_events;
 

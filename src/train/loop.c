@@ -1,7 +1,7 @@
 /* train/loop.c
  * The run. Everything that decides the next parameters is a pure function of (configuration, state): batches come from a
  * sample number, learning rates from a step number, dropout from (seed, step, micro-batch). A resumed run is therefore the
- * same run. Between two steps, in this order: log, evaluate, save, look for signals. */
+ * same run. Between two steps, in this order: log, evaluate, sample, save, stop. */
 #include "train/loop.h"
 
 #include <math.h>
@@ -12,6 +12,7 @@
 #include "kern/kern.h"
 #include "core/threads.h"
 #include "train/checkpoint.h"
+#include "train/generate.h"
 #include "train/memory.h"
 #include "train/runlog.h"
 #include "train/signals.h"
@@ -102,6 +103,33 @@ static an_status evaluate(an_trainer *t)
     return an_runlog_eval(&t->log, &e);
 }
 
+static int collect(void *ctx, int32_t token)
+{
+    const char byte = (char)(unsigned char)token;
+    an_text_put(ctx, &byte, 1);
+    return 0;
+}
+
+/* A few tokens from a line break on; drawn from the run's seed and the step, so equal runs show equal samples. */
+static an_status show_sample(an_trainer *t)
+{
+    const double began = an_clock();
+    const size_t wanted = (size_t)t->config->sample_tokens, tokens = wanted < t->seq ? wanted : t->seq;
+    const an_sampling sampling = { .temperature = 0.8, .top_p = 1, .seed = t->state.seed + t->state.step };
+    an_text raw = { 0 }, text = { 0 };
+    an_status status = an_generate(t->model, "", 0, tokens, &sampling, collect, &raw);
+    an_text_put_safe(&text, an_text_get(&raw), raw.length);
+    if (status == AN_OK) status = an_text_status(&raw);
+    if (status == AN_OK) status = an_text_status(&text);
+    const an_event_sample e = { t->state.step, an_text_get(&text) };
+    if (status == AN_OK) TELL(t, sample, &e);
+    if (status == AN_OK) status = an_runlog_sample(&t->log, &e);
+    an_text_fini(&raw);
+    an_text_fini(&text);
+    t->log_began += an_clock() - began;
+    return status;
+}
+
 static an_status save(an_trainer *t)
 {
     const double began = an_clock();
@@ -123,6 +151,7 @@ static an_status steps(an_trainer *t)
         AN_TRY(train_step(t, &e));
         AN_TRY(report_step(t, &e));
         if (is_due(t, t->config->eval_every) || is_last(t)) AN_TRY(evaluate(t));
+        if (is_due(t, t->config->sample_every)) AN_TRY(show_sample(t));
         const int stop = t->stop || an_signals_stop(), wanted = an_signals_take_save();
         if (is_due(t, t->config->save_every) || is_last(t) || stop || wanted) AN_TRY(save(t));
         if (stop && !is_last(t))

@@ -96,6 +96,14 @@ an_status an_runlog_checkpoint(an_logger *log, const an_event_checkpoint *e)
     return an_log_end(log);
 }
 
+an_status an_runlog_sample(an_logger *log, const an_event_sample *e)
+{
+    an_log_begin(log, "sample");
+    an_log_int(log, "step", (int64_t)e->step);
+    an_log_text(log, "text", e->text);
+    return an_log_end(log);
+}
+
 an_status an_runlog_end(an_logger *log, const an_event_end *e)
 {
     an_log_begin(log, "end");

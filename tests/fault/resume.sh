@@ -2,10 +2,11 @@
 . "$(dirname "$0")/lib.sh"
 
 STEPS=12
-ARGS="--steps $STEPS --save_every 1 --keep_checkpoints 0 --eval_every 4 --log_every 1 --grad_accum 2"
+ARGS="--steps $STEPS --save_every 1 --keep_checkpoints 0 --eval_every 4 --log_every 1 --grad_accum 2 --sample_every 3"
 run_in whole $ARGS
 expect "an uninterrupted run ends with 0" [ $CODE -eq 0 ]
 
+expect "samples are in the log" [ "$(grep -c '"event":"sample"' whole/run/log.jsonl)" -eq 4 ]
 for at in $(seq 1 $((STEPS - 1))); do
   step=$(printf 'step-%08d' "$at")
   mkdir -p "at$at"
@@ -15,6 +16,7 @@ for at in $(seq 1 $((STEPS - 1))); do
   expect "resume at step $at ends with 0" [ $CODE -eq 0 ]
   expect "resume at step $at: the same bits" same_run whole "at$at"
   expect "resume at step $at: the log reads as one run" [ "$(grep -c '"event":"step"' "at$at/run/log.jsonl")" -eq $STEPS ]
+  expect "resume at step $at: the same samples" cmp <(grep '"event":"sample"' whole/run/log.jsonl) <(grep '"event":"sample"' "at$at/run/log.jsonl")
   expect "resume at step $at: the same losses" cmp <(grep -o '"loss":[^,]*' whole/run/log.jsonl) <(grep -o '"loss":[^,]*' "at$at/run/log.jsonl")
 done
 
