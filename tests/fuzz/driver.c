@@ -57,7 +57,7 @@ static int run_file(const char *path)
 
 int main(int argc, char **argv)
 {
-    enum { ROUNDS = 40000 };
+    enum { ROUNDS = FUZZ_ROUNDS };
     uint8_t seed[FUZZ_MOST], bytes[FUZZ_MOST];
     size_t accepted = 0, n, seeds = 0;
     if (argc > 1) {
