@@ -1,7 +1,7 @@
 # SIGKILL at twenty random moments, each time resumed from the last checkpoint: the end is the same, bit by bit.
 . "$(dirname "$0")/lib.sh"
 
-ARGS="--steps 1500 --save_every 7 --eval_every 100 --log_every 50 --keep_checkpoints 2"
+ARGS="--steps 700 --save_every 7 --eval_every 100 --log_every 50 --keep_checkpoints 2"
 began=$(date +%s%N)
 run_in whole $ARGS
 took=$((($(date +%s%N) - began) / 1000000))
