@@ -1,22 +1,30 @@
 /* op/tiles.c
- * Choice of tile: at most 256 rows and 768 columns, halved along the longer grid side until there are eight tiles or
- * tiles fall below 64 x 64 or 2 Mflop. Measured in SPEED.md. */
+ * Choice of tile. A product of less than 4 Mflop stays whole. Else the grid is a power of two each way, so that few
+ * processors are loaded evenly: tiles of about 256 rows and 768 columns, cut further along their longer side until they are
+ * at most 40 Mflop or there are eight. Smaller tiles pack the same operands more often: measured in SPEED.md. */
 #include "op/tiles.h"
+
+enum { ROWS = 256, COLUMNS = 768, ENOUGH = 8 };
+static const double WHOLE = 4e6, TILE = 4e7;   /* flop */
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 static size_t even_split(size_t n, size_t parts) { return (ceil_div(n, parts) + 15) / 16 * 16; }   /* near-equal tiles, whole registers */
 
+/* The largest power of two that leaves at least `size` in each part. */
+static size_t parts_of(size_t n, size_t size)
+{
+    size_t parts = 1;
+    while (n / (2 * parts) >= size) parts *= 2;
+    return parts;
+}
+
 an_tiles an_tiles_make(size_t m, size_t n, size_t k)
 {
-    size_t gm = ceil_div(m, 256), gn = ceil_div(n, 768);
-    if (gm == 0) gm = 1;
-    if (gn == 0) gn = 1;
-    while (gm * gn < 8) {
-        const size_t tm = ceil_div(m, gm), tn = ceil_div(n, gn);
-        if (2.0 * (double)tm * (double)tn * (double)k < 1.6e7) break;
-        if (tm >= tn && tm > 64) gm *= 2;
-        else if (tn > 64) gn *= 2;
-        else break;
+    const double flops = 2.0 * (double)m * (double)n * (double)k;
+    size_t gm = parts_of(m, ROWS), gn = parts_of(n, COLUMNS);
+    while (flops >= WHOLE && (gm * gn == 1 || (gm * gn < ENOUGH && flops / (double)(gm * gn) > TILE))) {
+        if (m / gm >= n / gn) gm *= 2;
+        else gn *= 2;
     }
     an_tiles t = { m, n, even_split(m, gm), even_split(n, gn), 0, 0 };
     t.grid_m = t.tile_m ? ceil_div(m, t.tile_m) : 0;
