@@ -19,11 +19,12 @@ static json_int_t integer(const json_t *o, const char *key) { return json_intege
 static double number(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
 static const char *string(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
 
-static json_t *memory_json(const an_model *model)
+static json_t *memory_json(const an_model *model, int threads)
 {
     const an_model_memory m = an_model_get_memory(model);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters", (json_int_t)m.params, "gradients", (json_int_t)m.grads, "optimizer", (json_int_t)m.optimizer, "activations", (json_int_t)m.activations,
-                     "scratch", (json_int_t)m.scratch, "constants", (json_int_t)m.constants, "peak", (json_int_t)an_memory_predict(model, 1));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters", (json_int_t)m.params, "gradients", (json_int_t)m.grads, "optimizer", (json_int_t)m.optimizer, "activations", (json_int_t)m.activations,
+                     "scratch", (json_int_t)m.scratch, "constants", (json_int_t)m.constants, "program", (json_int_t)an_memory_program(model, threads),
+                     "peak", (json_int_t)an_memory_predict(model, 1, threads));
 }
 
 /* " name [2048,384]" for each value that is not an auxiliary row statistic. */
@@ -130,9 +131,10 @@ an_status an_cmd_plan(an_cli *cli)
     AN_TRY(an_model_config_read(&config, cli->options));
     const an_model_shape shape = { .batch = (size_t)cli->config.batch_size, .seq = config.seq_len, .train = true };
     AN_TRY(an_model_create(&model, &config, cli->options, &shape));
-    an_status status = an_model_set_threads(model, an_train_config_threads(&cli->config));
+    const int threads = an_train_config_threads(&cli->config);
+    an_status status = an_model_set_threads(model, threads);
     json_t *plan = status == AN_OK ? an_model_describe(model) : NULL;
-    int failed = json_object_set_new(plan, "memory", memory_json(model)) != 0;
+    int failed = json_object_set_new(plan, "memory", memory_json(model, threads)) != 0;
     failed |= json_object_set_new(plan, "tokens_per_pass", json_integer((json_int_t)(shape.batch * shape.seq))) != 0;
     failed |= json_object_set_new(plan, "grad_accum", json_integer(cli->config.grad_accum)) != 0;
     if (status == AN_OK && failed) status = an_fail(AN_ENOMEM, "plan: no memory to describe it");

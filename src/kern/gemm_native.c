@@ -92,6 +92,9 @@ static void choose(void)
     have_key = pthread_key_create(&buffer_key, free) == 0;
 }
 
+/* Both packed blocks, with what packing may write past them and what aligning takes. */
+static size_t room_of(const an_gemm_micro *micro) { return micro->kc * (micro->mc + micro->nc) + 2 * (AN_GEMM_SLACK + AN_ALIGN / sizeof(float)); }
+
 void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
@@ -101,8 +104,8 @@ void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, s
     }
     pthread_once(&once, choose);
     const product x = { ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc };
-    const size_t a_room = micro->kc * micro->mc + AN_GEMM_SLACK, b_room = micro->kc * micro->nc + AN_GEMM_SLACK;
-    float *p = buffer_get(a_room + b_room + 2 * AN_ALIGN / sizeof *p);
+    const size_t a_room = micro->kc * micro->mc + AN_GEMM_SLACK;
+    float *p = buffer_get(room_of(micro));
     if (!p) {
         run_on_stack(micro, &x);
         return;
@@ -118,10 +121,11 @@ static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, si
 
 const an_gemm_backend *an_gemm_native(void)
 {
-    static an_gemm_backend back = { NULL, run };
+    static an_gemm_backend back = { .run = run };
     pthread_once(&once, choose);
     if (!chosen) return NULL;
     back.name = chosen->name;
+    back.thread_bytes = room_of(chosen) * sizeof(float);
     return &back;
 }
 

@@ -64,6 +64,6 @@ static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, 
 
 const an_gemm_backend *an_gemm_ref(void)
 {
-    static const an_gemm_backend back = { "ref", run };
+    static const an_gemm_backend back = { .name = "ref", .run = run };
     return &back;
 }

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "core/text.h"
+#include "kern/gemm.h"
 #include "train/optimizer.h"
 
 /* The number after `key` in a file of "key number" lines, or the first number of the file when key is NULL. */
@@ -48,11 +49,28 @@ an_memory_room an_memory_available(void)
     return room;
 }
 
-uint64_t an_memory_predict(const an_model *model, int train)
+uint64_t an_memory_program(const an_model *model, int threads)
+{
+    uint64_t resident = 0, room = an_gemm_get()->thread_bytes, largest = 0;
+    size_t n;
+    const an_param *p = an_model_get_params(model, &n);
+    for (size_t i = 0; i < n; i++) largest = p[i].count > largest ? p[i].count : largest;
+    if (room > 2 * largest * sizeof(an_real)) room = 2 * largest * sizeof(an_real);
+    if (read_number("/proc/self/status", "VmRSS:", &resident)) resident *= 1024;
+    return resident + (uint64_t)threads * room;
+}
+
+uint64_t an_memory_peak(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? (uint64_t)use.ru_maxrss * 1024 : 0;
+}
+
+uint64_t an_memory_predict(const an_model *model, int train, int threads)
 {
     const an_model_memory m = an_model_get_memory(model);
     const size_t moments = train ? an_optimizer_bytes(an_model_param_count(model)) : 0;
-    return (uint64_t)m.params + m.grads + m.activations + m.scratch + m.constants + (m.optimizer > moments ? m.optimizer : moments);
+    return (uint64_t)m.params + m.grads + m.activations + m.scratch + m.constants + (m.optimizer > moments ? m.optimizer : moments) + an_memory_program(model, threads);
 }
 
 an_status an_memory_check(uint64_t needed, an_memory_room room)

@@ -13,8 +13,15 @@ typedef struct an_memory_room { uint64_t bytes; const char *limit; } an_memory_r
 
 an_memory_room an_memory_available(void);
 
-/* Sum of a plan's parts plus the optimizer's moments. */
-uint64_t an_memory_predict(const an_model *model, int train);
+/* What the program itself takes: what is resident now (code, libraries, small objects; a bound plan is not touched yet)
+ * and the packing room of each thread, of which small matrices touch no more than about twice their own size. */
+uint64_t an_memory_program(const an_model *model, int threads);
+
+/* Peak of a run: a plan's parts, the optimizer's moments and the program. Asked after building, before the first pass. */
+uint64_t an_memory_predict(const an_model *model, int train, int threads);
+
+/* Largest resident set this process has had, in bytes. */
+uint64_t an_memory_peak(void);
 
 /* Errors: AN_ENOMEM with both numbers when `needed` exceeds the room. */
 an_status an_memory_check(uint64_t needed, an_memory_room room) AN_MUST_USE;

@@ -54,8 +54,9 @@ static an_status build_model(an_run *r, size_t batch, size_t seq)
     AN_TRY(an_model_config_read(&r->model_config, r->options));
     const an_model_shape shape = { .batch = batch ? batch : (size_t)r->config.batch_size, .seq = seq ? seq : r->model_config.seq_len };
     AN_TRY(an_memory_explain(an_model_create(&r->model, &r->model_config, r->options, &shape)));
-    AN_TRY(an_model_set_threads(r->model, an_train_config_threads(&r->config)));
-    AN_TRY(an_memory_check(an_memory_predict(r->model, 0), an_memory_available()));
+    const int threads = an_train_config_threads(&r->config);
+    AN_TRY(an_model_set_threads(r->model, threads));
+    AN_TRY(an_memory_check(an_memory_predict(r->model, 0, threads), an_memory_available()));
     an_status status = an_model_config_text(r->options, &text);
     if (status == AN_OK) status = an_checkpoint_load(r->folder, &r->state, an_text_get(&text), r->model, NULL);
     an_text_fini(&text);

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "train/memory.h"
 
 static an_status write_config(const char *run, const an_options *options)
 {
@@ -113,6 +114,7 @@ an_status an_runlog_end(an_logger *log, const an_event_end *e)
     if (e->error[0]) an_log_text(log, "error", e->error);
     an_log_int(log, "tokens", (int64_t)e->tokens);
     an_log_real(log, "seconds", e->seconds);
+    an_log_int(log, "peak_memory_bytes", (int64_t)an_memory_peak());
     if (isfinite(e->best_val_loss)) {
         an_log_real(log, "best_val_loss", e->best_val_loss);
         an_log_int(log, "best_val_step", (int64_t)e->best_val_step);

@@ -84,7 +84,7 @@ static an_status build_model(an_trainer *t)
     const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true };
     AN_TRY(an_memory_explain(an_model_create(&t->model, &t->model_config, t->options, &shape)));
     AN_TRY(an_model_set_threads(t->model, t->threads));
-    t->memory = an_memory_predict(t->model, 1) + 2 * bytes;
+    t->memory = an_memory_predict(t->model, 1, t->threads) + 2 * bytes;
     AN_TRY(an_memory_check(t->memory, an_memory_available()));
     const an_model_cost cost = an_model_get_cost(t->model);
     t->flops_per_step = (cost.flops_forward + cost.flops_backward) * (double)t->config->grad_accum;

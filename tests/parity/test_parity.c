@@ -39,8 +39,7 @@ static int open_variant(engine *e, const fixture *fx, const variant *v)
     if (v->key) { pairs[at++] = v->key; pairs[at++] = v->value; }
     pairs[at] = NULL;
     if (!engine_open(e, pairs)) return 0;
-    an_model_set_threads(e->model, v->threads);
-    return 1;
+    return an_model_set_threads(e->model, v->threads) == AN_OK;
 }
 
 /* The model has exactly the fixture's tensors, with the same shapes. */
