@@ -12,90 +12,137 @@ $ cat > a.yaml <<'END'
 > data: [one.txt, "two words.txt"]
 > END
 $ ADDNORM_STEPS=700 addnorm train a.yaml --preset demo --num_hidden_layers 4 --no-bias --dump-config
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+model:
+  arch: decoder                         # default
+  n_layer: 4                            # --num_hidden_layers
+  n_head: 2                             # a.yaml:4
+  d_model: 64                           # a.yaml:3
+  d_ff: auto                            # default
+  seq_len: 256                          # preset demo
+  vocab_size: 256                       # default
+  activation: gelu_tanh                 # default
+  position: learned                     # default
+  # rope_base: 10000                    # default; unused, needs position=rotary
+  bias: false                           # --no-bias
+  tie_embeddings: true                  # default
+  dropout: 0                            # preset demo
+add_norm:
+  design: pre-ln                        # default
+  norm: rmsnorm                         # a.yaml:6
+  norm@0-1: layernorm                   # a.yaml:7
+  norm@*.mlp: layernorm                 # a.yaml:8
+  init: gpt2                            # default
+  norm_eps: 1e-5                        # default
+  norm_eps_place: inside                # default
+  norm_variance: biased                 # default
+  norm_affine: true                     # default
+  norm_bias: auto                       # default
+data:
+  data: [one.txt, "two words.txt"]      # a.yaml:10
+  val_data: []                          # default
+  val_fraction: 0.1                     # default
+  tokenizer: byte                       # default
+training:
+  steps: 700                            # ADDNORM_STEPS
+  batch_size: 8                         # preset demo
+  grad_accum: 1                         # default
+  optimizer: adamw                      # default
+  lr: 6e-4                              # a.yaml:9
+  min_lr: 2e-4                          # preset demo
+  schedule: cosine                      # default
+  warmup: auto                          # default
+  decay_steps: auto                     # default
+  beta1: 0.9                            # default
+  beta2: 0.99                           # preset demo
+  adam_eps: 1e-8                        # default
+  weight_decay: 0.1                     # preset demo
+  grad_clip: 1                          # preset demo
+  seed: 1337                            # default
+running:
+  recompute: none                       # default
+  fuse: true                            # default
+  precision: f32                        # default
+  threads: 0                            # default
+  out: auto                             # default
+  log_every: 20                         # preset demo
+  eval_every: 200                       # preset demo
+  eval_batches: 20                      # preset demo
+  save_every: 400                       # preset demo
+  keep_checkpoints: 2                   # default
+  sample_every: 0                       # default
+  # sample_tokens: 64                   # default; unused, needs sample_every!=0
 # what is written can be read, and gives the same
 $ addnorm train a.yaml --preset demo --dump-config | sed 's/ *#.*//' > b.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
 $ addnorm train b.yaml --dump-config | sed 's/ *#.*//' | cmp - b.yaml && echo same
 same
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
 # file over preset, environment over file, flag over environment
 $ printf 'steps: 20\n' > steps.yaml
 $ addnorm train --preset demo --dump-config | grep ' steps'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  steps: 1000                           # preset demo
 $ addnorm train steps.yaml --preset demo --dump-config | grep ' steps'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  steps: 20                             # steps.yaml:1
 $ ADDNORM_STEPS=30 addnorm train steps.yaml --dump-config | grep ' steps'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  steps: 30                             # ADDNORM_STEPS
 $ ADDNORM_STEPS=30 addnorm train steps.yaml --max-iters=40 --dump-config | grep ' steps'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  steps: 40                             # --max-iters
 $ printf 'preset: demo\n' > p.yaml; addnorm train p.yaml --dump-config | grep ' n_layer'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  n_layer: 4                            # preset demo
 # a key that a later choice makes meaningless is left out; one that contradicts is refused
 $ printf 'position: rotary\nrope_base: 500\n' > rope.yaml
 $ addnorm train rope.yaml --dump-config | grep rope
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  position: rotary                      # rope.yaml:1
+  rope_base: 500                        # rope.yaml:2
 $ addnorm train rope.yaml --position learned --dump-config | grep rope
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+  # rope_base: 500                      # rope.yaml:2; unused, needs position=rotary
 $ printf 'position: learned\nrope_base: 500\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2: 'rope_base' has no meaning with position 'learned' (bad.yaml:1); it needs position=rotary
+[2]
 
 # mistakes in files
 $ addnorm train missing.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: configuration missing.yaml: cannot open: No such file or directory
+[2]
 $ addnorm train .
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: configuration .: is a folder; a file is needed
+[2]
 $ printf 'lr: 1\nlearning_rate: 2\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2: key 'learning_rate' stands twice; first in bad.yaml:1
+[2]
 $ printf 'n_layr: 1\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1: unknown key 'n_layr'; did you mean 'n_layer'?
+[2]
 $ printf 'modle:\n  n_layer: 1\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2: unknown group 'modle'; did you mean 'model'?
+[2]
 $ printf 'model:\n  lr: 1\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2: 'lr' stands under 'model'; it belongs to 'training'
+[2]
 $ printf 'lr:\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1: 'lr' has no value
+[2]
 $ printf 'lr: [1, 2]\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1: 'lr' takes one value, not a list
+[2]
 $ printf 'lr: abc\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1: lr: 'abc' is not a number; a number > 0 is needed
+[2]
 $ printf 'lr: [1\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2:1: did not find expected ',' or ']'
+[2]
 $ printf 'a: &x 1\nb: *x\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1:4: anchors and aliases are not used here; write the value out
+[2]
 $ printf 'model: {n_layer: {x: 1}}\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1:18: groups do not nest; keys stand at most one level deep
+[2]
 $ printf -- '- lr\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1:1: a configuration is a list of lines 'key: value'
+[2]
 $ printf 'lr: 1\n---\nlr: 2\n' > bad.yaml; addnorm train bad.yaml
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:2:1: a second document; a configuration is one
+[2]
 $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
+[2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-0
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[1]
+52

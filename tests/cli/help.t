@@ -1,44 +1,257 @@
 # Help and lists come from the tables.
 $ addnorm train --help
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm train [CONFIG.yaml] [--key value ...]
+train a model; writes a run folder
+1|
+model:
+  --arch NAME             kind of transformer: decoder [decoder]
+  --n_layer N             number of blocks [6; 1..100000]
+  --n_head N              attention heads; must divide d_model [6; 1..65536]
+  --d_model N             width of the residual stream, channels [384; 1..1048576]
+  --d_ff N                width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a
+                          multiple of 8) [auto; 1..4194304 or auto]
+  --seq_len N             tokens of context [256; 1..16777216]
+  --vocab_size N          number of token kinds [256; 2..16777216]
+  --activation NAME       non-linearity of the feed-forward: gelu_tanh|gelu_erf|relu|swiglu
+                          [gelu_tanh]
+  --position NAME         how a token knows its place: learned|sinusoidal|rotary [learned]
+  --rope_base X           longest wavelength of rotary positions, tokens / 2 pi [10000; > 0]; only
+                          with position=rotary
+  --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
+  --[no-]tie_embeddings   the output head is the token table (with init xavier the default is false)
+                          [true]
+  --dropout X             probability of dropping embeddings, attention weights and branch outputs
+                          [0; [0,1)]
+1|
+Add & Norm:
+  --design NAME           residual design: where skips, norms and scales stand: plain|post-ln|pre-ln
+                          [pre-ln] @
+  --norm NAME             norm kind: layernorm|rmsnorm [layernorm] @
+  --init NAME             law that the first weights are drawn from: gpt2|normal|xavier|zero-out
+                          [gpt2] @
+  --norm_eps X            keeps a norm finite on small rows; unit of x^2 inside the root, of x
+                          outside [1e-5; > 0]; only with norm=layernorm or norm=rmsnorm @
+  --norm_eps_place NAME   inside: sqrt(var + eps); outside: sqrt(var) + eps: inside|outside
+                          [inside]; only with norm=layernorm or norm=rmsnorm @
+  --norm_variance NAME    divide the variance by C or by C - 1: biased|unbiased [biased]; only with
+                          norm=layernorm @
+  --[no-]norm_affine      learn a gain (and bias) per channel [true]; only with norm=layernorm or
+                          norm=rmsnorm @
+  --norm_bias NAME        learn a bias per channel; auto: as `bias`: auto|true|false [auto]; only
+                          with norm=layernorm @
+1|
+data:
+  --data FILE             text file to train on; several are read as one stream in the given order
+  --val_data FILE         text file to validate on; none: the end of data
+  --val_fraction X        share of the bytes of data, at its end, kept for validation; unused with
+                          val_data [0.1; (0,0.9]]
+  --tokenizer NAME        how text becomes tokens; byte: 256 tokens, one per byte: byte [byte]
+1|
+training:
+  --steps N               updates of the parameters [1000; >= 1]
+  -b, --batch_size N      sequences per pass [12; 1..1048576]
+  --grad_accum N          passes whose gradients are averaged into one update [1; 1..1048576]
+  --optimizer NAME        rule of the update: adamw [adamw]
+  --lr X                  peak learning rate [1e-3; > 0]
+  --min_lr X              learning rate at the end of the decay; auto: lr / 10 [auto; >= 0 or auto]
+  --schedule NAME         learning rate after warm-up: cosine|linear|inverse-sqrt|constant [cosine]
+  --warmup N              steps of linear warm-up, lr (t+1)/(warmup+1); auto: steps / 20, at most
+                          2000 [auto; >= 0 or auto]
+  --decay_steps N         step at which the schedule reaches min_lr; auto: steps [auto; >= 1 or
+                          auto]; only with schedule=cosine|linear
+  --beta1 X               decay of the gradient's running mean [0.9; [0,1)]
+  --beta2 X               decay of the squared gradient's running mean [0.99; [0,1)]
+  --adam_eps X            added to the root of the squared gradient's mean, in units of the gradient
+                          [1e-8; > 0]
+  --weight_decay X        decoupled decay of matrices and tables, per unit of learning rate [0.1; >=
+                          0]
+  --grad_clip X           largest global gradient norm; 0: no clipping [1; >= 0]
+  --seed N                number that all randomness of the run follows from [1337; >= 0]
+1|
+running:
+  --recompute NAME        block: keep only block boundaries, run each block again in the backward
+                          pass: none|block [none]
+  --[no-]fuse             join neighbouring steps into one memory pass [true]
+  --precision NAME        numbers that activations are held in: f32 [f32]
+  --threads N             processor threads; 0: all that this process may use; the result does not
+                          depend on it [0; 0..4096]
+  -o, --out TEXT          run folder to write; auto: runs/DATE-TIME [auto]
+  --resume TEXT           go on from this run or checkpoint folder; auto: from out if it holds a
+                          checkpoint
+  --log_every N           steps between lines of the log [10; >= 1]
+  --eval_every N          steps between evaluations on the validation data; 0: only at the end [250;
+                          >= 0]
+  --eval_batches N        batches per evaluation, spread evenly over the validation data [20; >= 1]
+  --save_every N          steps between checkpoints; 0: only at the end [250; >= 0]
+  --keep_checkpoints N    newest checkpoints to keep; 0: all [2; >= 0]
+  --sample_every N        steps between short samples in the log; 0: none [0; >= 0]
+  --sample_tokens N       tokens of such a sample, at most seq_len [64; >= 1]; only with
+                          sample_every!=0
+1|
+command:
+  --preset NAME           a recipe to start from:
+                          none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m [none]
+  --dump_config           print the resolved configuration with the source of each value, and stop
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
+1|
+@: may be set per layer and sub-layer, --KEY@LAYERS[.SITE] VALUE, as in --norm@0-3 rmsnorm or
+--norm@*.mlp rmsnorm.
 $ addnorm sample --help
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm sample RUN [--prompt TEXT] [--tokens N]
+write text with a trained model, one token at a time
+1|
+sampling:
+  -p, --prompt TEXT       text to go on from; empty: a line break
+  -n, --tokens N          tokens to write; auto: what is left of the model's seq_len after the
+                          prompt [auto; >= 1 or auto]
+  -t, --temperature X     divides the logits; 0: always the most likely token [1; >= 0]
+  --top_k N               only the k most likely tokens; 0: all [0; >= 0]
+  --top_p X               only the fewest tokens that together hold this probability [1; (0,1]]
+  --seed N                the same seed writes the same text [1337; >= 0]
+  --threads N             processor threads; 0: all that this process may use [0; 0..4096]
+  --raw                   write bytes as they are, valid UTF-8 or not
+1|
+command:
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
 $ addnorm help eval
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm eval RUN [--data FILE]
+loss, perplexity and bits per byte of a trained model
+1|
+evaluation:
+  --data FILE             text file to evaluate, all of it; none: the validation part of the run's
+                          own data
+  --windows N             at most this many windows of seq_len tokens, evenly spread; 0: all [0; >=
+                          0]
+  --threads N             processor threads; 0: all that this process may use [0; 0..4096]
+1|
+command:
+  --json                  one JSON document on stdout
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
 $ addnorm gradcheck -h
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm gradcheck [--norm N] [--design D]
+compare every derivative with finite differences, in double
+1|
+derivative test:
+  --norm NAME             only this norm kind: all|layernorm|rmsnorm [all]
+  --design NAME           only this residual design: all|plain|post-ln|pre-ln [all]
+  --arch NAME             only this architecture: all|decoder [all]
+  --model TEXT            only this one model, as "key=value key=value"; keys as in train
+  --plant TEXT            put a 1 % error into the gradient of this tensor (layers.0.attn.pre.gain)
+                          to see the test fail
+1|
+command:
+  --json                  one JSON document on stdout
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
 $ addnorm bench --help
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm bench [--shape M,N,K]
+kernels and whole steps beside the machine's measured limits
+1|
+bench:
+  --what NAME             which part; the machine's limits are always measured:
+                          all|machine|kernels|products|steps [all]
+  --shape TEXT            only products [M,K] [K,N], as M,N,K
+  --full                  also a step of GPT-2 124M, which takes some gigabytes
+  --threads N             processor threads; 0: all that this process may use [0; 0..4096]
+  --seconds X             to spend on each figure; it is the best of its passes [0.3; (0,60]]
+1|
+command:
+  --json                  one JSON document on stdout
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
 $ addnorm list --help
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+addnorm list norms|designs|archs|inits|kernels|options|presets
+what there is to choose from
+1|
+command:
+  --markdown              the same as Markdown tables (options)
+  --json                  one JSON document on stdout
+  -h, --help              this text
+  -q, --quiet             no progress, only results and errors
+  -v, --verbose           say more
+  --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
+                          [auto]
 $ addnorm list norms
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+layernorm  y = g (x - mu) / sqrt(var + eps) + b  arXiv:1607.06450
+rmsnorm    y = g x / sqrt(mean(x^2) + eps)       arXiv:1910.07467
 $ addnorm list designs
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+plain    x <- F(N(x))      arXiv:1512.03385
+post-ln  x <- N(x + F(x))  arXiv:1706.03762
+pre-ln   x <- x + F(N(x))  arXiv:2002.04745
 $ addnorm list archs
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token  Radford et al. 2019
 $ addnorm list inits
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+gpt2      N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)    Radford et al. 2019
+normal    N(0, 0.02^2) everywhere                                                    Devlin et al. 2018, arXiv:1810.04805
+xavier    N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head  Glorot & Bengio 2010
+zero-out  N(0, 0.02^2); attention and feed-forward outputs and an untied head 0      Zhang et al. 2019, arXiv:1901.09321
 $ addnorm list presets
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+demo                  a small model that reads well after a minute or two on two cores
+shakespeare-char      nanoGPT's character model of Shakespeare, 6 layers of 384
+shakespeare-char-cpu  nanoGPT's recipe of the same for a plain CPU, 4 layers of 128
+gpt2-124m             GPT-2 small: 12 layers of 768, context 1024
 $ addnorm list designs --json
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+1| [
+ {
+  "name": "plain",
+  "text": "x <- F(N(x))",
+  "source": "arXiv:1512.03385"
+ },
+ {
+  "name": "post-ln",
+  "text": "x <- N(x + F(x))",
+  "source": "arXiv:1706.03762"
+ },
+ {
+  "name": "pre-ln",
+  "text": "x <- x + F(N(x))",
+  "source": "arXiv:2002.04745"
+ }
+1| ]
 $ addnorm list options --markdown | head -12
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+1| ## model
+1|
+| key | value | default | meaning | also called |
+|---|---|---|---|---|
+| `arch` | decoder | decoder | kind of transformer |  |
+| `n_layer` | 1..100000 | 6 | number of blocks | num_hidden_layers num_layers dec_depth |
+| `n_head` | 1..65536 | 6 | attention heads; must divide d_model | num_attention_heads num_heads transformer_heads |
+| `d_model` | 1..1048576 | 384 | width of the residual stream, channels | n_embd hidden_size dim_emb |
+| `d_ff` | 1..4194304 or auto | auto | width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8) | n_inner intermediate_size transformer_dim_ffn |
+| `seq_len` | 1..16777216 | 256 | tokens of context | block_size n_positions max_position_embeddings max_length |
+| `vocab_size` | 2..16777216 | 256 | number of token kinds |  |
+| `activation` | gelu_tanh\|gelu_erf\|relu\|swiglu | gelu_tanh | non-linearity of the feed-forward | activation_function hidden_act transformer_ffn_activation |
 $ addnorm list options --json | head -12
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+1| [
+ {
+  "name": "arch",
+  "group": "model",
+  "type": "choice",
+  "default": "decoder",
+  "allowed": "decoder",
+  "help": "kind of transformer",
+  "aliases": "",
+  "needs": "",
+  "per_site": false
+ },
 $ addnorm list norms --markdown
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm list: --markdown: only for list options
+[2]

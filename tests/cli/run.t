@@ -1,19 +1,19 @@
 # A run from data to sample, and data that is no good.
 $ addnorm train -q
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: data: no text given; name a file, --data FILE
+[2]
 $ addnorm train -q --data missing.txt
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: data: missing.txt: cannot open: No such file or directory
+[3]
 $ addnorm train -q --data .
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: data: .: is a folder; a file is needed
+[3]
 $ : > empty.txt; addnorm train -q --data empty.txt
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: data: empty.txt is empty; give a text file
+[3]
 $ printf 'too short' > short.txt; addnorm train -q --data short.txt
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: data (the part before val_fraction): 9 bytes are too short for one window of seq_len 256 + 1 bytes; give more text or lower seq_len
+[3]
 $ i=0; while [ $i -lt 300 ]; do echo "line $i of a text that is real enough to be learned from"; i=$((i + 1)); done > text.txt
 $ cat > tiny.yaml <<'END'
 > n_layer: 2
@@ -30,54 +30,72 @@ $ cat > tiny.yaml <<'END'
 > data: text.txt
 > END
 $ addnorm train tiny.yaml --out a -q | sed 's/ in .*//; s/[0-9]\.[0-9]*/X/g'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+steps            6
+val_loss         X nats per token, X bits per byte
+unigram entropy  X nats, what a model blind to context could reach
+run              a
 $ addnorm train tiny.yaml --out a -q
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm train: out: a already holds a run; go on with it by --resume auto or choose another --out
+[2]
 $ ls a a/checkpoints
-2| ls: cannot access 'a': No such file or directory
-2| ls: cannot access 'a/checkpoints': No such file or directory
-[2]
+a:
+checkpoints
+config.yaml
+log.jsonl
+1|
+a/checkpoints:
+latest
+step-00000003
+step-00000006
 $ grep -c '"event":"step"' a/log.jsonl
-2| grep: a/log.jsonl: No such file or directory
-[2]
+4
 $ addnorm train tiny.yaml --out b --color never 2>&1 >/dev/null | sed 's/[0-9.]*k\{0,1\} tok.*//; s/[0-9]\.[0-9e-]*/X/g; /^machine/d; /^memory/d; s/-- *$//'
-tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+model       decoder, 2 layers, 2 heads, d_model 32, d_ff 128, seq_len 16, vocab 256, gelu_tanh, learned positions: 3Xk parameters
+design      pre-ln: x <- x + F(N(x)), norm layernorm, norm_eps 1e-5, norm_eps_place inside, norm_variance biased, init gpt2
+data        1X KiB to train on, X KiB to validate on; unigram entropy X nats
+run         b
+step 0  val_loss X  X bits per byte
+step 1/6  17%  loss X  grad X  lr X  
+step 2/6  33%  loss X  grad X  lr X  
+step 3  val_loss X  X bits per byte
+step 4/6  67%  loss X  grad X  lr X  
+step 6/6 100%  loss X  grad X  lr X  
+step 6  val_loss X  X bits per byte
 # two runs with one seed are one run; so are a whole one and one in two parts
 $ cmp a/checkpoints/latest/model.safetensors b/checkpoints/latest/model.safetensors && echo same
-2| cmp: a/checkpoints/latest/model.safetensors: No such file or directory
-[2]
+same
 $ addnorm train tiny.yaml --out c --steps 3 --decay_steps 6 --warmup 0 -q > /dev/null
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
 $ addnorm train --resume c --steps 6 -q > /dev/null
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
 $ addnorm train tiny.yaml --out d --decay_steps 6 --warmup 0 -q > /dev/null
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
 $ cmp c/checkpoints/latest/model.safetensors d/checkpoints/latest/model.safetensors && echo same
-2| cmp: c/checkpoints/latest/model.safetensors: No such file or directory
-[2]
+same
 $ addnorm eval a -q | sed 's/[0-9]*\.[0-9]*/X/'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+loss           X nats per token
+perplexity     X
+bits per byte  X
+tokens         1728
+step           6
 $ addnorm eval a --json --data text.txt | sed 's/[0-9]*\.[0-9]*/X/; /"run"/d'
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+{
+ "step": 6,
+ "loss": X,
+ "perplexity": X,
+ "bits_per_byte": X,
+ "tokens": 17289,
+ "bytes": 17289
+}
 $ addnorm sample a --tokens 8 --seed 3 --raw | wc -c
-0
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+8
 $ addnorm sample a --tokens 8 --seed 3 > one; addnorm sample a --tokens 8 --seed 3 --threads 2 | cmp - one && echo same
 same
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
 $ addnorm sample a --tokens 40
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm sample: prompt of 1 tokens and 40 more: 40 tokens go beyond the learned position table of seq_len 16; ask for at most 16, or train with rotary or sinusoidal positions
+[2]
 $ addnorm sample a --temperature -1
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm sample: --temperature: '-1' is out of range; a number >= 0 is needed
+[2]
 $ addnorm sample a/checkpoints/step-00000003 --prompt 'line ' --tokens 1 | cut -c 1-5
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
+line 
 $ addnorm sample text.txt
-2| tests/cli/run_transcripts: 1: /tmp/tmp.SfGvMyryOm/command: addnorm: not found
-[127]
+2| addnorm sample: text.txt: neither a run folder with a checkpoint nor a checkpoint folder
+[3]
