@@ -91,7 +91,6 @@ static an_value *scoped_value(an_build *b, const char *name, an_dims dims, an_ho
 an_value *an_input(an_build *b, const char *name, size_t n) { return scoped_value(b, name, AN_VEC(n), AN_HOME_INPUT); }
 an_value *an_state(an_build *b, const char *name, an_dims dims) { return scoped_value(b, name, dims, AN_HOME_STATE); }
 
-typedef struct an_const_fill { void (*fill)(an_real *, const an_dims *, double); double arg; } an_const_fill;
 
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg)
 {
@@ -114,29 +113,12 @@ an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_
     return v;
 }
 
-static void fill_const(an_value *v)
-{
-    const an_const_fill *f = v->producer->attr;
-    f->fill(v->data, &v->dims, f->arg);
-}
-
-static an_param_def *find_param(an_params *params, const char *name)
-{
-    for (size_t tried = 0; tried < params->n; tried++) {
-        const size_t i = (params->cursor + tried) % params->n;
-        if (strcmp(params->list[i].name, name) != 0) continue;
-        params->cursor = i + 1;
-        return &params->list[i];
-    }
-    return NULL;
-}
-
 an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale)
 {
     an_value *v = scoped_value(b, name, dims, AN_HOME_PARAM);
     if (!v) return NULL;
     an_params *params = b->plan->params;
-    an_param_def *def = find_param(params, v->name);
+    an_param_def *def = an_params_find(params, v->name);
     if (def) {
         if (memcmp(&def->dims, &dims, sizeof dims) != 0) an_build_fail(b, an_fail(AN_ESHAPE, "%s: asked for twice with different shapes", v->name));
         return v;
@@ -227,88 +209,4 @@ an_step *an_step_copy(an_plan *plan, const an_step *step)
     an_step *s = an_arena_alloc(&plan->arena, sizeof *s);
     if (s) *s = *step;
     return s;
-}
-
-an_status an_plan_create(an_plan **out, an_params *params, bool train)
-{
-    an_plan *plan = an_alloc(sizeof *plan);
-    if (!plan) return no_memory("a plan");
-    plan->params = params;
-    plan->train = train;
-    plan->threads = 1;
-    *out = plan;
-    return AN_OK;
-}
-
-void an_plan_destroy(an_plan **plan)
-{
-    if (!plan || !*plan) return;
-    an_plan *p = *plan;
-    an_block *blocks[] = { &p->activations, &p->constants, &p->state, &p->scratch, &p->thread_scratch };
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) an_block_fini(blocks[i]);
-    free(p->values);
-    free(p->steps);
-    free(p->code);
-    free(p->thread_work);
-    an_arena_fini(&p->arena);
-    free(p);
-    *plan = NULL;
-}
-
-an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
-{
-    plan->fused = fuse;
-    if (fuse) AN_TRY(an_plan_fuse(plan, recompute));
-    AN_TRY(an_plan_schedule(plan, recompute));
-    AN_TRY(an_plan_gradients(plan));
-    return an_plan_layout(plan);
-}
-
-static void bind_values(an_plan *plan)
-{
-    for (size_t i = 0; i < plan->n_values; i++) {
-        an_value *v = plan->values[i];
-        if (v->home == AN_HOME_PARAM) {
-            const an_param_def *def = find_param(plan->params, v->name);
-            v->data = def->data;
-            v->grad = v->wants_grad ? def->grad : NULL;
-            continue;
-        }
-        an_real *base = v->home == AN_HOME_ACT ? plan->activations.data : v->home == AN_HOME_CONST ? plan->constants.data : plan->state.data;
-        if (v->home == AN_HOME_INPUT) continue;
-        v->data = v->data_offset != AN_NO_OFFSET ? base + v->data_offset : NULL;
-        v->grad = v->wants_grad && v->grad_offset != AN_NO_OFFSET ? plan->activations.data + v->grad_offset : NULL;
-        if (v->home == AN_HOME_CONST) fill_const(v);
-    }
-    for (size_t i = 0; i < plan->n_code; i++) plan->code[i].step->work = plan->scratch.data;
-}
-
-an_status an_plan_bind(an_plan *plan, int threads)
-{
-    AN_TRY(an_block_init(&plan->activations, plan->activations.count, "activations"));
-    AN_TRY(an_block_init(&plan->constants, plan->constants.count, "constants"));
-    AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));
-    AN_TRY(an_block_init(&plan->scratch, plan->scratch.count, "scratch"));
-    bind_values(plan);
-    return an_plan_set_threads(plan, threads);
-}
-
-an_status an_plan_set_threads(an_plan *plan, int threads)
-{
-    if (threads < 1) threads = 1;
-    an_real **work = an_alloc((size_t)threads * sizeof *work);
-    an_block fresh;
-    if (!work) return no_memory("thread scratch");
-    const an_status status = an_block_init(&fresh, plan->thread_reals * (size_t)threads, "thread scratch");
-    if (status != AN_OK) {
-        free(work);
-        return status;
-    }
-    an_block_fini(&plan->thread_scratch);
-    free(plan->thread_work);
-    plan->thread_scratch = fresh;
-    plan->thread_work = work;
-    plan->threads = threads;
-    for (size_t i = 0; i < (size_t)threads; i++) work[i] = fresh.data ? fresh.data + i * plan->thread_reals : NULL;
-    return AN_OK;
 }

@@ -35,6 +35,17 @@ void an_params_fini(an_params *params)
     *params = (an_params){ 0 };
 }
 
+an_param_def *an_params_find(an_params *params, const char *name)
+{
+    for (size_t tried = 0; tried < params->n; tried++) {
+        const size_t i = (params->cursor + tried) % params->n;
+        if (strcmp(params->list[i].name, name) != 0) continue;
+        params->cursor = i + 1;
+        return &params->list[i];
+    }
+    return NULL;
+}
+
 static uint64_t name_hash(const char *name)   /* FNV-1a, 64 bits */
 {
     uint64_t h = 14695981039346656037ull;

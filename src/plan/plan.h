@@ -37,7 +37,11 @@ typedef struct an_params {
 
 an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
 void an_params_fini(an_params *params);
+an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none; plans ask in the same order, which is fast */
 void an_params_draw(an_params *params, uint64_t seed);
+
+/* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
+typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; } an_const_fill;
 
 typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
