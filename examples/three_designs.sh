@@ -54,7 +54,7 @@ set border 3
 set tics nomirror
 set yrange [*:6]
 plot $entropy with lines lw 2 dt 2 lc rgb "#888888" title "unigram entropy of the text", \
-     "$out/plain.dat" with lines lw 2 lc rgb "#D55E00" title "plain: no skip", \
+     "$out/plain.dat" with lines lw 6 lc rgb "#F0A070" title "plain: no skip", \
      "$out/post-ln.dat" with lines lw 2 lc rgb "#0072B2" title "post-ln: LayerNorm(x + F(x))", \
      "$out/pre-ln.dat" with lines lw 2 lc rgb "#009E73" title "pre-ln: x + F(LayerNorm(x))"
 PLOT

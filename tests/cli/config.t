@@ -21,8 +21,8 @@ model:
   seq_len: 256                          # preset demo
   vocab_size: 256                       # default
   activation: gelu_tanh                 # default
-  position: learned                     # default
-  # rope_base: 10000                    # default; unused, needs position=rotary
+  position: rotary                      # preset demo
+  rope_base: 10000                      # default
   bias: false                           # --no-bias
   tie_embeddings: true                  # default
   dropout: 0                            # preset demo
@@ -65,9 +65,9 @@ running:
   threads: 0                            # default
   out: auto                             # default
   log_every: 20                         # preset demo
-  eval_every: 200                       # preset demo
+  eval_every: 150                       # preset demo
   eval_batches: 20                      # preset demo
-  save_every: 400                       # preset demo
+  save_every: 300                       # preset demo
   keep_checkpoints: 2                   # default
   sample_every: 0                       # default
   # sample_tokens: 64                   # default; unused, needs sample_every!=0
@@ -78,7 +78,7 @@ same
 # file over preset, environment over file, flag over environment
 $ printf 'steps: 20\n' > steps.yaml
 $ addnorm train --preset demo --dump-config | grep ' steps'
-  steps: 1000                           # preset demo
+  steps: 900                            # preset demo
 $ addnorm train steps.yaml --preset demo --dump-config | grep ' steps'
   steps: 20                             # steps.yaml:1
 $ ADDNORM_STEPS=30 addnorm train steps.yaml --dump-config | grep ' steps'

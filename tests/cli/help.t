@@ -204,7 +204,7 @@ normal    N(0, 0.02^2) everywhere                                               
 xavier    N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head  Glorot & Bengio 2010
 zero-out  N(0, 0.02^2); attention and feed-forward outputs and an untied head 0      Zhang et al. 2019, arXiv:1901.09321
 $ addnorm list presets
-demo                  a small model that reads well after a minute or two on two cores
+demo                  a small model that writes recognisable text after a minute or two on two cores
 shakespeare-char      nanoGPT's character model of Shakespeare, 6 layers of 384
 shakespeare-char-cpu  nanoGPT's recipe of the same for a plain CPU, 4 layers of 128
 gpt2-124m             GPT-2 small: 12 layers of 768, context 1024
