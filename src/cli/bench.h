@@ -11,7 +11,7 @@
 /* What this machine can do at most, measured. Bytes are those the program names (read + written, no write-allocate). */
 typedef struct an_bench_limits {
     int threads;
-    double copy[2], triad[2];        /* bytes per second, on one thread and on all */
+    double read[2], copy[2], triad[2];   /* bytes per second, on one thread and on all */
     size_t stream_bytes;             /* of one array */
     struct { const char *isa; double flops[2]; } fma[3];
     size_t isas;
@@ -22,6 +22,7 @@ typedef struct an_bench_row {
     const char *group;               /* "kernel", "product", "step" */
     char name[48], shape[64];
     double seconds, flops, bytes;    /* of one call; flops, bytes 0: not counted */
+    double stream;                   /* seconds of plain streams over the same arrays, measured in turn with the row; 0: take limits.bytes */
 } an_bench_row;
 
 typedef struct an_bench {
@@ -36,6 +37,23 @@ typedef struct an_bench {
 
 /* Runs part(ctx, i, thread) for i < parts on all threads, over and over; returns the least seconds of one round. */
 double an_bench_time(const an_bench *bench, size_t parts, void (*part)(void *ctx, size_t i, int thread), void *ctx);
+
+/* The same for several contenders that take turns, so that all meet the same neighbours: runner[i].best is filled in. A
+ * contender may have a second phase, after the first. */
+typedef struct an_bench_phase { void (*part)(void *ctx, size_t i, int thread); void *ctx; } an_bench_phase;
+typedef struct an_bench_runner { an_bench_phase phase[2]; double best; } an_bench_runner;
+void an_bench_race(const an_bench *bench, size_t parts, an_bench_runner *runner, size_t runners);
+
+/* A stream over `reads` arrays into `writes` more, or in place into the first of those read. Arrays: count floats each, on
+ * cache lines. Mixes known: 1:0, 1:1, 2:1, 2:2, 3:1, 3:2, 4:3. */
+enum { AN_STREAM_MOST = 7 };
+typedef struct an_bench_stream {
+    float *array[AN_STREAM_MOST];
+    size_t count, parts;
+    int reads, writes;
+    bool in_place, past;             /* past: stores go past the caches */
+} an_bench_stream;
+void an_bench_stream_part(void *ctx, size_t i, int thread);
 an_status an_bench_add(an_bench *bench, const an_bench_row *row) AN_MUST_USE;
 
 /* The least time the limits allow for a row, seconds; *by_bytes tells which limit binds. */

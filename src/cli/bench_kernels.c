@@ -1,6 +1,6 @@
 /* cli/bench_kernels.c
  * The kernels in force on arrays beyond the caches, rows dealt to the threads in chunks as a plan deals them. Bytes are
- * the least that must move: each operand once. */
+ * the least that must move: each operand once. Rows that memory binds take turns with plain streams of the same mix. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +9,18 @@
 #include "core/arena.h"
 #include "core/real.h"
 #include "kern/kern.h"
+#include "op/op.h"
 
-enum { ROWS = 16384, WIDTH = 768, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5 };
+enum { ROWS = 16384, WIDTH = 768, WIDER = 3072, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5 };
 
 typedef struct field {
     const an_kernels *k;
-    an_real *a[ARRAYS];              /* ROWS * WIDTH each; the logits are VOCAB_ROWS * VOCAB of the first, then as the vocabulary is wider */
+    an_block block;                  /* of all arrays */
+    an_real *a[ARRAYS];              /* PARAMS each; the logits are VOCAB_ROWS * VOCAB more */
     an_real *logits, *gain, *bias, *mean, *rstd, *loss, *work, *dgain;
     int32_t *target;
     an_norm_spec norm;
+    size_t width;                    /* of the norms' rows */
     an_attn_spec attn;
     size_t work_each;
 } field;
@@ -25,22 +28,34 @@ typedef struct field {
 #define FIELD const field *f = ctx; (void)thread
 #define ROW(x) (f->a[x] + i * CHUNK * WIDTH)
 
-static void norm_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->norm_fwd(CHUNK, WIDTH, &f->norm, ROW(0), f->gain, f->bias, ROW(1), f->mean + i * CHUNK, f->rstd + i * CHUNK); }
+/* Chunks of the norms are as large for wider rows, so they hold fewer. */
+#define NORM FIELD; const size_t c = f->width, n = (size_t)CHUNK * WIDTH / c; an_real *mean = f->mean + i * n, *rstd = f->rstd + i * n, *dgain = f->dgain + (size_t)thread * 2 * WIDER
+static void norm_fwd(void *ctx, size_t i, int thread)
+{
+    NORM;
+    (void)dgain;
+    f->k->norm_fwd(n, c, &f->norm, ROW(0), f->gain, f->bias, ROW(1), mean, rstd);
+}
 static void norm_bwd(void *ctx, size_t i, int thread)
 {
-    FIELD;
-    f->k->norm_bwd(CHUNK, WIDTH, &f->norm, ROW(1), ROW(0), f->gain, f->mean + i * CHUNK, f->rstd + i * CHUNK, ROW(2), 0, f->dgain + (size_t)thread * 2 * WIDTH, f->dgain + (size_t)thread * 2 * WIDTH + WIDTH);
+    NORM;
+    f->k->norm_bwd(n, c, &f->norm, ROW(2), ROW(0), f->gain, mean, rstd, ROW(3), 0, dgain, dgain + WIDER);
 }
 static void add_norm_fwd(void *ctx, size_t i, int thread)
 {
-    FIELD;
-    f->k->add_norm_fwd(CHUNK, WIDTH, &f->norm, 1, ROW(0), 1, ROW(1), f->gain, f->bias, ROW(2), ROW(3), f->mean + i * CHUNK, f->rstd + i * CHUNK);
+    NORM;
+    (void)dgain;
+    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
 }
 static void add_norm_bwd(void *ctx, size_t i, int thread)
 {
-    FIELD;
-    f->k->add_norm_bwd(CHUNK, WIDTH, &f->norm, 1, 1, ROW(0), ROW(1), ROW(2), f->gain, f->mean + i * CHUNK, f->rstd + i * CHUNK, ROW(3), 0, ROW(4), 0, f->dgain + (size_t)thread * 2 * WIDTH,
-                       f->dgain + (size_t)thread * 2 * WIDTH + WIDTH);
+    NORM;
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(3), 0, ROW(4), 0, dgain, dgain + WIDER);
+}
+static void add_norm_bwd_shared(void *ctx, size_t i, int thread)   /* as a pre-norm block does: x, f and h share one gradient */
+{
+    NORM;
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(1), 0, NULL, 0, dgain, dgain + WIDER);
 }
 static void gelu_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_fwd(CHUNK, WIDTH, NULL, ROW(0), ROW(1)); }
 static void gelu_bwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_bwd(CHUNK * WIDTH, ROW(0), ROW(1), ROW(2), 0); }
@@ -69,25 +84,32 @@ static void attn_bwd(void *ctx, size_t i, int thread)
     f->k->attn_bwd(&f->attn, HEAD_AT(0), HEAD_AT(1), HEAD_AT(2), HEAD_AT(3), d, f->rstd + i * SEQ, d + SEQ * HEAD, d + 2 * SEQ * HEAD, d + 3 * SEQ * HEAD, f->work + (size_t)thread * f->work_each);
 }
 
-static const struct { const char *name, *shape; void (*part)(void *, size_t, int); size_t parts; double arrays, flops; } CASES[] = {
-    /* arrays: operands of ROWS * WIDTH reals that must move */
-    { "norm forward", "16384 x 768", norm_fwd, ROWS / CHUNK, 2, 0 },
-    { "norm backward", "16384 x 768", norm_bwd, ROWS / CHUNK, 3, 0 },
-    { "add + norm forward", "16384 x 768", add_norm_fwd, ROWS / CHUNK, 4, 0 },
-    { "add + norm backward", "16384 x 768", add_norm_bwd, ROWS / CHUNK, 5, 0 },
-    { "gelu forward", "16384 x 768", gelu_fwd, ROWS / CHUNK, 2, 0 },
-    { "gelu backward", "16384 x 768", gelu_bwd, ROWS / CHUNK, 3, 0 },
-    { "dropout", "16384 x 768", dropout, ROWS / CHUNK, 2, 0 },
-    { "adamw", "12.6M parameters", adamw, ROWS / CHUNK, 7, 0 },
-    { "cross-entropy + grad", "512 x 50304", xent_grad, VOCAB_ROWS / 8, 2.0 * VOCAB_ROWS * VOCAB / PARAMS, 0 },
-    { "attention forward", "24 heads, T 512, d 64", attn_fwd, HEADS, 4.0 * HEADS * SEQ * HEAD / PARAMS, 2.0 * HEADS * SEQ * SEQ * HEAD },
-    { "attention backward", "24 heads, T 512, d 64", attn_bwd, HEADS, 8.0 * HEADS * SEQ * HEAD / PARAMS, 5.0 * HEADS * SEQ * SEQ * HEAD },
+/* Arrays of `elements` reals that must move; in_place: what is written was read too. */
+typedef struct mix { int reads, writes; bool in_place; } mix;
+
+static const struct { const char *name, *shape; size_t width; void (*part[2])(void *, size_t, int); size_t parts; mix mix[2]; size_t elements; double flops; } CASES[] = {
+#define NORM_CASES(width, shape)                                                                                                        \
+    { "norm forward", shape, width, { norm_fwd }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },                                            \
+    { "norm backward", shape, width, { norm_bwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS, 0 },                                           \
+    { "norm forward + backward", shape, width, { norm_fwd, norm_bwd }, ROWS / CHUNK, { { 1, 1, false }, { 2, 1, false } }, PARAMS, 0 },      \
+    { "add + norm forward", shape, width, { add_norm_fwd }, ROWS / CHUNK, { { 2, 2, false } }, PARAMS, 0 },                                  \
+    { "add + norm backward", shape, width, { add_norm_bwd }, ROWS / CHUNK, { { 3, 2, false } }, PARAMS, 0 },                                 \
+    { "add + norm backward, shared", shape, width, { add_norm_bwd_shared }, ROWS / CHUNK, { { 3, 1, true } }, PARAMS, 0 }
+    NORM_CASES(WIDTH, "16384 x 768"),
+    NORM_CASES(WIDER, "4096 x 3072"),
+    { "gelu forward", "16384 x 768", WIDTH, { gelu_fwd }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
+    { "gelu backward", "16384 x 768", WIDTH, { gelu_bwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS, 0 },
+    { "dropout", "16384 x 768", WIDTH, { dropout }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
+    { "attention forward", "24 heads, T 512, d 64", WIDTH, { attn_fwd }, HEADS, { { 3, 1, false } }, HEADS * SEQ * HEAD, 2.0 * HEADS * SEQ * SEQ * HEAD },
+    { "attention backward", "24 heads, T 512, d 64", WIDTH, { attn_bwd }, HEADS, { { 5, 3, false } }, HEADS * SEQ * HEAD, 5.0 * HEADS * SEQ * SEQ * HEAD },
+    { "adamw", "12.6M parameters", WIDTH, { adamw }, ROWS / CHUNK, { { 4, 3, true } }, PARAMS, 0 },
+    { "cross-entropy + grad", "512 x 50304", WIDTH, { xent_grad }, VOCAB_ROWS / 8, { { 1, 1, true } }, VOCAB_ROWS * VOCAB, 0 },
 };
+enum { NCASES = sizeof CASES / sizeof *CASES };
 
 static void free_field(field *f)
 {
-    for (int i = 0; i < ARRAYS; i++) free(f->a[i]);
-    free(f->logits);
+    an_block_fini(&f->block);
     free(f->gain);
     free(f->bias);
     free(f->mean);
@@ -104,42 +126,72 @@ static void fill(an_real *x, size_t n, uint64_t what)
     for (size_t i = 0; i < n; i++) x[i] = AN_R((double)an_rng_u32(key, i) / 4294967296.0 - 0.5);
 }
 
-static bool make_field(field *f, int threads)
+static an_status make_field(field *f, int threads)
 {
-    const size_t real = sizeof(an_real);
+    const size_t real = sizeof(an_real), vocab = (size_t)VOCAB_ROWS * VOCAB;
     f->k = an_kern_get();
-    f->norm = (an_norm_spec){ .eps = AN_R(1e-5), .center = 1 };
     f->attn = (an_attn_spec){ .t = SEQ, .d = HEAD, .ldq = HEAD, .ldk = HEAD, .ldv = HEAD, .ldo = HEAD, .scale = AN_R(0.125), .causal = 1 };
+    f->norm = (an_norm_spec){ .eps = AN_R(1e-5), .center = 1, .stream = an_past_cache(PARAMS) };
     f->work_each = an_attn_work(&f->attn);
-    bool ok = true;
-    for (int i = 0; i < ARRAYS; i++) ok = (f->a[i] = an_alloc((size_t)PARAMS * real)) != NULL && ok;
-    f->logits = an_alloc((size_t)VOCAB_ROWS * VOCAB * real);
-    f->gain = an_alloc(WIDTH * real);
-    f->bias = an_alloc(WIDTH * real);
+    AN_TRY(an_block_init(&f->block, (size_t)ARRAYS * PARAMS + vocab, "bench: the kernels' operands"));
+    for (int i = 0; i < ARRAYS; i++) f->a[i] = f->block.data + (size_t)i * PARAMS;
+    f->logits = f->block.data + (size_t)ARRAYS * PARAMS;
+    f->gain = an_alloc(WIDER * real);
+    f->bias = an_alloc(WIDER * real);
     f->mean = an_alloc(ROWS * real);
     f->rstd = an_alloc(ROWS * real);
     f->loss = an_alloc(VOCAB_ROWS * real);
     f->work = an_alloc(f->work_each * (size_t)threads * real);
-    f->dgain = an_alloc((size_t)threads * 2 * WIDTH * real);
+    f->dgain = an_alloc((size_t)threads * 2 * WIDER * real);
     f->target = an_alloc(VOCAB_ROWS * sizeof *f->target);
-    ok = ok && f->logits && f->gain && f->bias && f->mean && f->rstd && f->loss && f->work && f->dgain && f->target;
-    for (int i = 0; ok && i < ARRAYS; i++) fill(f->a[i], PARAMS, (uint64_t)i);
-    if (ok) fill(f->logits, (size_t)VOCAB_ROWS * VOCAB, ARRAYS);
-    for (size_t i = 0; ok && i < WIDTH; i++) f->gain[i] = 1;
-    for (size_t i = 0; ok && i < VOCAB_ROWS; i++) f->target[i] = (int32_t)(i * 97 % VOCAB);
-    return ok;
+    if (!(f->gain && f->bias && f->mean && f->rstd && f->loss && f->work && f->dgain && f->target)) return an_fail(AN_ENOMEM, "bench: no memory for the kernels' operands");
+    for (int i = 0; i < ARRAYS; i++) fill(f->a[i], PARAMS, (uint64_t)i);
+    fill(f->logits, vocab, ARRAYS);
+    for (size_t i = 0; i < WIDER; i++) f->gain[i] = 1;
+    for (size_t i = 0; i < VOCAB_ROWS; i++) f->target[i] = (int32_t)(i * 97 % VOCAB);
+    return AN_OK;
+}
+
+/* The streams of a case, with plain stores and past the caches. What they write stays of the order of what they read. */
+static void make_streams(const field *f, size_t at, an_bench_stream s[2][2], an_bench_runner way[2])
+{
+    for (int past = 0; past < 2; past++) {
+        way[past] = (an_bench_runner){ 0 };
+        for (int p = 0; p < 2 && CASES[at].part[p]; p++) {
+            const mix m = CASES[at].mix[p];
+            an_bench_stream *one = &s[past][p];
+            *one = (an_bench_stream){ .count = CASES[at].elements * (sizeof(an_real) / sizeof(float)), .parts = CASES[at].parts, .reads = m.reads, .writes = m.writes, .in_place = m.in_place, .past = past };
+            const bool logits = CASES[at].elements > PARAMS;
+            for (int i = 0; i < ARRAYS; i++) one->array[i] = (float *)(void *)(logits ? f->logits : f->a[i]);
+            way[past].phase[p] = (an_bench_phase){ an_bench_stream_part, one };
+        }
+    }
+}
+
+static an_bench_row time_case(const an_bench *bench, field *f, size_t at)
+{
+    an_bench_row row = { .group = "kernel", .flops = CASES[at].flops };
+    an_bench_stream streams[2][2];
+    an_bench_runner race[3];
+    for (int p = 0; p < 2; p++) row.bytes += (double)(CASES[at].mix[p].reads + CASES[at].mix[p].writes) * (double)CASES[at].elements * sizeof(an_real);
+    f->width = CASES[at].width;
+    make_streams(f, at, streams, race + 1);
+    race[0] = (an_bench_runner){ .phase = { { CASES[at].part[0], f }, { CASES[at].part[1], f } } };
+    an_bench_race(bench, CASES[at].parts, race, row.flops > 0 ? 1 : 3);
+    row.seconds = race[0].best;
+    if (row.flops <= 0) row.stream = race[1].best < race[2].best ? race[1].best : race[2].best;
+    snprintf(row.name, sizeof row.name, "%s", CASES[at].name);
+    snprintf(row.shape, sizeof row.shape, "%s", CASES[at].shape);
+    return row;
 }
 
 an_status an_bench_kernels(an_bench *bench)
 {
     field f = { 0 };
-    an_status status = make_field(&f, bench->threads) ? AN_OK : an_fail(AN_ENOMEM, "bench: no memory for the kernels' operands");
-    for (size_t i = 0; status == AN_OK && i < sizeof CASES / sizeof *CASES; i++) {
-        an_bench_row row = { .group = "kernel", .flops = CASES[i].flops, .bytes = CASES[i].arrays * PARAMS * sizeof(an_real) };
-        snprintf(row.name, sizeof row.name, "%s", CASES[i].name);
-        snprintf(row.shape, sizeof row.shape, "%s", CASES[i].shape);
-        if (bench->tick) bench->tick(bench->ctx, row.name);
-        row.seconds = an_bench_time(bench, CASES[i].parts, CASES[i].part, &f);
+    an_status status = make_field(&f, bench->threads);
+    for (size_t i = 0; status == AN_OK && i < NCASES; i++) {
+        if (bench->tick) bench->tick(bench->ctx, CASES[i].name);
+        const an_bench_row row = time_case(bench, &f, i);
         status = an_bench_add(bench, &row);
     }
     free_field(&f);

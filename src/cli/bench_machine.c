@@ -1,6 +1,6 @@
 /* cli/bench_machine.c
- * The limits of the machine: multiply-adds on registers per instruction set, and copy and triad over arrays far beyond
- * the caches. The loops hold enough independent chains to hide the latency of a multiply-add (two units of four to five cycles). */
+ * The limits of the machine: multiply-adds on registers per instruction set, and streams over arrays far beyond
+ * the caches (bench_stream.c). The loops hold enough independent chains to hide the latency of a multiply-add (two units of four to five cycles). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +11,25 @@
 #include "core/cpu.h"
 #include "core/threads.h"
 
+void an_bench_race(const an_bench *bench, size_t parts, an_bench_runner *runner, size_t runners)
+{
+    double spent = 0;
+    for (int round = -1; round < 3 || (spent < bench->seconds * (double)runners && round < 10000); round++)   /* -1: pages touched, caches and clock warm */
+        for (size_t i = 0; i < runners; i++) {
+            const double began = an_clock();
+            for (int p = 0; p < 2; p++)
+                if (runner[i].phase[p].part) an_parallel_for(bench->threads, parts, runner[i].phase[p].part, runner[i].phase[p].ctx);
+            const double took = an_clock() - began;
+            if (round >= 0) spent += took;
+            if (round <= 0 || took < runner[i].best) runner[i].best = took;
+        }
+}
+
 double an_bench_time(const an_bench *bench, size_t parts, void (*part)(void *ctx, size_t i, int thread), void *ctx)
 {
-    double best = 0, spent = 0;
-    an_parallel_for(bench->threads, parts, part, ctx);   /* pages touched, caches and clock warm */
-    for (int round = 0; round < 3 || (spent < bench->seconds && round < 10000); round++) {
-        const double began = an_clock();
-        an_parallel_for(bench->threads, parts, part, ctx);
-        const double took = an_clock() - began;
-        spent += took;
-        if (round == 0 || took < best) best = took;
-    }
-    return best;
+    an_bench_runner one = { .phase = { { part, ctx } } };
+    an_bench_race(bench, parts, &one, 1);
+    return one.best;
 }
 
 /* ---- multiply-adds ---- */
@@ -104,33 +111,17 @@ static void measure_fma(an_bench *bench, const fma_case *c)
 
 /* ---- memory ---- */
 
-enum { STREAM_PARTS = 16 };
-typedef struct stream { float *a, *b, *c; size_t count; } stream;
+enum { STREAM_PARTS = 64 };
 
-static void part_range(size_t count, size_t i, size_t *first, size_t *n)
+static double stream_rate(const an_bench *bench, an_bench_stream s, int reads, int writes)
 {
-    *first = count / STREAM_PARTS * i;
-    *n = count / STREAM_PARTS;
-}
-
-static void copy_part(void *ctx, size_t i, int thread)
-{
-    const stream *s = ctx;
-    size_t first, n;
-    (void)thread;
-    part_range(s->count, i, &first, &n);
-    memcpy(s->a + first, s->b + first, n * sizeof *s->a);
-}
-
-static void triad_part(void *ctx, size_t i, int thread)
-{
-    const stream *s = ctx;
-    size_t first, n;
-    (void)thread;
-    part_range(s->count, i, &first, &n);
-    float *restrict a = s->a + first;
-    const float *restrict b = s->b + first, *restrict c = s->c + first;
-    for (size_t k = 0; k < n; k++) a[k] = b[k] + 0.5f * c[k];
+    s.reads = reads;
+    s.writes = writes;
+    an_bench_stream past = s;
+    past.past = true;
+    an_bench_runner way[2] = { { .phase = { { an_bench_stream_part, &s } } }, { .phase = { { an_bench_stream_part, &past } } } };
+    an_bench_race(bench, STREAM_PARTS, way, 2);
+    return (double)(reads + writes) * (double)s.count * sizeof(float) / (way[0].best < way[1].best ? way[0].best : way[1].best);
 }
 
 static an_status measure_stream(an_bench *bench)
@@ -139,22 +130,21 @@ static an_status measure_stream(an_bench *bench)
     size_t bytes = an_cpu()->l3 * 2;
     if (bytes < 64u << 20) bytes = 64u << 20;
     if (bytes > 256u << 20) bytes = 256u << 20;
-    stream s = { .count = bytes / sizeof(float) / STREAM_PARTS * STREAM_PARTS };
-    s.a = an_alloc(bytes);
-    s.b = an_alloc(bytes);
-    s.c = an_alloc(bytes);
-    const bool ok = s.a && s.b && s.c;
-    for (int all = 0; ok && all < 2; all++) {
+    an_bench_stream s = { .count = bytes / sizeof(float) / (STREAM_PARTS * 16) * (STREAM_PARTS * 16), .parts = STREAM_PARTS };
+    an_block block;
+    AN_TRY(an_block_init(&block, 3 * bytes / sizeof(an_real), "bench: three arrays to stream"));
+    for (size_t i = 0; i < 3; i++) s.array[i] = (float *)(void *)block.data + i * s.count;
+    memset(block.data, 0, 3 * bytes);   /* untouched pages would all be one page of zeros */
+    for (int all = 0; all < 2; all++) {
         an_bench one = *bench;
         one.threads = all ? l->threads : 1;
-        l->copy[all] = 2.0 * (double)bytes / an_bench_time(&one, STREAM_PARTS, copy_part, &s);
-        l->triad[all] = 3.0 * (double)bytes / an_bench_time(&one, STREAM_PARTS, triad_part, &s);
+        l->read[all] = stream_rate(&one, s, 1, 0);
+        l->copy[all] = stream_rate(&one, s, 1, 1);
+        l->triad[all] = stream_rate(&one, s, 2, 1);
     }
     l->stream_bytes = bytes;
-    free(s.a);
-    free(s.b);
-    free(s.c);
-    return ok ? AN_OK : an_fail(AN_ENOMEM, "bench: no memory for three arrays of %zu bytes", bytes);
+    an_block_fini(&block);
+    return AN_OK;
 }
 
 an_status an_bench_machine(an_bench *bench)
@@ -191,7 +181,7 @@ an_status an_bench_add(an_bench *bench, const an_bench_row *row)
 
 double an_bench_bound(const an_bench_limits *l, const an_bench_row *row, bool *by_bytes)
 {
-    const double compute = row->flops / l->flops, memory = row->bytes / l->bytes;
+    const double compute = row->flops / l->flops, memory = row->stream > 0 ? row->stream : row->bytes / l->bytes;
     *by_bytes = memory > compute;
     return *by_bytes ? memory : compute;
 }

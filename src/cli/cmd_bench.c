@@ -1,6 +1,7 @@
 /* cli/cmd_bench.c
  * addnorm bench: first what the machine can do, then what the kernels, products and steps make of it. "of limit" is the
- * least time that the measured arithmetic and memory rates allow, over the time taken. */
+ * least time that the measured arithmetic and memory rates allow, over the time taken; a kernel that memory binds is held
+ * against plain streams over as many arrays, read and written, that took turns with it. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,22 +70,25 @@ static an_status measure(an_bench *bench)
 static void put_text(const an_bench *bench, an_text *out)
 {
     const an_bench_limits *l = &bench->limits;
-    char a[AN_HUMAN], b[AN_HUMAN];
+    char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN];
     an_text_add(out, "%s, %d threads (%s), kernels %s, products by %s, %s\n\n", an_cpu()->name, l->threads, an_threads_backend(), an_kern_get()->level, an_gemm_get()->name, AN_REAL_NAME);
     an_text_add(out, "machine                         1 thread    %d threads\n", l->threads);
     for (size_t i = 0; i < l->isas; i++) an_text_add(out, "multiply-add, %-12s %8.1f      %8.1f GFLOP/s\n", l->fma[i].isa, l->fma[i].flops[0] / 1e9, l->fma[i].flops[1] / 1e9);
+    an_text_add(out, "read, %-20s %8.1f      %8.1f GB/s\n", an_human_bytes(c, (double)l->stream_bytes), l->read[0] / 1e9, l->read[1] / 1e9);
     an_text_add(out, "copy, %-20s %8.1f      %8.1f GB/s\n", an_human_bytes(a, 2.0 * (double)l->stream_bytes), l->copy[0] / 1e9, l->copy[1] / 1e9);
     an_text_add(out, "triad, %-19s %8.1f      %8.1f GB/s\n", an_human_bytes(b, 3.0 * (double)l->stream_bytes), l->triad[0] / 1e9, l->triad[1] / 1e9);
     const char *group = "";
     for (size_t i = 0; i < bench->count; i++) {
         const an_bench_row *r = &bench->rows[i];
-        char time[AN_HUMAN];
+        char time[AN_HUMAN], bytes[AN_HUMAN];
         bool by_bytes;
         const double bound = an_bench_bound(l, r, &by_bytes);
-        if (strcmp(group, r->group) != 0) an_text_add(out, "\n%-30s %-28s %10s %9s %8s %9s\n", r->group, "", "time", "GFLOP/s", "GB/s", "of limit");
+        if (strcmp(group, r->group) != 0) an_text_add(out, "\n%-30s %-28s %10s %9s %10s %8s %9s\n", r->group, "", "time", "GFLOP/s", "bytes", "GB/s", "of limit");
         group = r->group;
-        an_text_add(out, "%-30s %-28s %10s %9.1f %8.1f %7.0f %% %s\n", r->name, r->shape, an_human_time(time, r->seconds), r->flops / r->seconds / 1e9, r->bytes / r->seconds / 1e9, 100 * bound / r->seconds,
-                    by_bytes ? "memory" : "arithmetic");
+        an_text_add(out, "%-30s %-28s %10s %9.1f %10s %8.1f %7.0f %% %s", r->name, r->shape, an_human_time(time, r->seconds), r->flops / r->seconds / 1e9, an_human_bytes(bytes, r->bytes),
+                    r->bytes / r->seconds / 1e9, 100 * bound / r->seconds, by_bytes ? "memory" : "arithmetic");
+        if (by_bytes) an_text_add(out, ", %.1f GB/s", r->bytes / bound / 1e9);
+        an_text_add(out, "\n");
     }
 }
 
@@ -96,8 +100,8 @@ static int put_rows(json_t *doc, const an_bench *bench)
         const an_bench_row *r = &bench->rows[i];
         bool by_bytes;
         const double bound = an_bench_bound(&bench->limits, r, &by_bytes);
-        json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:s}", "group", r->group, "name", r->name, "shape", r->shape, "seconds", r->seconds, "flops_per_s", r->flops / r->seconds,
-                                "bytes_per_s", r->bytes / r->seconds, "of_limit", bound / r->seconds, "limit", by_bytes ? "memory" : "arithmetic");
+        json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "group", r->group, "name", r->name, "shape", r->shape, "seconds", r->seconds, "flops_per_s", r->flops / r->seconds,
+                                "bytes", r->bytes, "bytes_per_s", r->bytes / r->seconds, "limit_seconds", bound, "of_limit", bound / r->seconds, "limit", by_bytes ? "memory" : "arithmetic");
         failed |= json_array_append_new(rows, row) != 0;
     }
     return json_object_set_new(doc, "rows", rows) != 0 || failed;
@@ -109,8 +113,8 @@ static an_status put_json(const an_bench *bench, an_text *out)
     json_t *fma = json_object();
     int failed = 0;
     for (size_t i = 0; i < l->isas; i++) failed |= json_object_set_new(fma, l->fma[i].isa, json_pack("[f,f]", l->fma[i].flops[0], l->fma[i].flops[1])) != 0;
-    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
-                            "fma_flops_per_s", fma, "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->triad[0], l->triad[1], "stream_bytes", (json_int_t)l->stream_bytes);
+    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
+                            "fma_flops_per_s", fma, "read_bytes_per_s", l->read[0], l->read[1], "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->triad[0], l->triad[1], "stream_bytes", (json_int_t)l->stream_bytes);
     failed |= !doc || put_rows(doc, bench);
     char *s = failed ? NULL : json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     json_decref(doc);

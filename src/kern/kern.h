@@ -18,8 +18,10 @@
  *   dx = rstd * (e - [center] mean(e) - kappa * h * mean(e * h)),   dg += sum_n dy * h,   db += sum_n dy
  *   kappa = (c / (unbiased ? c-1 : c)) * (outside ? (s + eps) / s : 1),   s = 1/rstd - eps;  kappa = 0 where s <= 0:
  *   a constant row under `outside` has an undefined derivative of s; its contribution is defined as 0 (finite). s is got
- *   back from the rounded rstd, so anything up to 4 AN_REAL_EPS eps is noise and counts as 0. */
-typedef struct an_norm_spec { an_real eps; int outside, unbiased, center; } an_norm_spec;
+ *   back from the rounded rstd, so anything up to 4 AN_REAL_EPS eps is noise and counts as 0.
+ * stream: a hint, without effect on any bit: what is stored (not added) will have left the caches before it is read, so
+ * store past them where that can be done. */
+typedef struct an_norm_spec { an_real eps; int outside, unbiased, center, stream; } an_norm_spec;
 
 /* AdamW on one tensor. Source: Loshchilov & Hutter, arXiv:1711.05101, decoupled decay, bias-corrected:
  *   g' = g * grad_scale;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2

@@ -27,19 +27,28 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
+static an_norm_spec spec(const an_step *s)
+{
+    an_norm_spec spec = ((const an_add_norm_attr *)s->attr)->spec;
+    spec.stream = an_past_cache(s->in[X]->count);
+    return spec;
+}
+
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
+    const an_norm_spec sp = spec(s);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     const size_t o = w.begin * c;
-    r->k->add_norm_fwd(w.n, c, &at->spec, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), s->in[F]->data + o, s->in[G] ? s->in[G]->data : NULL,
+    r->k->add_norm_fwd(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), s->in[F]->data + o, s->in[G] ? s->in[G]->data : NULL,
                        s->in[B] ? s->in[B]->data : NULL, s->out[H]->data + o, s->out[Y]->data + o, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
+    const an_norm_spec sp = spec(s);
     const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(n), c);
@@ -56,7 +65,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     if (x_shares) dx = dh;                              /* at->a == 1: the shared buffer takes dh itself */
     if (f_shares && !x_shares) df = dh;
     if (f_shares && x_shares) df = NULL;
-    r->k->add_norm_bwd(w.n, c, &at->spec, AN_R(at->a), AN_R(at->b), s->out[Y]->grad + o, h_used ? dh : NULL, s->out[H]->data + o,
+    r->k->add_norm_bwd(w.n, c, &sp, AN_R(at->a), AN_R(at->b), s->out[Y]->grad + o, h_used ? dh : NULL, s->out[H]->data + o,
                        s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, dx, x_shares ? 0 : x_add,
                        df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
 }

@@ -35,18 +35,25 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
+static an_norm_spec spec(const an_step *s)
+{
+    an_norm_spec spec = ((const an_norm_attr *)s->attr)->spec;
+    spec.stream = an_past_cache(s->in[X]->count);
+    return spec;
+}
+
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const an_norm_attr *at = s->attr;
+    const an_norm_spec sp = spec(s);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    r->k->norm_fwd(w.n, c, &at->spec, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL,
+    r->k->norm_fwd(w.n, c, &sp, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL,
                    s->out[Y]->data + w.begin * c, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const an_norm_attr *at = s->attr;
+    const an_norm_spec sp = spec(s);
     const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(n), c);
@@ -54,7 +61,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     }
     const an_range w = an_chunk(n, p->index);
     an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
-    r->k->norm_bwd(w.n, c, &at->spec, s->out[Y]->grad + w.begin * c, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL,
+    r->k->norm_bwd(w.n, c, &sp, s->out[Y]->grad + w.begin * c, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL,
                    s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, an_has_grad(s, X) ? s->in[X]->grad + w.begin * c : NULL, an_add(r, s, X),
                    sums, sums ? sums + c : NULL);
 }

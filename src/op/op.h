@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/real.h"
 #include "core/rng.h"
 #include "core/status.h"
@@ -133,6 +134,10 @@ static inline an_range an_chunk(size_t n, size_t index)
     const size_t c = an_chunk_rows(n), begin = index * c;
     return (an_range){ begin, n - begin < c ? n - begin : c };
 }
+
+/* A tensor of so many reals leaves the last-level cache before its reader comes: store it past the caches (an_norm_spec).
+ * false where that cache's size is unknown. */
+static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && count * sizeof(an_real) > an_cpu()->l3; }
 
 /* Gains and biases: the partial sums [2, C] of one chunk of rows (zeroed; NULL when neither is trained), and their
  * sum over chunks in chunk order into the gradients of in[gain] and in[bias]. */

@@ -43,10 +43,18 @@ AN_EMULATED simde__m512i an_emulated_srai_epi32(simde__m512i a, unsigned n)
     return simde_mm512_loadu_si512(lane);
 }
 
+AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
+{
+    if ((uintptr_t)p % 64) __builtin_trap();   /* as the processor does */
+    simde_mm512_storeu_ps(p, a);
+}
+
+#undef _mm512_stream_ps
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_cvtps_pd
 #undef _mm512_srai_epi32
+#define _mm512_stream_ps an_emulated_stream_ps
 #define _mm512_maskz_loadu_ps an_emulated_maskz_loadu_ps
 #define _mm512_mask_storeu_ps an_emulated_mask_storeu_ps
 #define _mm512_cvtps_pd an_emulated_cvtps_pd

@@ -5,13 +5,15 @@
  * sums: there the mean costs eps * |mean|. In add_norm a level's h may be an ulp of its terms away; that is carried along. */
 #include "check.h"
 
+#include <float.h>
+
 typedef struct row_want { long double mean, rstd, size; } row_want;   /* size: mean of |x| */
 
 static an_norm_spec pick_spec(an_check *k, size_t c)
 {
     static const double eps[] = { 1e-5, 1e-6, 1e-3, 0 };
-    const an_norm_spec s = { AN_R(eps[an_pick(k, 4)]), (int)an_pick(k, 2), c > 1 && an_pick(k, 4) == 0, (int)an_pick(k, 2) };
-    if (!an_checking(k)) return (an_norm_spec){ AN_R(1e-5), 0, 0, 1 };
+    const an_norm_spec s = { AN_R(eps[an_pick(k, 4)]), (int)an_pick(k, 2), c > 1 && an_pick(k, 4) == 0, (int)an_pick(k, 2), (int)an_pick(k, 2) };
+    if (!an_checking(k)) return (an_norm_spec){ .eps = AN_R(1e-5), .center = 1 };
     return s;
 }
 
@@ -84,7 +86,7 @@ void an_check_add_norm_fwd(an_check *k)
     while (an_next_run(k)) an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, g, b, an_at(h), an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
     if (!an_checking(k) || c == 0) return;
     for (size_t i = 0; i < n; i++) {
-        long double wobble = 0;
+        long double wobble = sizeof(an_real) == 4 ? (long double)FLT_MIN : (long double)DBL_MIN;   /* below it an ulp shrinks no more */
         for (size_t j = i * c; j < (i + 1) * c; j++) {
             const long double p = (long double)a * (long double)x[j], q = (long double)bf * (long double)f[j];
             an_want(h, j, p + q, fabsl(p) + fabsl(q));

@@ -1,15 +1,17 @@
 /* What a norm promises of itself. On the kernels of every level this machine has: LayerNorm forgets the scale and the
- * shift of a row, RMSNorm its scale; rows are independent; a constant row has finite results and bounded gradients in
+ * shift of a row, RMSNorm its scale; rows are independent; storing past the caches changes no bit; a constant row has finite results and bounded gradients in
  * every convention (eps inside or outside, variance biased or unbiased, centred or not). On whole models: embeddings
  * that are all zero or all alike leave loss and gradients finite. */
 #include "prop.h"
+
+#include <string.h>
 
 #include "core/rng.h"
 #include "kern/kern.h"
 
 enum { N = 5, C = 67, SPECS = 8 };
 
-static an_norm_spec spec_at(int i, double eps) { return (an_norm_spec){ AN_R(eps), i & 1, i >> 1 & 1, i >> 2 & 1 }; }
+static an_norm_spec spec_at(int i, double eps) { return (an_norm_spec){ .eps = AN_R(eps), .outside = i & 1, .unbiased = i >> 1 & 1, .center = i >> 2 & 1 }; }
 
 static void spec_name(const char *level, an_norm_spec s, char text[96])
 {
@@ -56,6 +58,36 @@ static void rows_are_independent(const an_kernels *k, an_norm_spec s, const char
     }
 }
 
+/* The hint `stream` changes no bit, whether rows are whole aligned vectors or not: all outputs of all four rows. */
+static void streaming(const an_kernels *k, an_norm_spec s, const char *what)
+{
+    static const size_t WIDE[] = { 1, 24, 64, 67, 160 };
+    enum { MOST = 160, SIZE = N * MOST + 16, OUT = 7 };
+    static an_real x[SIZE], f[SIZE], dy[SIZE], out[2][OUT][SIZE] __attribute__((aligned(64)));
+    an_real mean[N], rstd[N];
+    fill(SIZE, x, 8);
+    fill(SIZE, f, 9);
+    fill(SIZE, dy, 10);
+    x[3] = AN_R(1e30);   /* a row for the reference */
+    for (size_t w = 0; w < sizeof WIDE / sizeof *WIDE; w++)
+        for (size_t off = 0; off < 2; off++) {
+            const size_t c = WIDE[w];
+            if (s.unbiased && c < 2) continue;
+            memset(out, 0, sizeof out);
+            for (int on = 0; on < 2; on++) {
+                an_real *o[OUT];
+                for (int i = 0; i < OUT; i++) o[i] = out[on][i] + off;
+                s.stream = on;
+                k->norm_fwd(N, c, &s, x, f, dy, o[0], mean, rstd);
+                k->norm_bwd(N, c, &s, dy, x, f, mean, rstd, o[1], 0, o[2], NULL);
+                k->add_norm_fwd(N, c, &s, AN_R(0.5), x, 1, f, dy, NULL, o[3], o[4], mean, rstd);
+                memcpy(o[6], f, N * c * sizeof *f);
+                k->add_norm_bwd(N, c, &s, AN_R(0.5), 1, dy, o[6], o[3], f, mean, rstd, o[5], 0, o[6], 0, o[2], NULL);
+            }
+            for (int i = 0; i < OUT; i++) prop_check(memcmp(out[0][i], out[1][i], sizeof out[0][i]) == 0, "%s: rows of %zu, %zu off: result %d depends on how it is stored", what, c, off, i);
+        }
+}
+
 /* A row of one value: centred, its spread is 0 and y = b; the gradient is at most 3 |dy| / (what eps leaves of the spread). */
 static void constant_rows(const an_kernels *k, int i, double eps, const char *level)
 {
@@ -100,6 +132,7 @@ static void kernels(void)
             spec_name(LEVEL[l], tiny, what);
             invariance(k, tiny, what);
             rows_are_independent(k, tiny, what);
+            streaming(k, tiny, what);
             constant_rows(k, i, 1e-5, LEVEL[l]);
             constant_rows(k, i, 0x1p-17, LEVEL[l]);   /* 1 / (1 / eps) is eps to the bit: the spread comes out as 0 */
         }

@@ -5,6 +5,7 @@
  *   v_min, v_max   return b when either is NaN: put the value that must keep its NaN second
  *   v_fma          a*b + c        v_fnma  c - a*b
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
+ *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
@@ -36,6 +37,7 @@ typedef __mmask16 vm;
 V_FN vf v_set(float a) { return _mm512_set1_ps(a); }
 V_FN vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 V_FN void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+V_FN void v_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
 V_FN vm v_tail(size_t n) { return (vm)((1u << n) - 1u); }
 V_FN vf v_load_n(const float *p, vm m) { return _mm512_maskz_loadu_ps(m, p); }
 V_FN void v_store_n(float *p, vm m, vf a) { _mm512_mask_storeu_ps(p, m, a); }
@@ -95,6 +97,7 @@ typedef __m256i vm;
 V_FN vf v_set(float a) { return _mm256_set1_ps(a); }
 V_FN vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 V_FN void v_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+V_FN void v_stream(float *p, vf a) { _mm256_stream_ps(p, a); }
 V_FN vm v_tail(size_t n)
 {
     static const int32_t ones[16] = { -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0 };
@@ -166,6 +169,9 @@ V_FN void v_put(float *p, size_t left, vf a)
         for (; i + VL <= (n); i += VL) { const size_t left = VL; __VA_ARGS__ }    \
         if (i < (n)) { const size_t left = (n) - i; __VA_ARGS__ }                 \
     } while (0)
+
+V_FN int v_aligned(const float *p) { return (uintptr_t)p % (VL * sizeof(float)) == 0; }
+V_FN void v_stream_end(void) { _mm_sfence(); }
 
 V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }

@@ -1,0 +1,74 @@
+/* cli/bench_stream.c
+ * Plain streams: what memory gives to code that does nothing else, for any number of arrays read and written. This is the
+ * limit a kernel that is bound by memory can be held to, so it has to be the best such code: stores past the caches are
+ * tried beside ordinary ones, because these read every line before they write it. SSE2 is enough: the stream waits for memory. */
+#include "cli/bench.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+static volatile float sink;   /* keeps sums that nobody reads */
+
+/* reads, writes, past: constants once inlined. One cache line of each array at a time. */
+INLINE void move_lines(const float *const *from, int reads, float *const *to, int writes, bool past, size_t n)
+{
+#if defined(__SSE2__)
+    const __m128 half = _mm_set1_ps(0.5f);
+    __m128 sum[4] = { half, half, half, half };
+    for (size_t i = 0; i + 16 <= n; i += 16) {
+        __m128 v[4];
+        for (size_t j = 0; j < 4; j++) {
+            v[j] = _mm_load_ps(from[0] + i + 4 * j);
+            for (int r = 1; r < reads; r++) v[j] = _mm_mul_ps(_mm_add_ps(v[j], _mm_load_ps(from[r] + i + 4 * j)), half);
+            if (writes == 0) sum[j] = _mm_add_ps(sum[j], v[j]);
+        }
+        for (int w = 0; w < writes; w++)
+            for (size_t j = 0; j < 4; j++) {
+                if (past) _mm_stream_ps(to[w] + i + 4 * j, v[j]);
+                else _mm_store_ps(to[w] + i + 4 * j, v[j]);
+            }
+    }
+    if (past) _mm_sfence();
+    if (writes == 0) sink = _mm_cvtss_f32(_mm_add_ps(_mm_add_ps(sum[0], sum[1]), _mm_add_ps(sum[2], sum[3])));
+#else
+    float sum = 0;
+    (void)past;
+    for (size_t i = 0; i < n; i++) {
+        float v = from[0][i];
+        for (int r = 1; r < reads; r++) v = (v + from[r][i]) * 0.5f;
+        for (int w = 0; w < writes; w++) to[w][i] = v;
+        sum += v;
+    }
+    if (writes == 0) sink = sum;
+#endif
+}
+
+/* In place: every line read is written where it was, but for the last reads - writes arrays. */
+INLINE void move(const an_bench_stream *s, size_t first, size_t n, int reads, int writes)
+{
+    const float *from[AN_STREAM_MOST];
+    float *to[AN_STREAM_MOST];
+    for (int r = 0; r < reads; r++) from[r] = s->array[r] + first;
+    for (int w = 0; w < writes; w++) to[w] = s->array[s->in_place ? w : reads + w] + first;
+    if (s->past) move_lines(from, reads, to, writes, true, n);
+    else move_lines(from, reads, to, writes, false, n);
+}
+
+void an_bench_stream_part(void *ctx, size_t i, int thread)
+{
+    const an_bench_stream *s = ctx;
+    const size_t n = s->count / s->parts, first = n * i;
+    (void)thread;
+    switch (s->reads * 10 + s->writes) {
+    case 10: move(s, first, n, 1, 0); break;
+    case 11: move(s, first, n, 1, 1); break;
+    case 21: move(s, first, n, 2, 1); break;
+    case 22: move(s, first, n, 2, 2); break;
+    case 31: move(s, first, n, 3, 1); break;
+    case 32: move(s, first, n, 3, 2); break;
+    default: move(s, first, n, 4, 3); break;
+    }
+}
