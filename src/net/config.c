@@ -28,7 +28,7 @@ static const an_option TABLE[] = {
     { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_BOOL, "true", NULL, "the output head is the token table (with init xavier the default is false)", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false with init xavier", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
@@ -64,11 +64,10 @@ static an_status check_heads(const an_model_config *c)
 /* Embeddings of init xavier have unit size; as a tied head they would give logits of size sqrt(d_model). */
 static an_status decide_tie(an_model_config *c, const an_options *options)
 {
-    if (strcmp(an_options_text(options, "init"), "xavier") != 0 || !c->tie_embeddings) return AN_OK;
-    if (an_options_source(options, "tie_embeddings") == AN_FROM_DEFAULT) {
-        c->tie_embeddings = false;
-        return AN_OK;
-    }
+    const char tie = an_options_text(options, "tie_embeddings")[0];
+    const bool unit_size = strcmp(an_options_text(options, "init"), "xavier") == 0;
+    c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size);
+    if (!c->tie_embeddings || !unit_size) return AN_OK;
     return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init xavier, whose embeddings have unit size; set tie_embeddings false or another init",
                    an_options_place(options, "tie_embeddings"));
 }
@@ -79,7 +78,7 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
     an_model_config c = { .arch = an_options_text(options, "arch"), .n_layer = size_of(options, "n_layer"), .n_head = size_of(options, "n_head"),
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
-        .bias = an_options_bool(options, "bias"), .tie_embeddings = an_options_bool(options, "tie_embeddings"), .dropout = an_options_float(options, "dropout"),
+        .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
         .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse") };
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));
@@ -87,11 +86,4 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
     AN_TRY(an_options_check_sites(options, (int64_t)c.n_layer, an_arch_find(c.arch)->sites));
     *config = c;
     return AN_OK;
-}
-
-an_status an_model_options_settle(an_options *options, const an_model_config *config)
-{
-    if (config->tie_embeddings == (an_options_bool(options, "tie_embeddings") != 0)) return AN_OK;
-    AN_TRY(an_options_set(options, "tie_embeddings", config->tie_embeddings ? "true" : "false", AN_FROM_FILE, "follows from init"));
-    return an_options_resolve(options);
 }

@@ -30,8 +30,4 @@ an_status an_model_options_add(an_options *options) AN_MUST_USE;
  * from them. Errors: AN_ECONFIG with key, value and remedy. */
 an_status an_model_config_read(an_model_config *config, const an_options *options) AN_MUST_USE;
 
-/* Writes back what an_model_config_read decided for a key that nobody set, so that the stored configuration says what was
- * built and reads back as it stands. */
-an_status an_model_options_settle(an_options *options, const an_model_config *config) AN_MUST_USE;
-
 #endif

@@ -30,6 +30,7 @@ static const an_option TABLE[] = {
     { "grad_accum", AN_INT, "1", "1..1048576", "passes whose gradients are averaged into one update", .group = "training", AT(grad_accum), .aliases = "gradient_accumulation_steps optimizer_delay" },
     { "optimizer", AN_CHOICE, "adamw", "adamw", "rule of the update", .group = "training", AT(optimizer) },
     { "lr", AN_FLOAT, "1e-3", ">0", "peak learning rate", .group = "training", AT(lr), .aliases = "learning_rate learn_rate" },
+    { "lr_scale", AN_STRING, "", NULL, "groups with a rate of their own, PATTERN=FACTOR by tensor name, the last match counts: \"embed.*=0.5 *.gain=2\"", .group = "training", AT(lr_scale) },
     { "min_lr", AN_FLOAT, "auto", ">=0", "learning rate at the end of the decay; auto: lr / 10", .group = "training", .words = "auto=-1", AT(min_lr) },
     { "schedule", AN_CHOICE, "cosine", NULL, "learning rate after warm-up", .group = "training", .choices = schedule_name, AT(schedule), .aliases = "lr_scheduler_type" },
     { "warmup", AN_INT, "auto", "0..", "steps of linear warm-up, lr (t+1)/(warmup+1); auto: steps / 20, at most 2000", .group = "training", .words = "auto=-1", AT(warmup), .aliases = "warmup_iters warmup_steps lr_warmup" },
@@ -113,7 +114,7 @@ an_status an_model_config_text(const an_options *options, an_text *out)
 
 an_optimizer_config an_train_config_optimizer(const an_train_config *config)
 {
-    return (an_optimizer_config){ config->beta1, config->beta2, config->adam_eps, config->weight_decay, config->grad_clip };
+    return (an_optimizer_config){ config->beta1, config->beta2, config->adam_eps, config->weight_decay, config->grad_clip, config->lr_scale };
 }
 
 an_status an_train_config_schedule(const an_train_config *config, an_schedule *schedule)

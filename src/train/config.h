@@ -22,6 +22,7 @@ typedef struct an_train_config {
     int64_t batch_size, grad_accum;  /* sequences per pass; passes per update */
     const char *optimizer, *schedule;
     double lr, min_lr;               /* min_lr < 0: lr / 10 */
+    const char *lr_scale;            /* groups by tensor name, see train/groups.h */
     int64_t warmup, decay_steps;     /* steps; warmup < 0: steps / 20, at most 2000; decay_steps 0: steps */
     double beta1, beta2, adam_eps, weight_decay, grad_clip;
     int64_t seed;

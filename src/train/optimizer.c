@@ -10,6 +10,7 @@
 #include "core/arena.h"
 #include "core/threads.h"
 #include "kern/kern.h"
+#include "train/groups.h"
 
 enum { CHUNK = 16384 };
 
@@ -23,6 +24,7 @@ struct an_optimizer {
     chunk *chunks;
     double *partial;                                          /* one sum of squares per chunk */
     size_t *start;                                            /* per parameter: where its moments begin */
+    double *lr_scale;                                         /* per parameter */
     size_t chunk_count, param_count;
     double lr, grad_scale, c1, c2;                            /* of the update in progress */
 };
@@ -58,10 +60,13 @@ an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t
     o->chunks = an_alloc(chunks * sizeof *o->chunks);
     o->partial = an_alloc(chunks * sizeof *o->partial);
     o->start = an_alloc(count * sizeof *o->start);
-    if (!o->chunks || !o->partial || !o->start) {
+    o->lr_scale = an_alloc(count * sizeof *o->lr_scale);
+    if (!o->chunks || !o->partial || !o->start || !o->lr_scale) {
         status = an_fail(AN_ENOMEM, "optimizer: no memory for %zu chunks", chunks);
         goto fail;
     }
+    for (size_t p = 0; p < count; p++) o->lr_scale[p] = params[p].lr_scale;
+    if ((status = an_groups_apply("lr_scale", config->lr_scale, params, count, o->lr_scale)) != AN_OK) goto fail;
     if ((status = an_block_init(&o->m, total, "optimizer: first moments")) != AN_OK) goto fail;
     if ((status = an_block_init(&o->v, total, "optimizer: second moments")) != AN_OK) goto fail;
     cut(o);
@@ -81,6 +86,7 @@ void an_optimizer_destroy(an_optimizer **optimizer)
     free(o->chunks);
     free(o->partial);
     free(o->start);
+    free(o->lr_scale);
     free(o);
     *optimizer = NULL;
 }
@@ -110,7 +116,7 @@ static void update(void *ctx, size_t i, int thread)
     const chunk *c = &o->chunks[i];
     const an_param *p = &o->params[c->param];
     const an_adamw_spec spec = {
-        .lr = AN_R(o->lr * p->lr_scale), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps),
+        .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps),
         .decay = p->decay ? AN_R(o->config.weight_decay) : AN_R(0), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
     o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);

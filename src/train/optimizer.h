@@ -16,9 +16,10 @@ typedef struct an_optimizer_config {
     double beta1, beta2, eps;      /* eps is added outside the square root */
     double weight_decay;           /* decoupled, per unit of learning rate; only on parameters with .decay */
     double grad_clip;              /* largest global gradient norm; 0: no clipping */
+    const char *lr_scale;          /* groups (train/groups.h), multiplying each tensor's own lr_scale; NULL: none. Read by create only */
 } an_optimizer_config;
 
-/* Borrows `params`, which must outlive the optimizer. Errors: AN_ENOMEM. */
+/* Borrows `params`, which must outlive the optimizer. Errors: AN_ENOMEM; AN_ECONFIG for lr_scale. */
 an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t count, const an_optimizer_config *config) AN_MUST_USE;
 void an_optimizer_destroy(an_optimizer **optimizer);
 

@@ -126,7 +126,6 @@ static an_status set_up(an_trainer *t)
     t->val_loss = INFINITY;
     AN_TRY(find_start(t));
     AN_TRY(an_model_config_read(&t->model_config, t->options));
-    AN_TRY(an_model_options_settle(t->options, &t->model_config));
     AN_TRY(settle_options(t));
     t->batch = (size_t)t->config->batch_size;
     t->seq = t->model_config.seq_len;

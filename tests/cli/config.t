@@ -24,7 +24,7 @@ model:
   position: rotary                      # preset demo
   rope_base: 10000                      # default
   bias: false                           # --no-bias
-  tie_embeddings: true                  # default
+  tie_embeddings: auto                  # default
   dropout: 0                            # preset demo
 add_norm:
   design: pre-ln                        # default
@@ -48,6 +48,7 @@ training:
   grad_accum: 1                         # default
   optimizer: adamw                      # default
   lr: 6e-4                              # a.yaml:9
+  lr_scale: ""                          # default
   min_lr: 2e-4                          # preset demo
   schedule: cosine                      # default
   warmup: auto                          # default
@@ -145,4 +146,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-52
+53

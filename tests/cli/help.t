@@ -18,8 +18,8 @@ model:
   --rope_base X           longest wavelength of rotary positions, tokens / 2 pi [10000; > 0]; only
                           with position=rotary
   --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
-  --[no-]tie_embeddings   the output head is the token table (with init xavier the default is false)
-                          [true]
+  --tie_embeddings NAME   the output head is the token table; auto: true, but false with init
+                          xavier: auto|true|false [auto]
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]
 1|
@@ -53,6 +53,8 @@ training:
   --grad_accum N          passes whose gradients are averaged into one update [1; 1..1048576]
   --optimizer NAME        rule of the update: adamw [adamw]
   --lr X                  peak learning rate [1e-3; > 0]
+  --lr_scale TEXT         groups with a rate of their own, PATTERN=FACTOR by tensor name, the last
+                          match counts: "embed.*=0.5 *.gain=2"
   --min_lr X              learning rate at the end of the decay; auto: lr / 10 [auto; >= 0 or auto]
   --schedule NAME         learning rate after warm-up: cosine|linear|inverse-sqrt|constant [cosine]
   --warmup N              steps of linear warm-up, lr (t+1)/(warmup+1); auto: steps / 20, at most

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "train/optimizer.h"
 
@@ -54,6 +55,33 @@ static void follows_the_formula(void **state)
     assert_true(fabs((double)an_optimizer_get_m(o, 1)[3] - m[BIG + 3]) < 1e-7);
     assert_true(fabs((double)an_optimizer_get_v(o, 0)[BIG - 1] - v[BIG - 1]) < 1e-9);
     an_optimizer_destroy(&o);
+}
+
+/* One step from the same start, with and without groups: the rate of a matched tensor is the factor's share. */
+static void groups_scale_the_rate(void **state)
+{
+    (void)state;
+    static pair plain, scaled;
+    an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8 };
+    an_optimizer *o;
+    make(&plain);
+    assert_ok(an_optimizer_create(&o, plain.param, 2, &c));
+    (void)an_optimizer_apply(o, 0.01, 1, an_optimizer_grad_norm(o, 1), 1);
+    an_optimizer_destroy(&o);
+    make(&scaled);
+    c.lr_scale = "*=9, sm*=2 big=0.5";                 /* the last match counts */
+    assert_ok(an_optimizer_create(&o, scaled.param, 2, &c));
+    (void)an_optimizer_apply(o, 0.01, 1, an_optimizer_grad_norm(o, 1), 1);
+    an_optimizer_destroy(&o);
+    const double moved[2] = { sin(5) - (double)plain.data[5], sin(BIG + 2) - (double)plain.data[BIG + 2] };
+    assert_true(fabs(sin(5) - (double)scaled.data[5] - 0.5 * moved[0]) < 1e-6 && fabs(moved[0]) > 1e-3);
+    assert_true(fabs(sin(BIG + 2) - (double)scaled.data[BIG + 2] - 2 * moved[1]) < 1e-6 && fabs(moved[1]) > 1e-3);
+    const char *const bad[] = { "big", "=2", "big=", "big=x", "big=-1", "big=nan", "layers.*=2" };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        c.lr_scale = bad[i];
+        assert_int_equal(an_optimizer_create(&o, scaled.param, 2, &c), AN_ECONFIG);
+        assert_non_null(strstr(an_error_text(), "lr_scale"));
+    }
 }
 
 static void no_clipping_below_the_limit(void **state)
@@ -113,7 +141,7 @@ static void one_bad_element_shows(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(follows_the_formula), cmocka_unit_test(no_clipping_below_the_limit), cmocka_unit_test(same_bits_for_any_threads),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(follows_the_formula), cmocka_unit_test(groups_scale_the_rate), cmocka_unit_test(no_clipping_below_the_limit), cmocka_unit_test(same_bits_for_any_threads),
                                         cmocka_unit_test(one_bad_element_shows) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
