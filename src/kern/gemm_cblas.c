@@ -42,7 +42,7 @@ static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, 
 
 const an_gemm_backend *an_gemm_cblas(void)
 {
-    static const an_gemm_backend back = { .name = "cblas", .run = run };
+    static const an_gemm_backend back = { .name = "cblas", .thread_bytes = 2 << 20 /* seen with OpenBLAS 0.3.21 */, .run = run };
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, one_thread);
     return &back;
