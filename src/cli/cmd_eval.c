@@ -31,7 +31,7 @@ static int tick(void *ctx, uint64_t done, uint64_t all)
     return an_signals_stop();
 }
 
-static an_status evaluate(an_run *run, an_progress *progress, an_eval_result *result)
+static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_result *result)
 {
     an_data *data = NULL;
     const size_t batch = (size_t)run->config.batch_size, seq = run->model_config.seq_len;
@@ -48,7 +48,7 @@ static an_status evaluate(an_run *run, an_progress *progress, an_eval_result *re
     return status;
 }
 
-static an_status print_result(const an_cli *cli, const an_run *run, const an_eval_result *r)
+static an_status print_result(const an_cli *cli, const an_saved_run *run, const an_eval_result *r)
 {
     an_text text = { 0 };
     if (cli->json) {
@@ -68,7 +68,7 @@ static an_status print_result(const an_cli *cli, const an_run *run, const an_eva
 
 an_status an_cmd_eval(an_cli *cli)
 {
-    an_run *run = NULL;
+    an_saved_run *run = NULL;
     an_progress progress;
     an_eval_result result = { 0 };
     AN_TRY(an_cli_need_arguments(cli, 1, 1));

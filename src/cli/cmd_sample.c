@@ -51,7 +51,7 @@ static int put_token(void *ctx, int32_t token)
     return w->failed || an_signals_stop();
 }
 
-static an_status write_sample(const an_cli *cli, an_run *run)
+static an_status write_sample(const an_cli *cli, an_saved_run *run)
 {
     writer w = { 0 };
     an_text text = { 0 };
@@ -74,7 +74,7 @@ static an_status write_sample(const an_cli *cli, an_run *run)
 
 an_status an_cmd_sample(an_cli *cli)
 {
-    an_run *run = NULL;
+    an_saved_run *run = NULL;
     AN_TRY(an_cli_need_arguments(cli, 1, 1));
     an_signals_catch();
     an_status status = an_run_open(&run, cli->argument[0], 1, 0);

@@ -11,7 +11,7 @@ struct an_session {
     an_options *options;             /* of a session that trains */
     an_train_config config;
     an_trainer *trainer;             /* after an_session_train */
-    an_run *run;                     /* after an_session_open */
+    an_saved_run *run;                     /* after an_session_open */
     an_report_callback *report;
     void *user;
     an_report last;

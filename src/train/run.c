@@ -46,7 +46,7 @@ an_status an_run_read_config(an_options *options)
     return status;
 }
 
-static an_status build_model(an_run *r, size_t batch, size_t seq)
+static an_status build_model(an_saved_run *r, size_t batch, size_t seq)
 {
     an_text text = { 0 };
     AN_TRY(an_options_resolve(r->options));
@@ -63,9 +63,9 @@ static an_status build_model(an_run *r, size_t batch, size_t seq)
     return status;
 }
 
-an_status an_run_open(an_run **out, const char *path, size_t batch, size_t seq)
+an_status an_run_open(an_saved_run **out, const char *path, size_t batch, size_t seq)
 {
-    an_run *r = an_alloc(sizeof *r);
+    an_saved_run *r = an_alloc(sizeof *r);
     if (!r) return an_fail(AN_ENOMEM, "%s: no memory", path);
     an_status status = an_checkpoint_find(path, &r->folder);
     if (status == AN_OK && !(r->run = an_checkpoint_run(r->folder))) status = an_fail(AN_ENOMEM, "%s: no memory", path);
@@ -78,9 +78,9 @@ an_status an_run_open(an_run **out, const char *path, size_t batch, size_t seq)
     return status;
 }
 
-void an_run_close(an_run **run)
+void an_run_close(an_saved_run **run)
 {
-    an_run *r = *run;
+    an_saved_run *r = *run;
     if (!r) return;
     an_model_destroy(&r->model);
     an_options_destroy(&r->options);

@@ -11,18 +11,18 @@
  * Errors: AN_EDATA, AN_EFORMAT; AN_EUSAGE for "auto" without `out`. */
 an_status an_run_read_config(an_options *options) AN_MUST_USE;
 
-typedef struct an_run {
+typedef struct an_saved_run {
     an_options *options;
     an_train_config config;
     an_model_config model_config;
     an_run_state state;
     an_model *model;
     char *folder, *run;              /* of the checkpoint, of the run */
-} an_run;
+} an_saved_run;
 
 /* Opens a run folder or a checkpoint folder and loads its model with a plan of batch x seq (0: as it was trained) for
  * inference. Errors: AN_EDATA, AN_EFORMAT, AN_ECONFIG, AN_ENOMEM. */
-an_status an_run_open(an_run **out, const char *path, size_t batch, size_t seq) AN_MUST_USE;
-void an_run_close(an_run **run);
+an_status an_run_open(an_saved_run **out, const char *path, size_t batch, size_t seq) AN_MUST_USE;
+void an_run_close(an_saved_run **run);
 
 #endif

@@ -16,6 +16,16 @@
 
 static an_status no_memory(void) { return an_fail(AN_ENOMEM, "trainer: no memory"); }
 
+/* Whether a checkpoint folder lies in this run folder. */
+static bool same_run(const char *checkpoint, const char *run)
+{
+    char *owner = an_checkpoint_run(checkpoint), *real = realpath(run, NULL);
+    const bool same = owner && real && strcmp(owner, real) == 0;
+    free(owner);
+    free(real);
+    return same;
+}
+
 /* The checkpoint to go on from (t->resumed_from stays NULL for a fresh run), its state, and the run folder. */
 static an_status find_start(an_trainer *t)
 {
@@ -30,10 +40,15 @@ static an_status find_start(an_trainer *t)
         free(path);
         AN_TRY(status);
         t->state.seed = (uint64_t)t->config->seed;
+        if (t->state.step > (uint64_t)t->config->steps)
+            return an_fail(AN_ECONFIG, "steps %lld: %s has done %llu already; raise steps or resume from an earlier checkpoint", (long long)t->config->steps, t->resumed_from,
+                           (unsigned long long)t->state.step);
         if (!is_auto && an_options_source(t->options, "out") <= AN_FROM_FILE) {
             t->run = an_checkpoint_run(t->resumed_from);
             return t->run ? AN_OK : no_memory();
         }
+        if (exists && !same_run(t->resumed_from, out))
+            return an_fail(AN_EUSAGE, "out: %s already holds another run than %s; choose another --out", out, t->resumed_from);
     } else if (exists) {
         return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", out);
     }
@@ -111,10 +126,7 @@ static an_status load_or_init(an_trainer *t)
 static an_status claim_folder(an_trainer *t)
 {
     AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
-    char *owner = t->resumed_from ? an_checkpoint_run(t->resumed_from) : NULL, *real = realpath(t->run, NULL);
-    const bool same = owner && real && strcmp(owner, real) == 0;
-    free(owner);
-    free(real);
+    const bool same = t->resumed_from && same_run(t->resumed_from, t->run);
     if (same) AN_TRY(an_checkpoint_point(t->resumed_from));
     return an_runlog_open(&t->log, t->run, t->options, same, t->state.step);
 }

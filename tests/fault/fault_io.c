@@ -39,7 +39,7 @@ static void look(uint64_t n)
     if (!an_path_is_dir("run/checkpoints")) return;
     claim(an_dir_list("run/checkpoints", &names, &count) == AN_OK, "cannot list", n);
     for (size_t i = 0; i < count; i++) {
-        an_run *run;
+        an_saved_run *run;
         if (names[i][0] == '.') continue;
         snprintf(path, sizeof path, "run/checkpoints/%s", names[i]);
         const an_status status = an_run_open(&run, path, 1, 0);
