@@ -39,6 +39,16 @@ run_in short --steps 9 --decay_steps 20 --eval_every 0 --save_every 0
 ( cd short && "$AN" train -q --resume run --steps 20 ) >short/out 2>short/err
 expect "raising steps goes on" same_files long short model.safetensors
 
+# a run folder is never taken over by another run, nor a run cut to fewer steps than it has done
+cp -r long/run before
+( cd long && "$AN" train -q --resume ../short/run/checkpoints/step-00000009 --out run ) >long/out 2>long/err
+expect "resuming one run into the folder of another is refused" [ $? -eq 2 ]
+expect "and says so" one_line long/err "another run"
+expect "and the other run is as it was" diff -r before long/run
+( cd long && "$AN" train -q --resume run --steps 19 ) >long/out 2>long/err
+expect "fewer steps than done are refused" [ $? -eq 2 ]
+expect "and says so" one_line long/err "has done 20 already"
+
 # what a configuration leaves to the model is stored as it was decided: a run with init xavier reads back
 run_in xavier --steps 4 --init xavier --save_every 2
 expect "init xavier trains" [ $CODE -eq 0 ]
