@@ -17,7 +17,7 @@ an_status an_cmd_train(an_cli *cli)
 {
     an_progress progress;
     an_trainer *trainer = NULL;
-    signal(SIGPIPE, SIG_IGN);   /* a terminal that goes away must not end the run */
+    signal(SIGPIPE, SIG_IGN);   /* a reader that goes away must not end the run */
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
     const an_events events = an_progress_events(&progress);
     an_signals_catch();

@@ -1,12 +1,13 @@
 /* train/signals.c
- * sigaction with SA_RESTART: a signal may not turn a write into a failure. */
+ * sigaction with SA_RESTART: a signal may not turn a write into a failure. A hang-up stops the run as well, unless it was
+ * ignored before (nohup), and does so however often it comes. */
 #include "train/signals.h"
 
 #include <signal.h>
 #include <stddef.h>
 
 static volatile sig_atomic_t stop_signal, save_wanted;
-static struct sigaction before_int, before_term, before_usr1;
+static struct sigaction before_int, before_term, before_hup, before_usr1;
 static int caught;
 
 static void on_stop(int number)
@@ -31,6 +32,8 @@ void an_signals_catch(void)
     sigemptyset(&save.sa_mask);
     sigaction(SIGINT, &stop, &before_int);
     sigaction(SIGTERM, &stop, &before_term);
+    sigaction(SIGHUP, NULL, &before_hup);
+    if (before_hup.sa_handler != SIG_IGN) sigaction(SIGHUP, &stop, NULL);
     sigaction(SIGUSR1, &save, &before_usr1);
     caught = 1;
 }
@@ -40,6 +43,7 @@ void an_signals_release(void)
     if (!caught) return;
     sigaction(SIGINT, &before_int, NULL);
     sigaction(SIGTERM, &before_term, NULL);
+    sigaction(SIGHUP, &before_hup, NULL);
     sigaction(SIGUSR1, &before_usr1, NULL);
     caught = 0;
 }

@@ -1,4 +1,4 @@
-# SIGTERM and SIGINT: finish the step, checkpoint, 75; resumed, the same bits. SIGUSR1: checkpoint and go on. A second one ends it.
+# SIGTERM, SIGINT and SIGHUP: finish the step, checkpoint, 75; resumed, the same bits. SIGUSR1: checkpoint and go on. A second one ends it.
 . "$(dirname "$0")/lib.sh"
 
 ARGS="--steps 3000 --save_every 1000 --eval_every 0 --log_every 1000"
@@ -15,7 +15,7 @@ start() {
   done
 }
 
-for signal in TERM INT; do
+for signal in TERM INT HUP; do
   start $signal $ARGS --resume auto
   kill -$signal $PID
   wait $PID
