@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* cgroup v2 "max period" or v1 quota, rounded up to whole processors; 0 when unlimited or unknown. */
+/* cgroup v2 "max period", rounded up to whole processors; 0 when unlimited or unknown. */
 static int quota_processors(void)
 {
     long quota = -1, period = 0;

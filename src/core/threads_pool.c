@@ -13,6 +13,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,14 +101,25 @@ static void forget_team(void)          /* a forked child has the caller's thread
     pthread_mutex_init(&team.use, NULL);
 }
 
+/* A new thread inherits this mask: signals sent to the process are for the program's own threads, faults stay with theirs. */
+static void block_signals(sigset_t *before)
+{
+    static const int FAULTS[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF };
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof FAULTS / sizeof *FAULTS; i++) sigdelset(&all, FAULTS[i]);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
 static void grow_team(int threads)
 {
+    sigset_t before;
     if (!team.prepared) team.prepared = pthread_atfork(NULL, NULL, forget_team) == 0;
     if (threads > MOST) threads = MOST;
-    while (team.helpers < threads - 1) {
-        if (pthread_create(&team.helper[team.helpers], NULL, helper_main, (void *)(intptr_t)(team.helpers + 1)) != 0) return;
-        team.helpers++;
-    }
+    if (team.helpers >= threads - 1) return;
+    block_signals(&before);
+    while (team.helpers < threads - 1 && pthread_create(&team.helper[team.helpers], NULL, helper_main, (void *)(intptr_t)(team.helpers + 1)) == 0) team.helpers++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 __attribute__((destructor)) static void end_team(void)
