@@ -52,7 +52,7 @@ static void say(an_progress *p, const char *label, const char *format, ...)
 /* "pre-ln, x + F(N(x)); layernorm eps 1e-5 inside; init gpt2" and what is overridden. */
 static void say_design(an_progress *p)
 {
-    static const char *const KEYS[] = { "design", "norm", "norm_eps", "norm_eps_place", "norm_variance", "init", "qk_norm" };
+    static const char *const KEYS[] = { "design", "norm", "norm_eps", "norm_eps_place", "norm_variance", "init" };
     const an_options *o = p->options;
     const an_design *design = an_design_find(an_options_text(o, "design"));
     an_text line = { 0 };

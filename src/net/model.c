@@ -39,6 +39,8 @@ static an_status publish_params(an_model *m)
 static an_status check_shape(const an_model_config *c, const an_model_shape *s)
 {
     if (s->batch == 0 || s->seq == 0) return an_fail(AN_ESHAPE, "a pass of %zu sequences of %zu tokens is empty", s->batch, s->seq);
+    size_t rows;
+    if (!an_size_mul(s->batch, s->seq, &rows)) return an_fail(AN_ESHAPE, "%zu sequences of %zu tokens are beyond the address space; use fewer", s->batch, s->seq);
     if (s->seq > c->seq_len && strcmp(c->position, "learned") == 0)
         return an_fail(AN_ECONFIG, "%zu tokens go beyond the learned position table of seq_len %zu; use fewer tokens, or a model with rotary or sinusoidal positions", s->seq, c->seq_len);
     return AN_OK;
