@@ -60,7 +60,7 @@ AN_API an_code an_session_train(an_session *session) AN_CHECK;
 typedef struct an_sampling_settings {
     double temperature;        /* divides the logits; 0: always the most likely token */
     size_t top_k;              /* keep the k most likely; 0: all */
-    double top_p;              /* keep the fewest that hold this probability together; 1: all */
+    double top_p;              /* keep the fewest that hold this probability together; 1, and 0 as in an empty struct: all */
     uint64_t seed;
 } an_sampling_settings;
 

@@ -52,7 +52,7 @@ static void train_sample_evaluate_open(void **state)
     (void)state;
     an_session *s = small(unit_path("run")), *opened;
     seen w = { .session = s };
-    char a[256] = "", b[256] = "";
+    char a[256] = "", b[256] = "", c[256] = "";
     an_score score, again;
     const an_sampling_settings settings = { .temperature = 0.5, .top_k = 20, .top_p = 0.9, .seed = 4 };
     assert_code(an_session_sample(s, "t", 5, NULL, append, a), AN_WRONG_USAGE);     /* no model yet */
@@ -66,6 +66,7 @@ static void train_sample_evaluate_open(void **state)
     assert_code(an_session_train(s), AN_WRONG_USAGE);                               /* once per session */
     assert_code(an_session_set(s, "lr", "1"), AN_WRONG_USAGE);
     assert_code(an_session_sample(s, "the ", 20, &settings, append, a), AN_DONE);
+    assert_code(an_session_sample(s, "the ", 2, &(an_sampling_settings){ .temperature = 0.8 }, append, c), AN_DONE);   /* what is not named keeps all */
     assert_code(an_session_evaluate(s, unit_path("text"), &score), AN_DONE);
     assert_int_equal(score.tokens, 3999);
     assert_true(fabs(score.perplexity - exp(score.loss)) < 1e-9 * score.perplexity);
