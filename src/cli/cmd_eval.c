@@ -34,16 +34,17 @@ static int tick(void *ctx, uint64_t done, uint64_t all)
 static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_result *result)
 {
     an_data *data = NULL;
+    an_stream *given = NULL;
     const size_t batch = (size_t)run->config.batch_size, seq = run->model_config.seq_len;
     const bool own = settings.data.count == 0;
-    /* a given file is evaluated whole: it stands in for both parts */
-    AN_TRY(own ? an_data_open(&data, &run->config.data, &run->config.val_data, run->config.val_fraction, seq) : an_data_open(&data, &settings.data, &settings.data, 0, seq));
+    AN_TRY(own ? an_data_open(&data, &run->config.data, &run->config.val_data, run->config.val_fraction, seq) : an_stream_open(&given, &settings.data));
     int32_t *tokens = an_alloc(batch * seq * sizeof *tokens), *targets = an_alloc(batch * seq * sizeof *targets);
     an_status status = tokens && targets ? AN_OK : an_fail(AN_ENOMEM, "eval: no memory for a batch");
-    if (status == AN_OK) *result = an_evaluate(run->model, an_data_val(data), batch, seq, (uint64_t)settings.windows, tokens, targets, tick, progress);
+    if (status == AN_OK) *result = an_evaluate(run->model, own ? an_data_val(data) : given, batch, seq, (uint64_t)settings.windows, tokens, targets, tick, progress);
     free(tokens);
     free(targets);
     an_data_close(&data);
+    an_stream_close(&given);
     if (status == AN_OK && an_signals_stop()) status = an_fail(AN_EFAIL, "eval: interrupted");
     return status;
 }
