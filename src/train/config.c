@@ -31,7 +31,7 @@ static const an_option TABLE[] = {
     { "optimizer", AN_CHOICE, "adamw", "adamw", "rule of the update", .group = "training", AT(optimizer) },
     { "lr", AN_FLOAT, "1e-3", ">0", "peak learning rate", .group = "training", AT(lr), .aliases = "learning_rate learn_rate" },
     { "lr_scale", AN_STRING, "", NULL, "groups with a rate of their own, PATTERN=FACTOR by tensor name, the last match counts: \"embed.*=0.5 *.gain=2\"", .group = "training", AT(lr_scale) },
-    { "min_lr", AN_FLOAT, "auto", ">=0", "learning rate at the end of the decay; auto: lr / 10", .group = "training", .words = "auto=-1", AT(min_lr) },
+    { "min_lr", AN_FLOAT, "auto", ">=0", "learning rate at the end of the decay; auto: lr / 10", .group = "training", .words = "auto=-1", .needs = "schedule!=constant", AT(min_lr) },
     { "schedule", AN_CHOICE, "cosine", NULL, "learning rate after warm-up", .group = "training", .choices = schedule_name, AT(schedule), .aliases = "lr_scheduler_type" },
     { "warmup", AN_INT, "auto", "0..", "steps of linear warm-up, lr (t+1)/(warmup+1); auto: steps / 20, at most 2000", .group = "training", .words = "auto=-1", AT(warmup), .aliases = "warmup_iters warmup_steps lr_warmup" },
     { "decay_steps", AN_INT, "auto", "1..", "step at which the schedule reaches min_lr; auto: steps", .group = "training", .words = "auto=0", .needs = "schedule=cosine|linear", AT(decay_steps), .aliases = "lr_decay_iters" },
@@ -78,7 +78,7 @@ static an_status check_pairs(const an_train_config *c)
         return an_fail(AN_ECONFIG, "warmup %lld is longer than the run of %lld steps; lower warmup or raise steps", (long long)c->warmup, (long long)c->steps);
     if (c->decay_steps <= c->warmup && c->warmup > 0 && c->decay_steps < c->steps)
         return an_fail(AN_ECONFIG, "decay_steps %lld ends before warmup %lld does; raise decay_steps or lower warmup", (long long)c->decay_steps, (long long)c->warmup);
-    if (c->min_lr > c->lr)
+    if (c->min_lr > c->lr && strcmp(c->schedule, "constant") != 0)
         return an_fail(AN_ECONFIG, "min_lr %g is above lr %g; lower min_lr or raise lr", c->min_lr, c->lr);
     return AN_OK;
 }

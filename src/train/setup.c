@@ -16,14 +16,26 @@
 
 static an_status no_memory(void) { return an_fail(AN_ENOMEM, "trainer: no memory"); }
 
-/* Whether a checkpoint folder lies in this run folder. */
-static bool same_run(const char *checkpoint, const char *run)
+/* Whether a checkpoint folder lies in this run folder, which exists. */
+static an_status is_same_run(const char *checkpoint, const char *run, bool *same)
 {
     char *owner = an_checkpoint_run(checkpoint), *real = realpath(run, NULL);
-    const bool same = owner && real && strcmp(owner, real) == 0;
+    const an_status status = owner && real ? AN_OK : no_memory();
+    *same = status == AN_OK && strcmp(owner, real) == 0;
     free(owner);
     free(real);
-    return same;
+    return status;
+}
+
+/* A run writes config.yaml into its folder: one that stands there without a folder of checkpoints is somebody's own. */
+static an_status spare_config(const char *out)
+{
+    char *config = an_path_join(out, "config.yaml"), *checkpoints = an_path_join(out, "checkpoints");
+    an_status status = config && checkpoints ? AN_OK : no_memory();
+    if (status == AN_OK && an_path_exists(config) && !an_path_exists(checkpoints)) status = an_fail(AN_EUSAGE, "out: %s is no run's and would be overwritten; choose another --out", config);
+    free(config);
+    free(checkpoints);
+    return status;
 }
 
 /* The checkpoint to go on from (t->resumed_from stays NULL for a fresh run), its state, and the run folder. */
@@ -32,6 +44,7 @@ static an_status find_start(an_trainer *t)
     const char *resume = t->config->resume, *out = t->config->out;
     const int is_auto = strcmp(resume, "auto") == 0, chosen = strcmp(out, "auto") != 0;
     int exists = 0;
+    bool same = true;
     if (chosen) AN_TRY(an_checkpoint_exists(out, &exists));
     if (resume[0] && (exists || !is_auto)) {
         AN_TRY(an_checkpoint_find(is_auto ? out : resume, &t->resumed_from));
@@ -47,11 +60,12 @@ static an_status find_start(an_trainer *t)
             t->run = an_checkpoint_run(t->resumed_from);
             return t->run ? AN_OK : no_memory();
         }
-        if (exists && !same_run(t->resumed_from, out))
-            return an_fail(AN_EUSAGE, "out: %s already holds another run than %s; choose another --out", out, t->resumed_from);
+        if (exists) AN_TRY(is_same_run(t->resumed_from, out, &same));
+        if (!same) return an_fail(AN_EUSAGE, "out: %s already holds another run than %s; choose another --out", out, t->resumed_from);
     } else if (exists) {
         return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", out);
     }
+    if (chosen) AN_TRY(spare_config(out));
     char stamp[24], *fresh = chosen ? NULL : an_path_join("runs", an_clock_stamp(an_clock_wall(), stamp));
     t->run = chosen ? an_strdup(out) : fresh;
     return t->run ? AN_OK : no_memory();
@@ -126,7 +140,8 @@ static an_status load_or_init(an_trainer *t)
 static an_status claim_folder(an_trainer *t)
 {
     AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
-    const bool same = t->resumed_from && same_run(t->resumed_from, t->run);
+    bool same = false;
+    if (t->resumed_from) AN_TRY(is_same_run(t->resumed_from, t->run, &same));
     if (same) AN_TRY(an_checkpoint_point(t->resumed_from));
     return an_runlog_open(&t->log, t->run, t->options, same, t->state.step);
 }

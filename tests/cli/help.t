@@ -55,7 +55,8 @@ training:
   --lr X                  peak learning rate [1e-3; > 0]
   --lr_scale TEXT         groups with a rate of their own, PATTERN=FACTOR by tensor name, the last
                           match counts: "embed.*=0.5 *.gain=2"
-  --min_lr X              learning rate at the end of the decay; auto: lr / 10 [auto; >= 0 or auto]
+  --min_lr X              learning rate at the end of the decay; auto: lr / 10 [auto; >= 0 or auto];
+                          only with schedule!=constant
   --schedule NAME         learning rate after warm-up: cosine|linear|inverse-sqrt|constant [cosine]
   --warmup N              steps of linear warm-up, lr (t+1)/(warmup+1); auto: steps / 20, at most
                           2000 [auto; >= 0 or auto]

@@ -49,6 +49,9 @@ step-00000003
 step-00000006
 $ grep -c '"event":"step"' a/log.jsonl
 4
+$ mkdir own; echo '# mine' > own/config.yaml; addnorm train tiny.yaml --out own -q; cat own/config.yaml
+1| # mine
+2| addnorm train: out: own/config.yaml is no run's and would be overwritten; choose another --out
 $ addnorm eval a --data short.txt | grep tokens     # shorter than seq_len
 tokens         8
 $ addnorm train tiny.yaml --out b --color never 2>&1 >/dev/null | sed 's/[0-9.]*k\{0,1\} tok.*//; s/[0-9]\.[0-9e-]*/X/g; /^machine/d; /^memory/d; s/-- *$//'
