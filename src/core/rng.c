@@ -32,7 +32,8 @@ double an_rng_uniform(an_rng_key key, uint64_t index)
     uint32_t out[4];
     block(key, index, 1, out);
     const uint64_t bits = ((uint64_t)out[0] << 21) ^ ((uint64_t)out[1] >> 11);
-    return ((double)(bits & ((1ull << 53) - 1)) + 0.5) * 0x1p-53;
+    const double u = ((double)(bits & ((1ull << 53) - 1)) + 0.5) * 0x1p-53;
+    return u < 1 ? u : 1 - 0x1p-53;                      /* the last word rounds up to 1 */
 }
 
 double an_rng_normal(an_rng_key key, uint64_t index)

@@ -171,10 +171,10 @@ typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; doubl
 const an_act_kind *an_act_find(const char *name);        /* NULL: unknown */
 const an_act_kind *an_act_at(size_t i);                  /* NULL past the end */
 
-/* The key of a step's randomness: seed, the step's emission number, and the training step with its micro-batch. */
+/* The key of a step's randomness: seed, the step's emission number and micro-batch, and the training step. */
 static inline an_rng_key an_step_key(const an_run *r, const an_step *s)
 {
-    return an_rng_key_make(r->seed, 0x5000u + (uint64_t)s->id, r->step * 65536u + r->micro);
+    return an_rng_key_make(r->seed, r->micro << 32 | (0x5000u + (uint32_t)s->id), r->step);
 }
 
 #endif

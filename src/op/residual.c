@@ -3,7 +3,6 @@
  * Shapes    x, f, y [N,C]         a, b constants
  * Saves     nothing               Cost  3NC flop, 3NC read + write
  * Backward  dx (+)= a * dy;  df (+)= b * dy.  Where a (b) is 1 the gradient IS dy: the planner lets them share a buffer.
- * Ledger    dx is where the identity path arrives: |a dy| is its share, what the branch adds later is the other.
  * Errors    build: shapes differ -> AN_ESHAPE naming both
  * Threads   rows in fixed chunks
  * Source    He et al. 2015, arXiv:1512.03385 */
