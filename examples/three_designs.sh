@@ -6,7 +6,7 @@
 # About four minutes on two cores. Further words go to `addnorm train`. With gnuplot a picture of the curves is written too.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-addnorm=${ADDNORM_PROGRAM:-$here/build/addnorm}
+addnorm=${PROGRAM:-$here/build/addnorm}
 [ -x "$addnorm" ] || { echo "three_designs: no program at $addnorm; run ./run build first" >&2; exit 2; }
 
 text=
