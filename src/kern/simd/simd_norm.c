@@ -10,7 +10,7 @@
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
 
-enum { SUMS = 4, AHEAD = 512, AHEAD_BWD = 256 };   /* accumulators per row sum; how far ahead memory is asked for, in reals (measured) */
+enum { SUMS = 4, AHEAD = 512, AHEAD_BWD = 256, TOGETHER = 2 };   /* accumulators per row sum; how far ahead memory is asked for, in reals; vectors summed, then written, at a time (measured) */
 enum { FUSED = 1, AFFINE = 2, STREAM = 4 };      /* modes, each compiled for itself: f is there; gain and bias (dg and db too) are; store past the caches */
 
 typedef struct row_stats { float pivot, fix, rstd; int hard; } row_stats;   /* mean = pivot + fix */
@@ -232,17 +232,15 @@ V_FN void bwd_sweep(size_t c, const an_norm_spec *s, const bwd_row *w, const sin
     if (w) kw = make_set(w);
     if (r) kr = make_set(r);
     size_t i = 0;
-    for (; i + 2 * VL <= c; i += 2 * VL)
-        for (size_t j = 0; j < 2; j++) {
-            const size_t at = i + j * VL;
-            if (r) {
-                v_prefetch(r->dy + AHEAD_BWD, at);
-                v_prefetch(r->x + AHEAD_BWD, at);
-                if (mode & FUSED && r->dskip) v_prefetch(r->dskip, at);
-                sum_part(r, &kr, at, VL, g, dg, db, &se[j], &seh[j], mode);
-            }
-            if (w) grad_part(w, &kw, at, VL, g, one, two, mode);
+    for (; i + TOGETHER * VL <= c; i += TOGETHER * VL) {   /* all sums, then all gradients: whole lines go past the caches undisturbed */
+        for (size_t at = i, j = 0; j < TOGETHER && r; j++, at += VL) {
+            v_prefetch(r->dy + AHEAD_BWD, at);
+            v_prefetch(r->x + AHEAD_BWD, at);
+            if (mode & FUSED && r->dskip) v_prefetch(r->dskip, at);
+            sum_part(r, &kr, at, VL, g, dg, db, &se[j % 2], &seh[j % 2], mode);
         }
+        for (size_t at = i, j = 0; j < TOGETHER && w; j++, at += VL) grad_part(w, &kw, at, VL, g, one, two, mode);
+    }
     for (; i < c; i += VL) {
         if (r) sum_part(r, &kr, i, c - i, g, dg, db, &se[0], &seh[0], mode);
         if (w) grad_part(w, &kw, i, c - i, g, one, two, mode);
