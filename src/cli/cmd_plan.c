@@ -84,7 +84,7 @@ static void put_parameters(an_text *out, const an_model *model)
     size_t count;
     const an_param *p = an_model_get_params(model, &count);
     size_t decayed = 0;
-    for (size_t i = 0; i < count; i++) decayed += p[i].decay ? p[i].count : 0;
+    for (size_t i = 0; i < count; i++) decayed += p[i].rule.decay > 0 ? p[i].count : 0;
     an_text_add(out, "parameters   %zu in %zu tensors, %zu of them with weight decay\n", an_model_param_count(model), count, decayed);
 }
 

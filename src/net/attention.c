@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "net/design.h"
 #include "net/init.h"
+#include "net/norm.h"
 #include "net/sublayers.h"
 
 /* Table row p, column j: p / base^(2j / width). */
@@ -28,6 +30,58 @@ static an_value *rotate(const an_net *net, an_value *qkv)
     return AN_EMIT(net->b, &an_op_rope, "rope", &attr, qkv, cos_t, sin_t);
 }
 
+static bool is(const char *a, const char *b) { return strcmp(a, b) == 0; }
+
+/* The key at this place, or with auto what the design asks for. */
+static const char *choice(const an_net *net, const char *key, const char *prescribed)
+{
+    const char *text = an_here_text(net, key);
+    return is(text, "auto") ? prescribed : text;
+}
+
+/* v <- (v_1 + v) / 2, or a learned weighting that starts there; the first layer only hands its values on. */
+static an_value *mix_values(const an_net *net, const char *how, an_value *v)
+{
+    if (is(how, "off")) return v;
+    if (!*net->first_value) return *net->first_value = v;
+    if (is(how, "half")) {
+        const an_residual_attr half = { 0.5, 0.5 };
+        return AN_EMIT(net->b, &an_op_residual, "value_mix", &half, *net->first_value, v);
+    }
+    const an_gain_attr plain = { .factor = 1 };
+    an_value *first = AN_EMIT(net->b, &an_op_gain, "value_first", &plain, *net->first_value, an_param_const(net, AN_KIND_SCALE, "value_first", 1, 0.5));
+    an_value *own = AN_EMIT(net->b, &an_op_gain, "value_own", &plain, v, an_param_const(net, AN_KIND_SCALE, "value_own", 1, 0.5));
+    const an_residual_attr sum = { 1, 1 };
+    return AN_EMIT(net->b, &an_op_residual, "value_mix", &sum, first, own);
+}
+
+/* Norms on queries, keys and values, before positions are turned in, and value residuals: q|k|v is taken apart and packed again. */
+static an_value *treat_qkv(const an_net *net, an_value *qkv)
+{
+    const an_inside *inside = &net->package->inside;
+    const char *qk = choice(net, "qk_norm", inside->qk_norm), *residual = choice(net, "value_residual", inside->value_residual);
+    if (!qkv || (is(qk, "off") && !inside->v_norm && is(residual, "off"))) return qkv;
+    const size_t d = net->config->d_model, head = d / net->config->n_head, cut = is(qk, "full") ? d : head, v_cut = inside->v_norm ? head : d;
+    const an_split_attr attr = { 3, { d, d, d }, { cut, cut, v_cut } };
+    AN_EMIT(net->b, &an_op_split, "parts", &attr, qkv);
+    if (net->b->status != AN_OK) return NULL;
+    const an_step *split = net->b->plan->steps[net->b->plan->n_steps - 1];
+    an_value *q = split->out[0], *k = split->out[1], *v = split->out[2];
+    if (!is(qk, "off")) {
+        q = an_norm_emit_kind(net, "rmsnorm", "q_norm", q);
+        k = an_norm_emit_kind(net, "rmsnorm", "k_norm", k);
+    }
+    if (inside->v_norm) v = an_norm_emit_kind(net, "rmsnorm", "v_norm", v);
+    return AN_EMIT(net->b, &an_op_pack, "packed", &attr, q, k, mix_values(net, residual, v));
+}
+
+/* One learned scalar per head, before the output projection. */
+static an_value *scale_heads(const an_net *net, an_value *y)
+{
+    const an_gain_attr attr = { .factor = 1 };
+    return AN_EMIT(net->b, &an_op_gain, "heads", &attr, y, an_param_const(net, AN_KIND_SCALE, "head_scale", net->config->n_head, 1));
+}
+
 an_value *an_attention_emit(const an_net *net, an_value *u)
 {
     const an_model_config *c = net->config;
@@ -35,6 +89,7 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     const an_init qkv_init[] = { an_init_matrix(net, AN_ROLE_QK, d, d, 2 * d), an_init_matrix(net, AN_ROLE_V, d, d, d) };
     const an_init out_init = an_init_matrix(net, AN_ROLE_O, d, d, 0);
     an_value *qkv = an_linear_emit(net, "qkv", u, 3 * d, qkv_init, 2);
+    qkv = treat_qkv(net, qkv);
     if (strcmp(c->position, "rotary") == 0) qkv = rotate(net, qkv);
     const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .width = width, .cache = net->cache,
         .scale = 1 / sqrt((double)width), .dropout = c->dropout, .causal = true };
@@ -45,5 +100,7 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     } else {
         y = AN_EMIT(net->b, &an_op_attention, "attention", &attr, qkv);
     }
+    if (net->package->inside.head_scale) y = scale_heads(net, y);
+    y = an_slot(net, net->package->inside.attn_norm, "inner", y);
     return an_dropout_emit(net, "drop", an_linear_emit(net, "out", y, d, &out_init, 1));
 }

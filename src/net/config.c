@@ -28,12 +28,14 @@ static const an_option TABLE[] = {
     { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false with init xavier", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where init is xavier", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
     { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },
-    { "init", AN_CHOICE, "gpt2", NULL, "law that the first weights are drawn from", .choices = an_init_name, SITE },
+    { "init", AN_CHOICE, "auto", NULL, "law that the first weights are drawn from; auto: what the design prescribes (gpt2 for most)", .choices = an_init_choice, SITE },
+    { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE },
+    { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE },
 
     { "recompute", AN_CHOICE, "none", "none|block", "block: keep only block boundaries, run each block again in the backward pass", RUNNING },
     { "fuse", AN_BOOL, "true", NULL, "join neighbouring steps into one memory pass", RUNNING },
@@ -65,7 +67,8 @@ static an_status check_heads(const an_model_config *c)
 static an_status decide_tie(an_model_config *c, const an_options *options)
 {
     const char tie = an_options_text(options, "tie_embeddings")[0];
-    const bool unit_size = strcmp(an_options_text(options, "init"), "xavier") == 0;
+    const char *init = an_options_text(options, "init"), *prescribed = an_design_find(an_options_text(options, "design"))->init;
+    const bool unit_size = strcmp(strcmp(init, "auto") == 0 && prescribed ? prescribed : init, "xavier") == 0;
     c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size);
     if (!c->tie_embeddings || !unit_size) return AN_OK;
     return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init xavier, whose embeddings have unit size; set tie_embeddings false or another init",

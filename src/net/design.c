@@ -36,25 +36,95 @@ an_status an_design_options_add(an_options *options)
     return AN_OK;
 }
 
+const an_design *an_design_here(const an_net *net) { return an_design_find(an_here_text(net, "design")); }
+
+void an_stream_put(const an_net *net, an_stream *s, an_value *v)
+{
+    if (net->b->status != AN_OK) return;
+    if (s->n == s->room) {
+        const size_t room = s->room ? 2 * s->room : 8;
+        an_value **x = an_arena_alloc(&net->b->plan->arena, room * sizeof *x);
+        if (!x) {
+            an_build_fail(net->b, an_fail(AN_ENOMEM, "out of memory for the residual stream"));
+            return;
+        }
+        if (s->n) memcpy(x, s->x, s->n * sizeof *x);
+        s->x = x;
+        s->room = room;
+    }
+    s->x[s->n++] = v;
+}
+
 an_status an_design_package(const an_net *net, const an_design *design, an_package *p)
 {
-    *p = (an_package){ .skip = 1, .branch = 1 };
+    *p = (an_package){ .pre_scale = 1, .skip = { AN_SCALE_CONST, 1 }, .branch = { AN_SCALE_CONST, 1 }, .embed_scale = 1,
+        .inside = { .qk_norm = "off", .value_residual = "off" } };
     for (size_t i = 0; i < AN_ROLES; i++) p->gain[i] = 1;
     return design->package(net, p);
+}
+
+void an_branch_begin(const an_net *net)
+{
+    net->b->branch = (int)net->b->plan->n_sites - 1;
+}
+
+an_value *an_branch_emit(const an_net *net, const an_sublayer *f, an_value *u)
+{
+    if (net->b->status != AN_OK) return NULL;
+    net->b->plan->sites[net->b->plan->n_sites - 1].branch_in = u;
+    return f->emit(net, u);
+}
+
+void an_branch_end(const an_net *net, an_value *added)
+{
+    net->b->branch = -1;
+    if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
+}
+
+static size_t copy_stream(an_value **to, const an_stream *s)
+{
+    const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
+    memcpy(to, s->x, n * sizeof *to);
+    return n;
+}
+
+/* One model, one kind of stream: a design with a stream of its own cannot take over another's, nor hand its own on. */
+static an_status check_mix(const an_net *net, const an_design *here)
+{
+    const an_design *base = an_design_find(an_options_text(net->options, "design"));
+    if (here == base || (!here->alone && !base->alone)) return AN_OK;
+    return an_fail(AN_ECONFIG, "design %s in layer %lld cannot be mixed with %s: %s keeps a stream of its own; use one of them for the whole model", here->name,
+                   (long long)net->layer, base->name, here->alone ? here->name : base->name);
 }
 
 void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
 {
     net->site = site;
     an_scope_push(net->b, "%s", site);
-    const an_design *design = an_design_find(an_here_text(net, "design"));
+    const an_design *design = an_design_here(net);
     an_package p;
+    an_build_fail(net->b, check_mix(net, design));
     an_build_fail(net->b, an_design_package(net, design, &p));
-    if (net->b->status == AN_OK) {
-        net->gain = p.gain;
+    char name[64];
+    snprintf(name, sizeof name, "layers.%lld.%s", (long long)net->layer, site);
+    an_site_mark *mark = an_site_begin(net->b, name, (int)net->layer);
+    if (mark) {
+        const struct an_package *outer = net->package;
+        const size_t at = net->b->plan->n_sites - 1;
+        net->package = &p;
+        mark->n_in = copy_stream(mark->in, s);
         design->site(net, &p, s, f);
-        net->gain = NULL;
+        net->package = outer;
+        mark = &net->b->plan->sites[at];
+        mark->n_out = copy_stream(mark->out, s);
     }
+    net->site_index++;
     an_scope_pop(net->b);
     net->site = NULL;
+}
+
+void an_block_end(an_net *net, an_stream *s)
+{
+    const an_design *design = an_design_here(net);
+    if (net->b->status == AN_OK && design->block) design->block(net, net->package, s);
 }

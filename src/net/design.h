@@ -7,44 +7,81 @@
 
 #include "net/net.h"
 
+/* A factor on the skip or on the branch. Constants of 1 emit nothing; learned ones are parameters, exempt from weight decay. */
+typedef enum an_scale_kind { AN_SCALE_CONST, AN_SCALE_SCALAR, AN_SCALE_VECTOR } an_scale_kind;
+typedef struct an_scale { an_scale_kind kind; double value; } an_scale;     /* the constant, or what the learned one starts at */
+
+/* What a design asks of the inside of F. The keys qk_norm and value_residual, unless auto, stand above it. */
+typedef struct an_inside {
+    bool attn_norm, mlp_norm;      /* slot "inner": over the concatenated heads before W_O; over d_ff before W_2 */
+    bool head_scale;               /* a learned scalar per head before W_O */
+    const char *qk_norm;           /* "off", "head", "full" */
+    bool v_norm;                   /* values too, per head */
+    const char *value_residual;    /* "off", "half", "learned" */
+} an_inside;
+
 /* What makes a design that design. A slot that is off and a scale of 1 emit nothing:
- *     u = Npre(x);   x <- Npost( skip * x + branch * Nout(F(u)) )                                         */
+ *     u = c Npre(x);   x <- Npost( skip * (x or Npre(x)) + branch * Nout(F(u)) )                               */
 typedef struct an_package {
     bool pre, out, post;           /* norm slots of a sub-layer */
-    bool final_norm;
-    double skip, branch;           /* 0: no skip */
+    bool final_norm, embed_norm;
+    bool skip_normed;              /* the skip carries Npre(x) instead of x */
+    double pre_scale;              /* c */
+    an_scale skip, branch;         /* a constant skip of 0: no skip */
+    bool branch_per_layer;         /* the sub-layers of one layer share the learned branch scale */
+    double embed_scale;            /* multiplies the token embedding in the forward pass */
     double gain[AN_ROLES];         /* multiplies the init law's scale, per role */
+    an_inside inside;
 } an_package;
 
-enum { AN_STREAM_MAX = 8 };
-typedef struct an_stream { an_value *x[AN_STREAM_MAX]; size_t n; } an_stream;   /* live values between sub-layers, [N,C] each */
+/* The values that live between sub-layers, [N,C] each; x[0] is the stream where there is only one. */
+typedef struct an_stream { an_value **x; size_t n, room; } an_stream;
+void an_stream_put(const an_net *net, an_stream *s, an_value *v);            /* appends */
 
 /* A sub-layer F handed in as a closure: emits F(u) [N,C] in the current scope. */
 typedef struct an_sublayer { an_value *(*emit)(const an_net *net, an_value *u); } an_sublayer;
 
 typedef struct an_design {
     const char *name, *formula, *source;
+    const char *parameters;        /* what it adds to a pre-ln model, in words of formulas: "d per sub-layer" */
+    const char *init;              /* the law that `init: auto` stands for; NULL: gpt2 */
     const an_option *options;      /* the design's own keys, or NULL */
+    /* The package at this place (net->layer and net->site; -1 and NULL: embedding and final norm). Bad values are refused here. */
     an_status (*package)(const an_net *net, an_package *p);
     void (*enter)(const an_net *net, const an_package *p, an_value *x0, an_stream *s);
     void (*site)(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f);
+    void (*block)(const an_net *net, const an_package *p, an_stream *s);     /* after the last sub-layer of a layer; NULL: nothing */
     an_value *(*leave)(const an_net *net, const an_package *p, const an_stream *s);
+    bool alone;                    /* its stream is its own: may not be mixed with other designs in one model */
+    const char *const *variants;   /* settings that the derivative test must cover too, NULL at the end */
 } an_design;
 
 const an_design *an_design_find(const char *name);
 const an_design *an_design_at(size_t i);
 const char *an_design_name(size_t i);
 an_status an_design_options_add(an_options *options) AN_MUST_USE;
+const an_design *an_design_here(const an_net *net);
 
 /* The package of a design at this place: all slots off, scales and gains 1, then the design's own word. */
 an_status an_design_package(const an_net *net, const an_design *design, an_package *p) AN_MUST_USE;
 
 /* Emits one sub-layer with the design the configuration chooses for (layer, site). */
 void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f);
+void an_block_end(an_net *net, an_stream *s);
 
-/* The single-stream operator that most designs share (design/operator.c). */
+/* For sites: everything between begin and end belongs to the branch and not to the identity path; the ledger is told by it.
+ * an_branch_emit runs F. an_branch_end names the value that the branch adds to the stream. */
+void an_branch_begin(const an_net *net);
+an_value *an_branch_emit(const an_net *net, const an_sublayer *f, an_value *u);
+void an_branch_end(const an_net *net, an_value *added);
+
+/* The single-stream operator that most designs share (design/operator.c), and its parts. */
 void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_stream *s);
 void an_site_operator(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f);
 an_value *an_leave_one(const an_net *net, const an_package *p, const an_stream *s);
+an_value *an_slot(const an_net *net, bool on, const char *name, an_value *x);            /* the norm in this slot, or x */
+an_value *an_scaled(const an_net *net, an_scale scale, const char *name, an_value *x);   /* learned: NAME.scale; constants: as they are, for the sum to apply */
+double an_factor(an_scale scale);                                                        /* what the sum must still apply */
+an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f);       /* "add": a x + b f */
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/design.h"
 #include "net/init.h"
 #include "net/sublayers.h"
 
@@ -17,12 +18,11 @@ const char *an_position_name(size_t i)
 an_value *an_linear_emit(const an_net *net, const char *name, an_value *x, size_t out, const an_init *init, size_t groups)
 {
     if (net->b->status != AN_OK) return NULL;
-    const an_init zero = { AN_LAW_CONST, 0, 0 };
     char parameter[64];
     snprintf(parameter, sizeof parameter, "%s.weight", name);
-    an_value *w = an_param_make(net->b, parameter, AN_MAT(out, an_cols(x)), init, groups, true, 1);
+    an_value *w = an_param_emit(net, AN_KIND_MATRIX, parameter, AN_MAT(out, an_cols(x)), init, groups);
     snprintf(parameter, sizeof parameter, "%s.bias", name);
-    an_value *b = net->config->bias ? an_param_make(net->b, parameter, AN_VEC(out), &zero, 1, false, 1) : NULL;
+    an_value *b = net->config->bias ? an_param_const(net, AN_KIND_VECTOR, parameter, out, 0) : NULL;
     return AN_EMIT_BARE(net->b, &an_op_linear, name, x, w, b);
 }
 
@@ -47,7 +47,7 @@ static an_value *positions(const an_net *net)
     const an_model_config *c = net->config;
     if (strcmp(c->position, "learned") == 0) {
         const an_init init = an_init_embedding(net, true);
-        return an_param_make(net->b, "pos.weight", AN_MAT(c->seq_len, c->d_model), &init, 1, true, 1);
+        return an_param_emit(net, AN_KIND_EMBEDDING, "pos.weight", AN_MAT(c->seq_len, c->d_model), &init, 1);
     }
     const size_t places = net->cache ? net->cache : net->seq;
     return strcmp(c->position, "sinusoidal") == 0 ? an_const(net->b, "pos", AN_MAT(places, c->d_model), fill_sinusoids, 10000) : NULL;
@@ -56,9 +56,9 @@ static an_value *positions(const an_net *net)
 an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **table)
 {
     const an_init init = an_init_embedding(net, false);
-    const an_embed_attr attr = { .scale = 1, .seq = net->seq };
+    const an_embed_attr attr = { .scale = net->package->embed_scale, .seq = net->seq };
     an_scope_push(net->b, "embed");
-    *table = an_param_make(net->b, "tok.weight", AN_MAT(net->config->vocab_size, net->config->d_model), &init, 1, true, 1);
+    *table = an_param_emit(net, AN_KIND_EMBEDDING, "tok.weight", AN_MAT(net->config->vocab_size, net->config->d_model), &init, 1);
     an_value *p = positions(net);
     an_value *x = an_dropout_emit(net, "drop", AN_EMIT(net->b, &an_op_embed, "sum", &attr, tokens, *table, p));
     an_scope_pop(net->b);
@@ -71,7 +71,7 @@ an_value *an_head_emit(const an_net *net, an_value *x, an_value *table)
     an_value *w = table;
     if (!c->tie_embeddings) {
         const an_init init = an_init_matrix(net, AN_ROLE_HEAD, c->d_model, c->vocab_size, 0);
-        w = an_param_make(net->b, "head.weight", AN_MAT(c->vocab_size, c->d_model), &init, 1, true, 1);
+        w = an_param_emit(net, AN_KIND_HEAD, "head.weight", AN_MAT(c->vocab_size, c->d_model), &init, 1);
     }
     return AN_EMIT_BARE(net->b, &an_op_linear, "head", x, w, NULL);
 }

@@ -2,6 +2,7 @@
  * Feed-forward: down(act(up(u))), pointwise activations of op/activation.c, or SwiGLU whose `up` holds gate and up rows. */
 #include <string.h>
 
+#include "net/design.h"
 #include "net/init.h"
 #include "net/sublayers.h"
 
@@ -22,5 +23,6 @@ an_value *an_feed_forward_emit(const an_net *net, an_value *u)
     an_value *z = an_linear_emit(net, "up", u, gated ? 2 * c->d_ff : c->d_ff, &up_init, 1);
     const an_act_attr attr = { an_act_find(c->activation) };
     an_value *h = gated ? AN_EMIT(net->b, &an_op_swiglu, "act", &attr, z) : AN_EMIT(net->b, &an_op_activation, "act", &attr, z);
+    h = an_slot(net, net->package->inside.mlp_norm, "inner", h);
     return an_dropout_emit(net, "drop", an_linear_emit(net, "down", h, c->d_model, &down_init, 1));
 }

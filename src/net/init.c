@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "net/design.h"
+
 static bool writes_stream(an_role role) { return role == AN_ROLE_O || role == AN_ROLE_FC2; }
 
 static double normal(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
@@ -45,6 +47,7 @@ static const an_init_law LAWS[] = {
 
 const an_init_law *an_init_at(size_t i) { return i < sizeof LAWS / sizeof *LAWS ? &LAWS[i] : NULL; }
 const char *an_init_name(size_t i) { return an_init_at(i) ? LAWS[i].name : NULL; }
+const char *an_init_choice(size_t i) { return i == 0 ? "auto" : an_init_name(i - 1); }
 
 const an_init_law *an_init_find(const char *name)
 {
@@ -53,14 +56,22 @@ const an_init_law *an_init_find(const char *name)
     return NULL;
 }
 
+const an_init_law *an_init_here(const an_net *net)
+{
+    const char *name = an_here_text(net, "init");
+    if (strcmp(name, "auto") == 0) name = an_design_here(net)->init;
+    return an_init_find(name ? name : "gpt2");
+}
+
+/* The law's scale times the design's gain for this role. */
 an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows)
 {
-    const double gain = net->gain ? net->gain[role] : 1;
-    const double std = an_init_find(an_here_text(net, "init"))->matrix(role, fan_in, fan_out, net->config->n_layer);
-    return (an_init){ AN_LAW_NORMAL, gain * std, rows };
+    const double gain = net->package ? net->package->gain[role] : 1;
+    return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->matrix(role, fan_in, fan_out, net->config->n_layer), rows };
 }
 
 an_init an_init_embedding(const an_net *net, bool position_table)
 {
-    return (an_init){ AN_LAW_NORMAL, an_init_find(an_here_text(net, "init"))->embedding(net->config->position, position_table), 0 };
+    const double gain = net->package ? net->package->gain[AN_ROLE_EMB] : 1;
+    return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->embedding(net->config->position, position_table), 0 };
 }

@@ -15,8 +15,11 @@ typedef struct an_init_law {
 const an_init_law *an_init_find(const char *name);
 const an_init_law *an_init_at(size_t i);
 const char *an_init_name(size_t i);
+const char *an_init_choice(size_t i);   /* "auto", then the laws */
 
-/* The law in force here, times the design's gain for this role. rows as in an_init. */
+/* The law in force here: `init`, or with auto what the design prescribes. */
+const an_init_law *an_init_here(const an_net *net);
+
 an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows);
 an_init an_init_embedding(const an_net *net, bool position_table);
 

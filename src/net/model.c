@@ -11,9 +11,9 @@
 
 an_status an_model_emit(an_model *m, size_t cache)
 {
-    an_build b = { .plan = m->plan, .block = -1, .train = m->shape.train };
+    an_build b = { .plan = m->plan, .block = -1, .branch = -1, .train = m->shape.train };
     an_net net = { .b = &b, .config = &m->config, .options = m->options, .batch = m->shape.batch, .seq = m->shape.seq, .cache = cache, .layer = -1 };
-    m->tokens = an_input(&b, "tokens", m->shape.batch * m->shape.seq);
+    m->tokens = net.tokens = an_input(&b, "tokens", m->shape.batch * m->shape.seq);
     m->logits = an_arch_find(m->config.arch)->emit(&net, m->tokens);
     if (b.status != AN_OK) return b.status;
     m->logits->keep = m->shape.logits || cache;
@@ -30,7 +30,7 @@ static an_status publish_params(an_model *m)
     if (!m->list) return an_fail(AN_ENOMEM, "out of memory for the list of %zu parameters", m->params->n);
     for (size_t i = 0; i < m->params->n; i++) {
         const an_param_def *d = &m->params->list[i];
-        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .decay = d->decay, .lr_scale = d->lr_scale };
+        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .rule = d->rule };
         memcpy(m->list[i].dim, d->dims.d, sizeof m->list[i].dim);
     }
     return AN_OK;

@@ -12,17 +12,17 @@
 #include "core/real.h"
 #include "core/status.h"
 #include "net/config.h"
+#include "plan/rule.h"
 
 enum { AN_MAX_RANK = 4 };
 
-/* One trained tensor, row-major. `data` and `grad` live in the model's parameter and gradient arenas: the whole of each
+/* One tensor, row-major: trained, or a buffer (rule.buffer: running statistics, without gradient). `data` and `grad` live in the model's parameter and gradient arenas: the whole of each
  * arena is one dense array, tensors in this order, so an optimizer may also walk it tensor by tensor or as one. */
 typedef struct an_param {
     const char *name;              /* "layers.0.attn.qkv.weight" */
     size_t rank, dim[AN_MAX_RANK], count;
     an_real *data, *grad;          /* grad NULL when the plan does not train */
-    bool decay;                    /* weight decay applies (rank >= 2 matrices and tables, unless a design says otherwise) */
-    double lr_scale;               /* multiplies the learning rate of this tensor */
+    an_rule rule;                  /* learning-rate, decay and eps factors; buffers; unit length */
 } an_param;
 
 typedef struct an_model an_model;

@@ -9,20 +9,38 @@
 /* Weight matrices by what they do; init laws and designs speak of these. */
 typedef enum an_role { AN_ROLE_QK, AN_ROLE_V, AN_ROLE_O, AN_ROLE_FC1, AN_ROLE_FC2, AN_ROLE_EMB, AN_ROLE_HEAD, AN_ROLES } an_role;
 
+struct an_package;
+
 typedef struct an_net {
     an_build *b;
     const an_model_config *config;
     const an_options *options;
+    an_value *tokens;              /* the input ids [N], -1: padding */
     size_t batch, seq;             /* rows are batch x seq */
     size_t cache;                  /* decoding: positions in the key/value cache; 0 when not decoding */
     int64_t layer;                 /* -1 outside the blocks */
     const char *site;              /* "attn", "mlp"; NULL outside a sub-layer */
-    const double *gain;            /* [AN_ROLES] of the design in force: multiplies the init law's scale */
+    size_t site_index;             /* sub-layers before this one, over all layers */
+    const struct an_package *package;   /* of the design in force here; NULL before the model's own is known */
+    an_value **first_value;        /* where attention leaves the values of the first layer, for value residuals */
 } an_net;
 
 /* Settings at this place in the model: an override for (layer, site) or the base value. */
 static inline const char *an_here_text(const an_net *n, const char *key) { return an_options_text_at(n->options, key, n->layer, n->site); }
 static inline double an_here_float(const an_net *n, const char *key) { return an_options_float_at(n->options, key, n->layer, n->site); }
+static inline int64_t an_here_int(const an_net *n, const char *key) { return an_options_int_at(n->options, key, n->layer, n->site); }
 static inline bool an_here_bool(const an_net *n, const char *key) { return an_options_bool_at(n->options, key, n->layer, n->site) != 0; }
+
+/* What a parameter is to the optimizer: net/parameterisation.c turns it into a rule, and everything in net makes its parameters here. */
+typedef enum an_kind {
+    AN_KIND_MATRIX,                /* inside the blocks */
+    AN_KIND_EMBEDDING,             /* token and position tables */
+    AN_KIND_HEAD,                  /* untied output matrix */
+    AN_KIND_VECTOR,                /* norm gains and biases, biases of linear layers; no weight decay */
+    AN_KIND_SCALE,                 /* learned scales of designs (ReZero's alpha, LayerScale's lambda, ...); no weight decay */
+    AN_KIND_BUFFER
+} an_kind;
+an_value *an_param_emit(const an_net *net, an_kind kind, const char *name, an_dims dims, const an_init *init, size_t groups);
+an_value *an_param_const(const an_net *net, an_kind kind, const char *name, size_t n, double value);   /* [n], all at one value */
 
 #endif

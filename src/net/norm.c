@@ -36,10 +36,13 @@ an_status an_norm_options_add(an_options *options)
     return AN_OK;
 }
 
-an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x)
+an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x) { return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x); }
+
+an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x)
 {
+    if (net->b->status != AN_OK) return NULL;
     an_scope_push(net->b, "%s", slot);
-    an_value *y = an_norm_find(an_here_text(net, "norm"))->emit(net, x);
+    an_value *y = an_norm_find(kind)->emit(net, x);
     an_scope_pop(net->b);
     return y;
 }

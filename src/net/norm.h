@@ -7,6 +7,7 @@
 
 typedef struct an_norm_kind {
     const char *name, *formula, *source;
+    const char *parameters;                /* per norm, in words of formulas: "2d", "d", "1", "none" */
     const an_option *options;              /* the kind's own keys, or NULL */
     /* Steps and parameters of one norm over x [N,C]; parameters are named in the current scope. */
     an_value *(*emit)(const an_net *net, an_value *x);
@@ -22,6 +23,7 @@ an_status an_norm_options_add(an_options *options) AN_MUST_USE;
 
 /* The norm that the configuration chooses for this place, in a scope of its own ("pre", "post", "final"). */
 an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x);
+an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x);   /* a kind that a design prescribes */
 
 /* Rows that several kinds share. */
 #define AN_NORM_EPS_ROWS                                                                                                                            \

@@ -20,7 +20,7 @@
 #include "kern/gemm.h"
 #include "kern/kern.h"
 
-enum { AN_DIMS_MAX = 4, AN_MAX_IN = 6, AN_MAX_OUT = 4 };
+enum { AN_DIMS_MAX = 4, AN_ROOM_IN = 6, AN_MAX_OUT = 4 };   /* every step has room for AN_ROOM_IN inputs, which fusion may fill; some ops take any number */
 
 typedef struct an_dims { size_t rank, d[AN_DIMS_MAX]; } an_dims;
 #define AN_VEC(n)    ((an_dims){ 1, { (n) } })
@@ -50,12 +50,13 @@ typedef struct an_step {
     const struct an_op *op;
     const char *name;            /* "layers.0.attn.qkv" */
     const void *attr;            /* the op's own settings, owned by the plan */
-    an_value *in[AN_MAX_IN], *out[AN_MAX_OUT];   /* an absent optional input is NULL */
+    an_value **in, *out[AN_MAX_OUT];             /* an absent optional input is NULL */
     int n_in, n_out;
-    bool acc[AN_MAX_IN];         /* planner: the gradient of in[i] already has a writer, so ADD; else SET */
-    bool shared[AN_MAX_IN];      /* planner: the gradient of in[i] is the same buffer as that of out[op->grad_out] */
+    bool *acc;                   /* planner: the gradient of in[i] already has a writer, so ADD; else SET */
+    bool *shared;                /* planner: the gradient of in[i] is the same buffer as that of out[op->grad_out] */
     int id;                      /* emission number: keys this step's randomness, the same with fusion on or off */
     int block;                   /* recomputation region, -1: none */
+    int branch;                  /* sub-layer whose branch this step belongs to (an_build.branch), -1: it stands on the stream */
     bool replay;                 /* a second forward run of a step whose values were dropped */
     an_real *work;               /* the op's scratch while it runs (op->work reals) */
 } an_step;
@@ -94,7 +95,7 @@ typedef struct an_op {
     double backward_flops;                                /* backward flops as a multiple of forward flops */
     size_t (*work)(const an_step *s, an_direction dir);   /* reals of step scratch; NULL: none */
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
-    uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i] */
+    uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
@@ -119,6 +120,9 @@ an_status an_need_rank(const an_step *s, int i, size_t rank) AN_MUST_USE;
 
 static inline size_t an_rows(const an_value *v) { return v->dims.rank > 1 ? v->count / v->dims.d[v->dims.rank - 1] : 1; }
 static inline size_t an_cols(const an_value *v) { return v->dims.d[v->dims.rank - 1]; }
+/* Bit i of one of an op's masks; the last bit speaks for every input from there on. */
+static inline bool an_bit(uint32_t mask, int i) { return mask >> (i < 31 ? i : 31) & 1u; }
+
 static inline bool an_has_grad(const an_step *s, int i) { return s->in[i] && s->in[i]->grad && !s->shared[i]; }
 static inline bool an_add(const an_run *r, const an_step *s, int i)
 {
@@ -150,13 +154,15 @@ an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
-    an_op_swiglu, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
+    an_op_swiglu, an_op_gain, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
 
 /* Settings of those ops. */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
 typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
+typedef struct an_gain_attr { double factor; bool magnitude; } an_gain_attr;                   /* in[1]: gains [K] or NULL */
+typedef struct an_split_attr { size_t n, width[AN_MAX_OUT], cut[AN_MAX_OUT]; } an_split_attr;  /* columns of each part, and of each of its rows */
 typedef struct an_act_kind {                                                                  /* one row per pointwise activation */
     const char *name, *formula;
     void (*fwd)(const an_kernels *k, size_t n, size_t c, const an_real *bias, an_real *z, an_real *y);

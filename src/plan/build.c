@@ -113,29 +113,31 @@ an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_
     return v;
 }
 
-an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale)
+an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, an_rule rule)
 {
+    if (b->status != AN_OK) return NULL;
+    an_params *params = b->plan->params;
+    const char *full = an_arena_printf(&params->arena, "%s%s", b->scope, name);
+    an_param_def *def = full ? an_params_find(params, full) : NULL;
+    if (def && memcmp(&def->dims, &dims, sizeof dims) != 0) an_build_fail(b, an_fail(AN_ESHAPE, "%s: asked for twice with different shapes", full));
+    if (def && def->value) return def->value;
     an_value *v = scoped_value(b, name, dims, AN_HOME_PARAM);
     if (!v) return NULL;
-    an_params *params = b->plan->params;
-    an_param_def *def = an_params_find(params, v->name);
-    if (def) {
-        if (memcmp(&def->dims, &dims, sizeof dims) != 0) an_build_fail(b, an_fail(AN_ESHAPE, "%s: asked for twice with different shapes", v->name));
-        return v;
-    }
-    if (params->frozen) {
+    if (!def && params->frozen) {
         an_build_fail(b, an_fail(AN_EFAIL, "%s: a later plan asks for a parameter that the first did not have", v->name));
         return NULL;
     }
-    char *copy = an_arena_printf(&params->arena, "%s", v->name);
-    if (!copy || !grow(&params->list, &params->capacity, params->n + 1, sizeof *params->list)) {
-        an_build_fail(b, no_memory(v->name));
-        return NULL;
+    if (!def) {
+        if (!full || !grow(&params->list, &params->capacity, params->n + 1, sizeof *params->list)) {
+            an_build_fail(b, no_memory(v->name));
+            return NULL;
+        }
+        def = &params->list[params->n++];
+        *def = (an_param_def){ .name = full, .dims = dims, .count = v->count, .rule = rule };
+        for (size_t i = 0; i < groups && i < AN_INIT_GROUPS; i++) def->init[i] = init[i];
+        if (!rule.buffer) params->trained += v->count;
     }
-    def = &params->list[params->n++];
-    *def = (an_param_def){ .name = copy, .dims = dims, .count = v->count, .decay = decay, .lr_scale = lr_scale };
-    for (size_t i = 0; i < groups && i < AN_INIT_GROUPS; i++) def->init[i] = init[i];
-    params->trained += v->count;
+    def->value = v;
     return v;
 }
 
@@ -177,6 +179,16 @@ an_status an_need_rank(const an_step *s, int i, size_t rank)
     return an_fail(AN_ESHAPE, "%s: %s has rank %zu where %s needs %zu", s->name, s->in[i]->name, s->in[i]->dims.rank, s->op->name, rank);
 }
 
+/* A step's per-input arrays, with room for what fusion may add. */
+static bool make_room(an_plan *plan, an_step *s)
+{
+    const size_t room = s->n_in < AN_ROOM_IN ? AN_ROOM_IN : (size_t)s->n_in;
+    s->in = an_arena_alloc(&plan->arena, room * sizeof(an_value *));
+    s->acc = an_arena_alloc(&plan->arena, room * sizeof *s->acc);
+    s->shared = an_arena_alloc(&plan->arena, room * sizeof *s->shared);
+    return s->in && s->acc && s->shared;
+}
+
 static an_status add_step(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes, an_step **out)
 {
     an_plan *plan = b->plan;
@@ -185,7 +197,8 @@ static an_status add_step(an_build *b, const an_op *op, const char *name, an_val
     const char *full = an_arena_printf(&plan->arena, "%s%s", b->scope, name);
     if (!s || !copy || !full || !grow(&plan->steps, &plan->cap_steps, plan->n_steps + 1, sizeof *plan->steps)) return no_memory(name);
     if (attr_bytes) memcpy(copy, attr, attr_bytes);
-    *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block };
+    *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block, .branch = b->branch };
+    if (!make_room(plan, s)) return no_memory(name);
     for (int i = 0; i < n_in; i++) s->in[i] = in[i];
     if (b->train && !op->backward)
         return an_fail(AN_ECONFIG, "%s: op %s has no backward, so this model cannot be trained; it can only be run", full, op->name);
@@ -195,6 +208,19 @@ static an_status add_step(an_build *b, const an_op *op, const char *name, an_val
     plan->steps[plan->n_steps++] = s;
     *out = s;
     return AN_OK;
+}
+
+an_site_mark *an_site_begin(an_build *b, const char *name, int layer)
+{
+    an_plan *plan = b->plan;
+    if (b->status != AN_OK) return NULL;
+    const char *full = an_arena_printf(&plan->arena, "%s", name);
+    if (!full || !grow(&plan->sites, &plan->cap_sites, plan->n_sites + 1, sizeof *plan->sites)) {
+        an_build_fail(b, no_memory(name));
+        return NULL;
+    }
+    plan->sites[plan->n_sites] = (an_site_mark){ .name = full, .layer = layer };
+    return &plan->sites[plan->n_sites++];
 }
 
 an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *const in[], int n_in, const void *attr, size_t attr_bytes)
@@ -207,6 +233,11 @@ an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *cons
 an_step *an_step_copy(an_plan *plan, const an_step *step)
 {
     an_step *s = an_arena_alloc(&plan->arena, sizeof *s);
-    if (s) *s = *step;
+    if (!s) return NULL;
+    *s = *step;
+    if (!make_room(plan, s)) return NULL;
+    memcpy(s->in, step->in, (size_t)step->n_in * sizeof *s->in);
+    memcpy(s->acc, step->acc, (size_t)step->n_in * sizeof *s->acc);
+    memcpy(s->shared, step->shared, (size_t)step->n_in * sizeof *s->shared);
     return s;
 }

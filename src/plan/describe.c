@@ -39,7 +39,7 @@ static size_t saved_reals(const an_step *s)
 {
     size_t n = 0;
     for (int i = 0; i < s->n_in; i++)
-        if (s->in[i] && s->in[i]->home == AN_HOME_ACT && (s->op->saves_in >> i & 1u)) n += s->in[i]->count;
+        if (s->in[i] && s->in[i]->home == AN_HOME_ACT && an_bit(s->op->saves_in, i)) n += s->in[i]->count;
     for (int o = 0; o < s->n_out; o++)
         if (s->op->saves_out >> o & 1u) n += s->out[o]->count;
     return n;

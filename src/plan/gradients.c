@@ -7,12 +7,17 @@
 
 typedef struct an_value_use { int first_writer, last_writer; } an_value_use;   /* positions in code; -1: none */
 
-static bool can_flow(const an_step *s, int i) { return s->in[i] && !(s->op->no_grad_in >> i & 1u) && !s->in[i]->aux; }
+static bool can_flow(const an_step *s, int i) { return s->in[i] && !an_bit(s->op->no_grad_in, i) && !s->in[i]->aux; }
+
+static bool is_trained(const an_plan *plan, const an_value *v)
+{
+    return v->home == AN_HOME_PARAM && !an_params_find(plan->params, v->name)->rule.buffer;
+}
 
 /* A value wants a gradient when a parameter lies below it (or it is one) and the loss above it. */
 static void find_wanted(an_plan *plan, char *below, char *above)
 {
-    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = plan->values[i]->home == AN_HOME_PARAM;
+    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = is_trained(plan, plan->values[i]);
     for (size_t c = 0; c < plan->n_code; c++) {                    /* forward and replays: parameters flow up */
         const an_step *s = plan->code[c].step;
         if (plan->code[c].dir != AN_FORWARD) continue;
@@ -70,7 +75,7 @@ static an_status find_writers(an_plan *plan, an_value_use *use)
             if (!writes(s, i)) continue;
             an_value_use *u = &use[s->in[i]->id];
             s->acc[i] = u->first_writer >= 0;
-            if (s->acc[i] && (s->op->sets_only >> i & 1u))
+            if (s->acc[i] && an_bit(s->op->sets_only, i))
                 return an_fail(AN_EFAIL, "%s: %s can only set the gradient of %s, which another step also writes", s->name, s->op->name, s->in[i]->name);
             if (!s->acc[i]) u->first_writer = (int)c;
             u->last_writer = (int)c;

@@ -62,7 +62,7 @@ static void find_lifetimes(layout *l)
         const bool forward = plan->code[c].dir == AN_FORWARD;
         for (int i = 0; i < s->n_in; i++) {
             if (!in_arena(s->in[i])) continue;
-            if (forward || (s->op->saves_in >> i & 1u)) touch(l, data_slot(s->in[i]), c, s->in[i]->count);
+            if (forward || an_bit(s->op->saves_in, i)) touch(l, data_slot(s->in[i]), c, s->in[i]->count);
             if (!forward && s->in[i]->wants_grad) touch(l, grad_slot(s->in[i]), c, s->in[i]->count);
         }
         for (int o = 0; o < s->n_out; o++) {

@@ -12,6 +12,7 @@ an_status an_plan_create(an_plan **out, an_params *params, bool train)
     an_plan *plan = an_alloc(sizeof *plan);
     if (!plan) return no_memory("a plan");
     plan->params = params;
+    for (size_t i = 0; i < params->n; i++) params->list[i].value = NULL;
     plan->train = train;
     plan->threads = 1;
     *out = plan;
@@ -26,6 +27,7 @@ void an_plan_destroy(an_plan **plan)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) an_block_fini(blocks[i]);
     free(p->values);
     free(p->steps);
+    free(p->sites);
     free(p->code);
     free(p->thread_work);
     an_arena_fini(&p->arena);

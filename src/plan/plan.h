@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "op/op.h"
+#include "plan/rule.h"
 
 /* How a tensor is drawn: consecutive groups of rows may have their own law (q, k, v in one matrix). */
 typedef enum an_law { AN_LAW_CONST, AN_LAW_NORMAL, AN_LAW_UNIFORM } an_law;
@@ -21,8 +22,8 @@ typedef struct an_param_def {
     an_dims dims;
     size_t count, offset;        /* offset in elements in both arenas */
     an_init init[AN_INIT_GROUPS];
-    bool decay;
-    double lr_scale;
+    an_rule rule;
+    an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
 } an_param_def;
 
@@ -30,7 +31,7 @@ typedef struct an_params {
     an_arena arena;
     an_param_def *list;
     size_t n, capacity, cursor;  /* cursor: where the last look-up ended; plans ask in the same order */
-    size_t trained;              /* number of scalars, without padding */
+    size_t trained;              /* number of trained scalars, without padding and buffers */
     an_block data, grad;
     bool frozen;                 /* allocated; nothing may be added */
 } an_params;
@@ -45,6 +46,17 @@ typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, d
 
 typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
+/* One sub-layer as the ledger sees it: the values between which identity path and branch run. A design records it while
+ * emitting (net/design.h); steps of the branch carry its position in `branch`. */
+enum { AN_SITE_STREAMS = 16 };
+typedef struct an_site_mark {
+    const char *name;            /* "layers.3.attn" */
+    int layer;
+    an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after */
+    size_t n_in, n_out;
+    an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
+} an_site_mark;
+
 typedef struct an_plan {
     an_arena arena;
     an_params *params;           /* borrowed */
@@ -54,6 +66,8 @@ typedef struct an_plan {
     size_t n_steps, cap_steps;
     an_instr *code;
     size_t n_code, n_forward;    /* code[0, n_forward) is the forward pass */
+    an_site_mark *sites;         /* in forward order */
+    size_t n_sites, cap_sites;
     bool train, fused;
     const an_value *loss;
     int threads;
@@ -71,6 +85,7 @@ typedef struct an_build {
     char scope[192];             /* "layers.3.attn." */
     size_t marks[8], depth;      /* where each open scope began */
     int block;                   /* recomputation region of the steps being emitted, -1: none */
+    int branch;                  /* sub-layer whose branch is being emitted (a position in plan->sites), -1: none */
     bool train, recompute;
 } an_build;
 
@@ -78,7 +93,8 @@ void an_scope_push(an_build *b, const char *format, ...) AN_PRINTF(2, 3);   /* "
 void an_scope_pop(an_build *b);
 
 an_value *an_input(an_build *b, const char *name, size_t n);                /* int32 [n] */
-an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, bool decay, double lr_scale);
+/* A parameter; the same full name asked for again in one plan is the same value. */
+an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, an_rule rule);
 /* A table computed once by fill(out, dims, arg); the same (fill, dims, arg) asked for again is the same value. */
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg);
 an_value *an_state(an_build *b, const char *name, an_dims dims);
@@ -88,6 +104,7 @@ an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *cons
     (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), (attr), sizeof *(attr))
 #define AN_EMIT_BARE(b, op, name, ...) an_emit((b), (op), (name), (an_value *const[]){ __VA_ARGS__ }, \
     (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), NULL, 0)   /* an op without settings */
+an_site_mark *an_site_begin(an_build *b, const char *name, int layer);      /* a new mark, b->branch unchanged; NULL once building has failed */
 void an_build_fail(an_build *b, an_status status);                          /* records a failure found by net */
 
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;

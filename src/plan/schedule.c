@@ -33,7 +33,7 @@ static void find_needed(const an_plan *plan, region r, const char *interior, cha
     for (size_t i = r.begin; i < r.end; i++) {
         const an_step *s = plan->steps[i];
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] && (s->op->saves_in >> k & 1u) && interior[s->in[k]->id])
+            if (s->in[k] && an_bit(s->op->saves_in, k) && interior[s->in[k]->id])
                 for (size_t j = r.begin; j < r.end; j++) needed[j - r.begin] |= plan->steps[j] == s->in[k]->producer;
         for (int k = 0; k < s->n_out; k++) needed[i - r.begin] |= (s->op->saves_out >> k & 1u) && interior[s->out[k]->id];
     }

@@ -34,7 +34,7 @@ static void cut(an_optimizer *o)
     size_t at = 0, c = 0;
     for (size_t p = 0; p < o->param_count; p++) {
         o->start[p] = at;
-        for (size_t begin = 0; begin < o->params[p].count; begin += CHUNK) {
+        for (size_t begin = 0; begin < o->params[p].count && !o->params[p].rule.buffer; begin += CHUNK) {
             const size_t left = o->params[p].count - begin, n = left < CHUNK ? left : CHUNK;
             o->chunks[c++] = (chunk){ p, begin, n, at + begin };
         }
@@ -46,8 +46,8 @@ an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t
 {
     size_t total = 0, chunks = 0;
     for (size_t p = 0; p < count; p++) {
-        total += params[p].count;
-        chunks += (params[p].count + CHUNK - 1) / CHUNK;
+        total += params[p].count;                             /* buffers have moments too, always zero: one layout for checkpoints */
+        chunks += params[p].rule.buffer ? 0 : (params[p].count + CHUNK - 1) / CHUNK;
     }
     an_status status = AN_ENOMEM;
     an_optimizer *o = an_alloc(sizeof *o);
@@ -65,7 +65,7 @@ an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t
         status = an_fail(AN_ENOMEM, "optimizer: no memory for %zu chunks", chunks);
         goto fail;
     }
-    for (size_t p = 0; p < count; p++) o->lr_scale[p] = params[p].lr_scale;
+    for (size_t p = 0; p < count; p++) o->lr_scale[p] = params[p].rule.lr;
     if ((status = an_groups_apply("lr_scale", config->lr_scale, params, count, o->lr_scale)) != AN_OK) goto fail;
     if ((status = an_block_init(&o->m, total, "optimizer: first moments")) != AN_OK) goto fail;
     if ((status = an_block_init(&o->v, total, "optimizer: second moments")) != AN_OK) goto fail;
@@ -116,8 +116,8 @@ static void update(void *ctx, size_t i, int thread)
     const chunk *c = &o->chunks[i];
     const an_param *p = &o->params[c->param];
     const an_adamw_spec spec = {
-        .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps),
-        .decay = p->decay ? AN_R(o->config.weight_decay) : AN_R(0), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
+        .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps * p->rule.eps),
+        .decay = AN_R(o->config.weight_decay * p->rule.decay), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
     o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
 }

@@ -14,9 +14,9 @@ typedef struct an_optimizer an_optimizer;
 
 typedef struct an_optimizer_config {
     double beta1, beta2, eps;      /* eps is added outside the square root */
-    double weight_decay;           /* decoupled, per unit of learning rate; only on parameters with .decay */
+    double weight_decay;           /* decoupled, per unit of learning rate; times each tensor's rule.decay */
     double grad_clip;              /* largest global gradient norm; 0: no clipping */
-    const char *lr_scale;          /* groups (train/groups.h), multiplying each tensor's own lr_scale; NULL: none. Read by create only */
+    const char *lr_scale;          /* groups (train/groups.h), multiplying each tensor's rule.lr; NULL: none. Read by create only */
 } an_optimizer_config;
 
 /* Borrows `params`, which must outlive the optimizer. Errors: AN_ENOMEM; AN_ECONFIG for lr_scale. */

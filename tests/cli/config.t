@@ -31,7 +31,9 @@ add_norm:
   norm: rmsnorm                         # a.yaml:6
   norm@0-1: layernorm                   # a.yaml:7
   norm@*.mlp: layernorm                 # a.yaml:8
-  init: gpt2                            # default
+  init: auto                            # default
+  qk_norm: auto                         # default
+  value_residual: auto                  # default
   norm_eps: 1e-5                        # default
   norm_eps_place: inside                # default
   norm_variance: biased                 # default
@@ -146,4 +148,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-53
+55

@@ -18,7 +18,7 @@ model:
   --rope_base X           longest wavelength of rotary positions, tokens / 2 pi [10000; > 0]; only
                           with position=rotary
   --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
-  --tie_embeddings NAME   the output head is the token table; auto: true, but false with init
+  --tie_embeddings NAME   the output head is the token table; auto: true, but false where init is
                           xavier: auto|true|false [auto]
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]
@@ -27,8 +27,12 @@ Add & Norm:
   --design NAME           residual design: where skips, norms and scales stand: plain|post-ln|pre-ln
                           [pre-ln] @
   --norm NAME             norm kind: layernorm|rmsnorm [layernorm] @
-  --init NAME             law that the first weights are drawn from: gpt2|normal|xavier|zero-out
-                          [gpt2] @
+  --init NAME             law that the first weights are drawn from; auto: what the design
+                          prescribes (gpt2 for most): auto|gpt2|normal|xavier|zero-out [auto] @
+  --qk_norm NAME          RMSNorm on queries and keys, per head or over all heads; auto: what the
+                          design prescribes (off for most): auto|off|head|full [auto] @
+  --value_residual NAME   mix the first layer's values into every later layer's; auto: what the
+                          design prescribes (off for most): auto|off|half|learned [auto] @
   --norm_eps X            keeps a norm finite on small rows; unit of x^2 inside the root, of x
                           outside [1e-5; > 0]; only with norm=layernorm or norm=rmsnorm @
   --norm_eps_place NAME   inside: sqrt(var + eps); outside: sqrt(var) + eps: inside|outside

@@ -56,7 +56,7 @@ $ addnorm eval a --data short.txt | grep tokens     # shorter than seq_len
 tokens         8
 $ addnorm train tiny.yaml --out b --color never 2>&1 >/dev/null | sed 's/[0-9.]*k\{0,1\} tok.*//; s/[0-9]\.[0-9e-]*/X/g; /^machine/d; /^memory/d; s/-- *$//'
 model       decoder, 2 layers, 2 heads, d_model 32, d_ff 128, seq_len 16, vocab 256, gelu_tanh, learned positions: 3Xk parameters
-design      pre-ln: x <- x + F(N(x)), norm layernorm, norm_eps 1e-5, norm_eps_place inside, norm_variance biased, init gpt2
+design      pre-ln: x <- x + F(N(x)), norm layernorm, norm_eps 1e-5, norm_eps_place inside, norm_variance biased, init auto
 data        1X KiB to train on, X KiB to validate on; unigram entropy X nats
 run         b
 step 0  val_loss X  X bits per byte

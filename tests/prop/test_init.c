@@ -3,6 +3,7 @@
 #include "prop.h"
 
 #include "core/rng.h"
+#include "net/design.h"
 #include "net/init.h"
 #include "net/sublayers.h"
 
@@ -92,8 +93,11 @@ static double rms_of_x0(subject *s)
     double sum = 0;
     prop_tokens(tokens, BATCH * T, V, 8);
     if (an_plan_create(&plan, &params, false) != AN_OK) return -1;
-    an_build b = { .plan = plan, .block = -1 };
+    an_build b = { .plan = plan, .block = -1, .branch = -1 };
+    an_package package;
     an_net net = { .b = &b, .config = &s->config, .options = s->options, .batch = BATCH, .seq = T, .layer = -1 };
+    if (an_design_package(&net, an_design_here(&net), &package) != AN_OK) return -1;
+    net.package = &package;
     an_value *input = an_input(&b, "tokens", BATCH * T), *table, *x0 = an_embedding_emit(&net, input, &table);
     if (b.status == AN_OK) x0->keep = true;
     if (b.status == AN_OK && an_plan_freeze(plan, true, false) == AN_OK && an_params_freeze(&params, false) == AN_OK && an_plan_bind(plan, 1) == AN_OK) {

@@ -83,7 +83,7 @@ static void unshare(an_model *m)
     for (size_t c = 0; c < plan->n_code; c++) {
         an_step *s = plan->code[c].step;
         for (size_t g = 0; g < 2 && s->op->in_place; g++) parent[root(parent, 2 * (size_t)s->in[0]->id + g)] = root(parent, 2 * (size_t)s->out[0]->id + g);
-        memset(s->shared, 0, sizeof s->shared);
+        memset(s->shared, 0, (size_t)s->n_in * sizeof *s->shared);
     }
     for (size_t i = 0; i < n; i++) {
         an_value *v = plan->values[i / 2];

@@ -45,7 +45,7 @@ static void emit(fixture *f, const char *settings, size_t n, size_t c, bool trai
     assert_ok(an_plan_create(&f->plan, &f->params, train));
     f->b = (an_build){ .plan = f->plan, .block = -1, .train = train };
     f->net = (an_net){ .b = &f->b, .config = &f->config, .options = f->options, .layer = -1 };
-    f->x = an_param_make(&f->b, "x", AN_MAT(n, c), &init, 1, false, 1);
+    f->x = an_param_make(&f->b, "x", AN_MAT(n, c), &init, 1, AN_RULE_BARE);
     f->y = an_norm_emit(&f->net, "pre", f->x);
 }
 
@@ -206,7 +206,7 @@ static void registry(void **state)
         run(&f);
         assert_int_equal(parameter(&f, "pre.gain") != NULL, CASE[i].gain);
         assert_int_equal(parameter(&f, "pre.bias") != NULL, CASE[i].bias);
-        for (size_t p = 1; p < f.params.n; p++) assert_false(f.params.list[p].decay);
+        for (size_t p = 1; p < f.params.n; p++) assert_true(f.params.list[p].rule.decay == 0);
         finish(&f);
     }
 }

@@ -16,8 +16,8 @@ static void make(pair *p)
         p->data[i] = AN_R(sin((double)i));
         p->grad[i] = AN_R(0.01 * cos(3.0 * (double)i));
     }
-    p->param[0] = (an_param){ .name = "big", .rank = 1, .dim = { BIG }, .count = BIG, .data = p->data, .grad = p->grad, .decay = true, .lr_scale = 1 };
-    p->param[1] = (an_param){ .name = "small", .rank = 1, .dim = { SMALL }, .count = SMALL, .data = p->data + BIG, .grad = p->grad + BIG, .decay = false, .lr_scale = 0.25 };
+    p->param[0] = (an_param){ .name = "big", .rank = 1, .dim = { BIG }, .count = BIG, .data = p->data, .grad = p->grad, .rule = { .lr = 1, .decay = 1, .eps = 1 } };
+    p->param[1] = (an_param){ .name = "small", .rank = 1, .dim = { SMALL }, .count = SMALL, .data = p->data + BIG, .grad = p->grad + BIG, .rule = { .lr = 0.25, .decay = 0, .eps = 1 } };
 }
 
 static double norm_of(const pair *p)

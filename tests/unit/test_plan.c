@@ -26,7 +26,7 @@ static void finish(bench *t)
     an_params_fini(&t->params);
 }
 
-static an_value *param(bench *t, const char *name, an_dims dims) { return an_param_make(&t->b, name, dims, &ONE, 1, false, 1); }
+static an_value *param(bench *t, const char *name, an_dims dims) { return an_param_make(&t->b, name, dims, &ONE, 1, AN_RULE_BARE); }
 
 static an_value *emit_linear(bench *t, const char *name, an_value *x, an_value *w, an_value *bias) { return AN_EMIT_BARE(&t->b, &an_op_linear, name, x, w, bias); }
 
@@ -170,7 +170,7 @@ static void plans_that_cannot_be_frozen(void **state)
     an_plan *later = NULL;
     assert_ok(an_plan_create(&later, &t.params, false));
     an_build b = { .plan = later, .block = -1 };
-    assert_null(an_param_make(&b, "here.v", AN_VEC(3), &ONE, 1, false, 1));
+    assert_null(an_param_make(&b, "here.v", AN_VEC(3), &ONE, 1, AN_RULE_BARE));
     assert_fails(b.status, AN_EFAIL, "here.v");
     an_plan_destroy(&later);
     finish(&t);

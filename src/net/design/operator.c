@@ -1,24 +1,68 @@
 /* net/design/operator.c
- * The single-stream operator: u = Npre(x);  x <- Npost( skip x + branch Nout(F(u)) ).
- * An absent slot emits nothing; a skip of 0 leaves the branch alone, without a residual step. */
+ * The single-stream operator: u = c Npre(x);  x <- Npost( skip x + branch Nout(F(u)) ).
+ * An absent slot and a scale of 1 emit nothing; a skip of 0 leaves the branch alone, without a residual step. */
 #include "net/design.h"
 #include "net/norm.h"
 
-static an_value *slot(const an_net *net, bool on, const char *name, an_value *x) { return on ? an_norm_emit(net, name, x) : x; }
+an_value *an_slot(const an_net *net, bool on, const char *name, an_value *x) { return on ? an_norm_emit(net, name, x) : x; }
+
+an_value *an_scaled(const an_net *net, an_scale scale, const char *name, an_value *x)
+{
+    if (scale.kind == AN_SCALE_CONST || !x) return x;
+    an_scope_push(net->b, "%s", name);
+    an_value *g = an_param_const(net, AN_KIND_SCALE, "scale", scale.kind == AN_SCALE_SCALAR ? 1 : an_cols(x), scale.value);
+    const an_gain_attr attr = { .factor = 1 };
+    an_value *y = AN_EMIT(net->b, &an_op_gain, "scaled", &attr, x, g);
+    an_scope_pop(net->b);
+    return y;
+}
+
+double an_factor(an_scale scale) { return scale.kind == AN_SCALE_CONST ? scale.value : 1; }
+
+an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f)
+{
+    const an_residual_attr attr = { a, b };
+    return AN_EMIT(net->b, &an_op_residual, "add", &attr, x, f);
+}
 
 void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_stream *s)
 {
-    (void)net;
-    (void)p;
-    *s = (an_stream){ .x = { x0 }, .n = 1 };
+    an_stream_put(net, s, an_slot(net, p->embed_norm, "embed.norm", x0));
+}
+
+/* c times u; a step of its own only where c is not 1. */
+static an_value *times(const an_net *net, double c, const char *name, an_value *u)
+{
+    const an_gain_attr attr = { .factor = c };
+    return c == 1 ? u : AN_EMIT(net->b, &an_op_gain, name, &attr, u, NULL);
+}
+
+/* Learned branch scales live with the sub-layer ("layers.0.attn.branch.scale") or with the layer ("layers.0.branch.scale"). */
+static an_value *branch_scaled(const an_net *net, const an_package *p, an_value *f)
+{
+    if (!p->branch_per_layer) return an_scaled(net, p->branch, "branch", f);
+    an_build *b = net->b;
+    char site[sizeof b->scope];
+    const size_t mark = b->marks[b->depth - 1];
+    strcpy(site, b->scope + mark);
+    b->scope[mark] = '\0';                               /* out of the sub-layer's scope and back */
+    an_value *y = an_scaled(net, p->branch, "branch", f);
+    strcpy(b->scope + mark, site);
+    return y;
 }
 
 void an_site_operator(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f)
 {
-    an_value *x = s->x[0], *y = slot(net, p->out, "out", f->emit(net, slot(net, p->pre, "pre", x)));
-    const an_residual_attr attr = { p->skip, p->branch };
-    if (p->skip != 0) y = AN_EMIT(net->b, &an_op_residual, "add", &attr, x, y);
-    s->x[0] = slot(net, p->post, "post", y);
+    an_value *x = s->x[0];
+    const double skip = an_factor(p->skip), branch = an_factor(p->branch);
+    if (!p->skip_normed) an_branch_begin(net);
+    an_value *u = an_slot(net, p->pre, "pre", x), *carried = p->skip_normed ? u : x;
+    if (p->skip_normed) an_branch_begin(net);
+    an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out", an_branch_emit(net, f, times(net, p->pre_scale, "damped", u))));
+    an_branch_end(net, y);
+    if (skip != 0) y = an_sum_emit(net, skip, an_scaled(net, p->skip, "skip", carried), branch, y);
+    else y = times(net, branch, "weighted", y);
+    s->x[0] = an_slot(net, p->post, "post", y);
 }
 
-an_value *an_leave_one(const an_net *net, const an_package *p, const an_stream *s) { return slot(net, p->final_norm, "final", s->x[0]); }
+an_value *an_leave_one(const an_net *net, const an_package *p, const an_stream *s) { return an_slot(net, p->final_norm, "final", s->x[0]); }

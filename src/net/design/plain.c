@@ -8,9 +8,9 @@ static an_status package(const an_net *net, an_package *p)
 {
     (void)net;
     p->pre = p->final_norm = true;
-    p->skip = 0;
+    p->skip.value = 0;
     return AN_OK;
 }
 
-const an_design an_design_plain = { .name = "plain", .formula = "x <- F(N(x))", .source = "arXiv:1512.03385", .package = package,
+const an_design an_design_plain = { .name = "plain", .formula = "x <- F(N(x))", .source = "arXiv:1512.03385", .parameters = "as pre-ln", .package = package,
     .enter = an_enter_one, .site = an_site_operator, .leave = an_leave_one };

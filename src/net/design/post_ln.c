@@ -11,5 +11,5 @@ static an_status package(const an_net *net, an_package *p)
     return AN_OK;
 }
 
-const an_design an_design_post_ln = { .name = "post-ln", .formula = "x <- N(x + F(x))", .source = "arXiv:1706.03762", .package = package,
+const an_design an_design_post_ln = { .name = "post-ln", .formula = "x <- N(x + F(x))", .source = "arXiv:1706.03762", .parameters = "no final norm", .package = package,
     .enter = an_enter_one, .site = an_site_operator, .leave = an_leave_one };

@@ -10,5 +10,5 @@ static an_status package(const an_net *net, an_package *p)
     return AN_OK;
 }
 
-const an_design an_design_pre_ln = { .name = "pre-ln", .formula = "x <- x + F(N(x))", .source = "arXiv:2002.04745", .package = package,
+const an_design an_design_pre_ln = { .name = "pre-ln", .formula = "x <- x + F(N(x))", .source = "arXiv:2002.04745", .parameters = "2d per sub-layer and 2d (with layernorm)", .package = package,
     .enter = an_enter_one, .site = an_site_operator, .leave = an_leave_one };

@@ -29,12 +29,12 @@ static an_norm_spec spec_here(const an_net *net)
 
 static an_value *emit(const an_net *net, an_value *x)
 {
-    const an_init one = { AN_LAW_CONST, 1, 0 }, zero = { AN_LAW_CONST, 0, 0 };
+    if (!x) return NULL;
     const an_norm_attr attr = { spec_here(net) };
     const char *wants_bias = an_here_text(net, "norm_bias");
     const bool affine = an_here_bool(net, "norm_affine"), bias = affine && (wants_bias[0] == 'a' ? net->config->bias : wants_bias[0] == 't');
-    an_value *g = affine ? an_param_make(net->b, "gain", AN_VEC(net->config->d_model), &one, 1, false, 1) : NULL;
-    an_value *b = bias ? an_param_make(net->b, "bias", AN_VEC(net->config->d_model), &zero, 1, false, 1) : NULL;
+    an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1) : NULL;
+    an_value *b = bias ? an_param_const(net, AN_KIND_VECTOR, "bias", an_cols(x), 0) : NULL;
     return AN_EMIT(net->b, &an_op_norm, "norm", &attr, x, g, b);
 }
 
@@ -49,5 +49,5 @@ static void oracle(const an_net *net, size_t c, const double *x, const double *g
     for (size_t i = 0; i < c; i++) y[i] = (gain ? gain[i] : 1) * (x[i] - mean) / spread + (bias ? bias[i] : 0);
 }
 
-const an_norm_kind an_norm_layernorm = { .name = "layernorm", .formula = "y = g (x - mu) / sqrt(var + eps) + b", .source = "arXiv:1607.06450",
+const an_norm_kind an_norm_layernorm = { .name = "layernorm", .formula = "y = g (x - mu) / sqrt(var + eps) + b", .source = "arXiv:1607.06450", .parameters = "2d",
     .options = OPTIONS, .emit = emit, .oracle = oracle, .variants = VARIANTS };

@@ -24,9 +24,9 @@ static an_norm_spec spec_here(const an_net *net)
 
 static an_value *emit(const an_net *net, an_value *x)
 {
-    const an_init one = { AN_LAW_CONST, 1, 0 };
+    if (!x) return NULL;
     const an_norm_attr attr = { spec_here(net) };
-    an_value *g = an_here_bool(net, "norm_affine") ? an_param_make(net->b, "gain", AN_VEC(net->config->d_model), &one, 1, false, 1) : NULL;
+    an_value *g = an_here_bool(net, "norm_affine") ? an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1) : NULL;
     return AN_EMIT(net->b, &an_op_norm, "norm", &attr, x, g);
 }
 
@@ -39,5 +39,5 @@ static void oracle(const an_net *net, size_t c, const double *x, const double *g
     for (size_t i = 0; i < c; i++) y[i] = (gain ? gain[i] : 1) * x[i] / spread + (bias ? bias[i] : 0);
 }
 
-const an_norm_kind an_norm_rmsnorm = { .name = "rmsnorm", .formula = "y = g x / sqrt(mean(x^2) + eps)", .source = "arXiv:1910.07467",
+const an_norm_kind an_norm_rmsnorm = { .name = "rmsnorm", .formula = "y = g x / sqrt(mean(x^2) + eps)", .source = "arXiv:1910.07467", .parameters = "d",
     .options = OPTIONS, .emit = emit, .oracle = oracle, .variants = VARIANTS };

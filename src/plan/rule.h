@@ -1,0 +1,21 @@
+/* plan/rule.h
+ * What an optimizer does with one tensor: factors on the run's own settings, chosen by whoever makes the parameter. */
+#ifndef AN_PLAN_RULE_H
+#define AN_PLAN_RULE_H
+
+#include <stdbool.h>
+
+/* After every update, rows (or columns) of a matrix are scaled back to length 1. */
+typedef enum an_unit { AN_UNIT_FREE, AN_UNIT_ROWS, AN_UNIT_COLS } an_unit;
+
+typedef struct an_rule {
+    double lr, decay, eps;         /* multiply the learning rate, the weight decay (0: none) and adam_eps */
+    bool buffer;                   /* no gradient, no optimizer: running statistics that forward passes write; saved with the model */
+    an_unit unit;
+} an_rule;
+
+#define AN_RULE_DECAY   ((an_rule){ .lr = 1, .decay = 1, .eps = 1 })   /* matrices and tables */
+#define AN_RULE_BARE    ((an_rule){ .lr = 1, .decay = 0, .eps = 1 })   /* gains, biases, learned scales */
+#define AN_RULE_BUFFER  ((an_rule){ .buffer = true })
+
+#endif
