@@ -45,6 +45,7 @@ static const an_option TABLE[] = {
 an_status an_model_options_add(an_options *options)
 {
     AN_TRY(an_options_add(options, TABLE, NULL));
+    AN_TRY(an_options_add(options, an_scaling_options, NULL));
     AN_TRY(an_norm_options_add(options));
     return an_design_options_add(options);
 }
@@ -86,6 +87,7 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));
     AN_TRY(decide_tie(&c, options));
+    AN_TRY(an_scaling_read(&c.scaling, options, c.d_model, c.n_layer));
     AN_TRY(an_options_check_sites(options, (int64_t)c.n_layer, an_arch_find(c.arch)->sites));
     *config = c;
     return AN_OK;

@@ -9,6 +9,7 @@
 
 #include "core/option.h"
 #include "core/status.h"
+#include "net/parameterisation.h"
 
 typedef struct an_model_config {
     const char *arch;              /* "decoder" */
@@ -18,6 +19,7 @@ typedef struct an_model_config {
     double rope_base;
     bool bias, tie_embeddings;
     double dropout;
+    an_scaling scaling;
     bool recompute;                /* drop what a block makes and run the block again in the backward pass */
     bool fuse;
 } an_model_config;

@@ -60,7 +60,8 @@ an_status an_design_package(const an_net *net, const an_design *design, an_packa
     *p = (an_package){ .pre_scale = 1, .skip = { AN_SCALE_CONST, 1 }, .branch = { AN_SCALE_CONST, 1 }, .embed_scale = 1,
         .inside = { .qk_norm = "off", .value_residual = "off" } };
     for (size_t i = 0; i < AN_ROLES; i++) p->gain[i] = 1;
-    return design->package(net, p);
+    AN_TRY(design->package(net, p));
+    return an_scaling_apply(net, design, p);
 }
 
 void an_branch_begin(const an_net *net)

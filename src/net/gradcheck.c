@@ -12,6 +12,7 @@
 #include "core/arena.h"
 #include "core/rng.h"
 #include "net/model.h"
+#include "net/norm.h"
 
 static const char SMALL[] = "n_layer=2 n_head=2 d_model=8 d_ff=12 seq_len=6 vocab_size=11";
 enum { BATCH = 2 };
@@ -67,6 +68,8 @@ static an_status open_subject(subject *s, const char *settings)
     AN_TRY(set_all(s->options, settings, AN_FROM_FLAG));
     AN_TRY(an_options_resolve(s->options));
     AN_TRY(an_model_config_read(&s->config, s->options));
+    const an_norm_kind *norm = an_norm_find(an_options_text(s->options, "norm"));
+    if (norm->surrogate) return an_fail(AN_EUSAGE, "norm %s: %s", norm->name, norm->surrogate);
     const an_model_shape shape = { .batch = BATCH, .seq = s->config.seq_len, .train = true };
     AN_TRY(an_model_create(&s->model, &s->config, s->options, &shape));
     const size_t rows = shape.batch * shape.seq;

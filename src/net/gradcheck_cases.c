@@ -28,36 +28,49 @@ static size_t count(const char *(*name)(size_t))
     return n;
 }
 
-/* Variant v of a norm kind: 0 is the defaults, then its own list. NULL past the last. */
-static const char *variant(const an_norm_kind *kind, size_t v)
+/* Variant v of a registry's row: 0 is the defaults, then its own list. NULL past the last. */
+static const char *variant(const char *const *list, size_t v)
 {
     if (v == 0) return "";
-    for (size_t k = 0; kind->variants && kind->variants[k]; k++)
-        if (k + 1 == v) return kind->variants[k];
+    for (size_t k = 0; list && list[k]; k++)
+        if (k + 1 == v) return list[k];
     return NULL;
 }
 
-/* The i-th (position, activation) of one (norm, variant, design, arch); consumes i when it lies beyond. */
-static int inner(size_t *i, const char *head, char *text, size_t size)
+typedef struct pair { size_t arch, design, norm, design_variant, norm_variant; } pair;
+
+/* Every design meets every norm; their variants meet the other's defaults only. */
+static int next_pair(pair *p)
 {
-    const size_t positions = count(an_position_name), activations = count(an_activation_name);
-    if (*i >= positions * activations) {
-        *i -= positions * activations;
-        return 0;
-    }
-    snprintf(text, size, "%s position=%s activation=%s", head, an_position_name(*i / activations), an_activation_name(*i % activations));
-    return 1;
+    const char *const *designs = an_design_at(p->design)->variants, *const *norms = an_norm_at(p->norm)->variants;
+    if (p->design_variant == 0 && variant(norms, p->norm_variant + 1)) return p->norm_variant++, 1;
+    p->norm_variant = 0;
+    if (p->norm == 0 && variant(designs, p->design_variant + 1)) return p->design_variant++, 1;
+    p->design_variant = 0;
+    if (an_norm_at(++p->norm)) return 1;
+    p->norm = 0;
+    if (an_design_at(++p->design)) return 1;
+    p->design = 0;
+    return an_arch_at(++p->arch) != NULL;
 }
 
 int an_gradcheck_case(size_t i, const char *norm, const char *design, const char *arch, char *text, size_t size)
 {
-    char head[256];
-    for (size_t a = 0; an_arch_at(a); a++)
-        for (size_t d = 0; an_design_at(d) && wanted(arch, an_arch_name(a)); d++)
-            for (size_t k = 0; an_norm_at(k) && wanted(design, an_design_name(d)); k++)
-                for (size_t v = 0; wanted(norm, an_norm_name(k)) && variant(an_norm_at(k), v); v++) {
-                    snprintf(head, sizeof head, "arch=%s design=%s norm=%s%s%s", an_arch_name(a), an_design_name(d), an_norm_name(k), v ? " " : "", variant(an_norm_at(k), v));
-                    if (inner(&i, head, text, size)) return 1;
-                }
+    const size_t positions = count(an_position_name), all = positions * count(an_activation_name);
+    pair p = { 0 };
+    size_t turn = 0;
+    do {
+        if (!wanted(arch, an_arch_name(p.arch)) || !wanted(design, an_design_name(p.design)) || !wanted(norm, an_norm_name(p.norm))) continue;
+        /* pairs with every position and activation, their variants with one each, taking turns */
+        const size_t inner = p.norm_variant == 0 && p.design_variant == 0 ? all : 1, at = inner == 1 ? turn++ % all : i;
+        if (i >= inner) {
+            i -= inner;
+            continue;
+        }
+        const char *more[2] = { variant(an_design_at(p.design)->variants, p.design_variant), variant(an_norm_at(p.norm)->variants, p.norm_variant) };
+        snprintf(text, size, "arch=%s design=%s norm=%s%s%s%s%s position=%s activation=%s", an_arch_name(p.arch), an_design_name(p.design), an_norm_name(p.norm),
+                 *more[0] ? " " : "", more[0], *more[1] ? " " : "", more[1], an_position_name(at % positions), an_activation_name(at / positions));
+        return 1;
+    } while (next_pair(&p));
     return 0;
 }

@@ -59,14 +59,15 @@ const an_init_law *an_init_find(const char *name)
 const an_init_law *an_init_here(const an_net *net)
 {
     const char *name = an_here_text(net, "init");
-    if (strcmp(name, "auto") == 0) name = an_design_here(net)->init;
-    return an_init_find(name ? name : "gpt2");
+    if (strcmp(name, "auto") != 0) return an_init_find(name);
+    const char *prescribed = an_design_here(net)->init;
+    return an_init_find(net->config->scaling.on ? "normal" : prescribed ? prescribed : "gpt2");
 }
 
 /* The law's scale times the design's gain for this role. */
 an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows)
 {
-    const double gain = net->package ? net->package->gain[role] : 1;
+    const double width = role == AN_ROLE_HEAD ? 1 : sqrt(net->config->scaling.width), gain = (net->package ? net->package->gain[role] : 1) / width;
     return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->matrix(role, fan_in, fan_out, net->config->n_layer), rows };
 }
 

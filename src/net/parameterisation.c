@@ -1,16 +1,62 @@
 /* net/parameterisation.c
  * From what a parameter is to what the optimizer does with it. The one place where net makes parameters. */
-#include "net/net.h"
+#include "net/parameterisation.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "net/design.h"
+
+const an_option an_scaling_options[] = {
+    { "parameterization", AN_CHOICE, "standard", "standard|mup|depth-mup|completep", "how learning rates, sizes and eps follow width and depth", .group = "model" },
+    { "base_width", AN_INT, "256", "1..1048576", "d_model of the model that the settings were tuned on", .group = "model", .needs = "parameterization=mup|depth-mup|completep", .aliases = "mup_base_width" },
+    { "base_depth", AN_INT, "2", "1..100000", "n_layer of the model that the settings were tuned on", .group = "model", .needs = "parameterization=depth-mup|completep", .aliases = "mup_base_depth" },
+    { "input_multiplier", AN_FLOAT, "1", ">0", "multiplies the embedding", .group = "model", .needs = "parameterization=mup|depth-mup|completep" },
+    { "output_multiplier", AN_FLOAT, "1", ">0", "multiplies the logits, besides base_width / d_model", .group = "model", .needs = "parameterization=mup|depth-mup|completep" },
+    AN_OPTION_END
+};
+
+an_status an_scaling_read(an_scaling *scaling, const an_options *options, size_t d_model, size_t n_layer)
+{
+    const char *name = an_options_text(options, "parameterization"), *init = an_options_text(options, "init");
+    *scaling = (an_scaling){ .width = 1, .depth = 1, .alpha = 1, .input = 1, .output = 1 };
+    if (strcmp(name, "standard") == 0) return AN_OK;
+    if (strcmp(init, "auto") != 0 && strcmp(init, "normal") != 0)
+        return an_fail(AN_ECONFIG, "init %s (%s) contradicts parameterization %s, which scales a fixed standard deviation by width and needs no other depth law; set init normal or leave it out",
+                       init, an_options_place(options, "init"), name);
+    scaling->on = true;
+    scaling->width = (double)d_model / (double)an_options_int(options, "base_width");
+    scaling->input = an_options_float(options, "input_multiplier");
+    scaling->output = an_options_float(options, "output_multiplier");
+    if (strcmp(name, "mup") == 0) return AN_OK;
+    scaling->depth = (double)n_layer / (double)an_options_int(options, "base_depth");
+    scaling->alpha = strcmp(name, "completep") == 0 ? 1 : 0.5;
+    return AN_OK;
+}
+
+an_status an_scaling_apply(const an_net *net, const an_design *design, an_package *p)
+{
+    const an_scaling *s = &net->config->scaling;
+    if (!s->on) return AN_OK;
+    const bool plain_sum = !design->alone && !p->post && p->skip.kind == AN_SCALE_CONST && p->skip.value == 1 && p->branch.kind == AN_SCALE_CONST && p->branch.value == 1 && p->pre_scale == 1;
+    if (!plain_sum && net->site)
+        return an_fail(AN_ECONFIG, "parameterization %s (%s) is a law for x + F(N(x)), but design %s scales its sum in its own way; use pre-ln or parameterization standard",
+                       an_options_text(net->options, "parameterization"), an_options_place(net->options, "parameterization"), design->name);
+    p->branch.value *= pow(s->depth, -s->alpha);
+    return AN_OK;
+}
 
 static an_rule rule_of(const an_net *net, an_kind kind)
 {
-    (void)net;
+    const an_scaling *s = &net->config->scaling;
+    const bool inside = net->layer >= 0;
+    const double depth_lr = inside ? pow(s->depth, s->alpha - 1) : 1, eps = (inside ? pow(s->depth, -s->alpha) : 1) / s->width;
     switch (kind) {
-    case AN_KIND_MATRIX:
+    case AN_KIND_MATRIX: return (an_rule){ .lr = depth_lr / s->width, .decay = s->width, .eps = eps };
     case AN_KIND_EMBEDDING:
-    case AN_KIND_HEAD: return AN_RULE_DECAY;
+    case AN_KIND_HEAD: return (an_rule){ .lr = 1, .decay = 1, .eps = 1 / s->width };
     case AN_KIND_VECTOR:
-    case AN_KIND_SCALE: return AN_RULE_BARE;
+    case AN_KIND_SCALE: return (an_rule){ .lr = depth_lr, .decay = 0, .eps = eps };
     case AN_KIND_BUFFER: break;
     }
     return AN_RULE_BUFFER;
