@@ -15,31 +15,44 @@
 static struct { bool markdown; } settings;
 
 static const an_option TABLE[] = {
-    { "markdown", AN_BOOL, "false", NULL, "the same as Markdown tables (options)", .group = "command", .flags = AN_EPHEMERAL, .at = 1 },
+    { "markdown", AN_BOOL, "false", NULL, "as Markdown (norms, designs, options): what docs/ is generated from", .group = "command", .flags = AN_EPHEMERAL, .at = 1 },
     AN_OPTION_END
 };
 
 an_status an_cmd_list_options(an_cli *cli) { return an_options_add(cli->options, TABLE, &settings); }
 
-typedef struct item { const char *name, *text, *source; } item;
+/* One row of a registry. Only norms and designs fill the last four. */
+typedef struct item { const char *name, *text, *source, *parameters, *init, *remarks; const an_option *options; } item;
 typedef bool item_fn(size_t i, item *out);   /* false after the last */
+
+static bool norms(size_t i, item *out)
+{
+    const an_norm_kind *t = an_norm_at(i);
+    if (t) *out = (item){ t->name, t->formula, t->source, t->parameters, NULL, t->remarks, t->options };
+    return t != NULL;
+}
+
+static bool designs(size_t i, item *out)
+{
+    const an_design *t = an_design_at(i);
+    if (t) *out = (item){ t->name, t->formula, t->source, t->parameters, t->init ? t->init : "gpt2", t->remarks, t->options };
+    return t != NULL;
+}
 
 #define REGISTRY(function, type, at)                                        \
     static bool function(size_t i, item *out)                               \
     {                                                                       \
         const type *t = at(i);                                              \
-        if (t) *out = (item){ t->name, t->formula, t->source };             \
+        if (t) *out = (item){ .name = t->name, .text = t->formula, .source = t->source }; \
         return t != NULL;                                                   \
     }
-REGISTRY(norms, an_norm_kind, an_norm_at)
-REGISTRY(designs, an_design, an_design_at)
 REGISTRY(archs, an_arch, an_arch_at)
 REGISTRY(inits, an_init_law, an_init_at)
 
 static bool presets(size_t i, item *out)
 {
     const an_preset *p = an_preset_at(i);
-    if (p) *out = (item){ p->name, p->help, NULL };
+    if (p) *out = (item){ .name = p->name, .text = p->help };
     return p != NULL;
 }
 
@@ -67,7 +80,7 @@ static bool kernels(size_t i, item *out)
         if (own) length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", length ? " " : "", LEVELS[l]);
         below = level;
     }
-    *out = (item){ name, text, NULL };
+    *out = (item){ .name = name, .text = text };
     return true;
 }
 
@@ -102,6 +115,7 @@ static an_status list_json(item_fn *items, an_text *out)
     for (size_t i = 0; !failed && items(i, &it); i++) {
         json_t *o = json_pack("{s:s, s:s}", "name", it.name, "text", it.text);
         if (it.source) failed |= json_object_set_new(o, "source", json_string(it.source)) != 0;
+        if (it.parameters) failed |= json_object_set_new(o, "parameters", json_string(it.parameters)) != 0;
         failed |= json_array_append_new(list, o) != 0;
     }
     char *s = failed ? NULL : json_dumps(list, JSON_INDENT(1));
@@ -112,17 +126,64 @@ static an_status list_json(item_fn *items, an_text *out)
     return AN_OK;
 }
 
+static size_t widest(size_t so_far, const char *text)
+{
+    const size_t n = text ? strlen(text) : 0;
+    return n > so_far ? n : so_far;
+}
+
 static void list_text(item_fn *items, an_text *out)
 {
     item it;
-    size_t name = 0, text = 0;
+    size_t name = 0, text = 0, source = 0;
     for (size_t i = 0; items(i, &it); i++) {
-        if (strlen(it.name) > name) name = strlen(it.name);
-        if (strlen(it.text) > text) text = strlen(it.text);
+        name = widest(name, it.name);
+        text = widest(text, it.text);
+        source = widest(source, it.source);
     }
     for (size_t i = 0; items(i, &it); i++) {
-        if (it.source) an_text_add(out, "%-*s  %-*s  %s\n", (int)name, it.name, (int)text, it.text, it.source);
+        if (it.parameters) an_text_add(out, "%-*s  %-*s  %-*s  %s\n", (int)name, it.name, (int)text, it.text, (int)source, it.source, it.parameters);
+        else if (it.source) an_text_add(out, "%-*s  %-*s  %s\n", (int)name, it.name, (int)text, it.text, it.source);
         else an_text_add(out, "%-*s  %s\n", (int)name, it.name, it.text);
+    }
+}
+
+/* A cell of a Markdown table: bars would end it. */
+static void put_cell(an_text *out, const char *text)
+{
+    for (; *text; text++) an_text_add(out, *text == '|' ? "\\%c" : "%c", *text);
+}
+
+static void put_keys(const an_option *o, an_text *out)
+{
+    if (!o || !o->name) return;
+    an_text_add(out, "\n| key | default | meaning |\n|---|---|---|\n");
+    for (; o->name; o++) {
+        an_text_add(out, "| `%s` | %s | ", o->name, *o->text ? o->text : " ");
+        put_cell(out, o->help);
+        an_text_add(out, " |\n");
+    }
+}
+
+static void list_markdown(item_fn *items, an_text *out)
+{
+    item it;
+    an_text_add(out, "| name | formula | adds | source |\n|---|---|---|---|\n");
+    for (size_t i = 0; items(i, &it); i++) {
+        an_text_add(out, "| [`%s`](#%s) | ", it.name, it.name);
+        put_cell(out, it.text);
+        an_text_add(out, " | ");
+        put_cell(out, it.parameters);
+        an_text_add(out, " | ");
+        put_cell(out, it.source);
+        an_text_add(out, " |\n");
+    }
+    for (size_t i = 0; items(i, &it); i++) {
+        an_text_add(out, "\n## %s\n\n    %s\n\nAdds: %s. ", it.name, it.text, it.parameters);
+        if (it.init) an_text_add(out, "Init: `%s`. ", it.init);
+        an_text_add(out, "Source: %s.\n", it.source);
+        if (it.remarks) an_text_add(out, "\n%s\n", it.remarks);
+        put_keys(it.options, out);
     }
 }
 
@@ -135,7 +196,10 @@ an_status an_cmd_list(an_cli *cli)
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (strcmp(KINDS[i].name, word) != 0) continue;
         an_status status = AN_OK;
-        if (settings.markdown && KINDS[i].items) status = an_fail(AN_EUSAGE, "--markdown: only for list options");
+        item first = { 0 };
+        const bool rows = KINDS[i].items && KINDS[i].items(0, &first) && first.parameters;
+        if (settings.markdown && KINDS[i].items && !rows) status = an_fail(AN_EUSAGE, "--markdown: only for list norms, designs and options");
+        else if (settings.markdown && rows) list_markdown(KINDS[i].items, &out);
         else if (!KINDS[i].items) status = list_options(cli, &out);
         else if (cli->json) status = list_json(KINDS[i].items, &out);
         else list_text(KINDS[i].items, &out);

@@ -45,6 +45,7 @@ typedef struct an_design {
     const char *name, *formula, *source;
     const char *parameters;        /* what it adds to a pre-ln model, in words of formulas: "d per sub-layer" */
     const char *init;              /* the law that `init: auto` stands for; NULL: gpt2 */
+    const char *remarks;           /* for the docs: where public code and paper disagree, what is easily got wrong; NULL: nothing */
     const an_option *options;      /* the design's own keys, or NULL */
     /* The package at this place (net->layer and net->site; -1 and NULL: embedding and final norm). Bad values are refused here. */
     an_status (*package)(const an_net *net, an_package *p);

@@ -8,6 +8,7 @@
 typedef struct an_norm_kind {
     const char *name, *formula, *source;
     const char *parameters;                /* per norm, in words of formulas: "2d", "d", "1", "none" */
+    const char *remarks;                   /* for the docs: where public code and paper disagree, what is easily got wrong; NULL: nothing */
     const an_option *options;              /* the kind's own keys, or NULL */
     /* Steps and parameters of one norm over x [N,C]; parameters are named in the current scope. */
     an_value *(*emit)(const an_net *net, an_value *x);

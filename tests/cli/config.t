@@ -26,6 +26,11 @@ model:
   bias: false                           # --no-bias
   tie_embeddings: auto                  # default
   dropout: 0                            # preset demo
+  parameterization: standard            # default
+  # base_width: 256                     # default; unused, needs parameterization=mup|depth-mup|completep
+  # base_depth: 2                       # default; unused, needs parameterization=depth-mup|completep
+  # input_multiplier: 1                 # default; unused, needs parameterization=mup|depth-mup|completep
+  # output_multiplier: 1                # default; unused, needs parameterization=mup|depth-mup|completep
 add_norm:
   design: pre-ln                        # default
   norm: rmsnorm                         # a.yaml:6
@@ -148,4 +153,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-55
+60

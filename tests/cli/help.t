@@ -22,6 +22,16 @@ model:
                           xavier: auto|true|false [auto]
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]
+  --parameterization NAME how learning rates, sizes and eps follow width and depth:
+                          standard|mup|depth-mup|completep [standard]
+  --base_width N          d_model of the model that the settings were tuned on [256; 1..1048576];
+                          only with parameterization=mup|depth-mup|completep
+  --base_depth N          n_layer of the model that the settings were tuned on [2; 1..100000]; only
+                          with parameterization=depth-mup|completep
+  --input_multiplier X    multiplies the embedding [1; > 0]; only with
+                          parameterization=mup|depth-mup|completep
+  --output_multiplier X   multiplies the logits, besides base_width / d_model [1; > 0]; only with
+                          parameterization=mup|depth-mup|completep
 1|
 Add & Norm:
   --design NAME           residual design: where skips, norms and scales stand: plain|post-ln|pre-ln
@@ -189,7 +199,7 @@ addnorm list norms|designs|archs|inits|kernels|options|presets
 what there is to choose from
 1|
 command:
-  --markdown              the same as Markdown tables (options)
+  --markdown              as Markdown (norms, designs, options): what docs/ is generated from
   --json                  one JSON document on stdout
   -h, --help              this text
   -q, --quiet             no progress, only results and errors
@@ -197,12 +207,12 @@ command:
   --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
                           [auto]
 $ addnorm list norms
-layernorm  y = g (x - mu) / sqrt(var + eps) + b  arXiv:1607.06450
-rmsnorm    y = g x / sqrt(mean(x^2) + eps)       arXiv:1910.07467
+layernorm  y = g (x - mu) / sqrt(var + eps) + b  arXiv:1607.06450  2d
+rmsnorm    y = g x / sqrt(mean(x^2) + eps)       arXiv:1910.07467  d
 $ addnorm list designs
-plain    x <- F(N(x))      arXiv:1512.03385
-post-ln  x <- N(x + F(x))  arXiv:1706.03762
-pre-ln   x <- x + F(N(x))  arXiv:2002.04745
+plain    x <- F(N(x))      arXiv:1512.03385  as pre-ln
+post-ln  x <- N(x + F(x))  arXiv:1706.03762  no final norm
+pre-ln   x <- x + F(N(x))  arXiv:2002.04745  2d per sub-layer and 2d (with layernorm)
 $ addnorm list archs
 decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token  Radford et al. 2019
 $ addnorm list inits
@@ -220,17 +230,20 @@ $ addnorm list designs --json
  {
   "name": "plain",
   "text": "x <- F(N(x))",
-  "source": "arXiv:1512.03385"
+  "source": "arXiv:1512.03385",
+  "parameters": "as pre-ln"
  },
  {
   "name": "post-ln",
   "text": "x <- N(x + F(x))",
-  "source": "arXiv:1706.03762"
+  "source": "arXiv:1706.03762",
+  "parameters": "no final norm"
  },
  {
   "name": "pre-ln",
   "text": "x <- x + F(N(x))",
-  "source": "arXiv:2002.04745"
+  "source": "arXiv:2002.04745",
+  "parameters": "2d per sub-layer and 2d (with layernorm)"
  }
 1| ]
 $ addnorm list options --markdown | head -12
@@ -260,5 +273,33 @@ $ addnorm list options --json | head -12
   "per_site": false
  },
 $ addnorm list norms --markdown
-2| addnorm list: --markdown: only for list options
-[2]
+| name | formula | adds | source |
+|---|---|---|---|
+| [`layernorm`](#layernorm) | y = g (x - mu) / sqrt(var + eps) + b | 2d | arXiv:1607.06450 |
+| [`rmsnorm`](#rmsnorm) | y = g x / sqrt(mean(x^2) + eps) | d | arXiv:1910.07467 |
+1|
+1| ## layernorm
+1|
+    y = g (x - mu) / sqrt(var + eps) + b
+1|
+Adds: 2d. Source: arXiv:1607.06450.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_eps_place` | inside | inside: sqrt(var + eps); outside: sqrt(var) + eps |
+| `norm_variance` | biased | divide the variance by C or by C - 1 |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+1|
+1| ## rmsnorm
+1|
+    y = g x / sqrt(mean(x^2) + eps)
+1|
+Adds: d. Source: arXiv:1910.07467.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_eps_place` | inside | inside: sqrt(var + eps); outside: sqrt(var) + eps |
+| `norm_affine` | true | learn a gain (and bias) per channel |
