@@ -1,0 +1,40 @@
+/* net/theory.h
+ * What a model should do before its first step: a mean-field recursion over the sub-layers, in numbers only. It reads the
+ * design's package and the init law and never the model's weights, so that measuring a model against it means something.
+ *
+ * State after a sub-layer: q, the mean square of a stream channel; rho, the correlation of two tokens of one sequence;
+ * going back, the mean square of the gradient. At initialisation branch and stream are independent, so
+ *   forward    q <- a^2 q + b^2 Var f          (then 1 behind a post norm)
+ *   backward   G <- a^2 chi G + b^2 chi J G    chi: what the post norm does to a gradient, 1 / Var y; J: the branch's gain
+ * Attention weights are taken as log-normal with the variance of the scores; gradients through queries and keys are left
+ * out. Limits: widths of some tens at least, biases 0, gains 1, dropout 0; designs with a stream of their own have no law here.
+ * Source    Xiong et al. 2020, arXiv:2002.04745; Noci et al. 2022, arXiv:2206.03126; Kedia et al. 2024, arXiv:2403.09635;
+ *           tanh and erf norms: derived, see norm/dyt.c */
+#ifndef AN_NET_THEORY_H
+#define AN_NET_THEORY_H
+
+#include "net/config.h"
+
+typedef struct an_theory_site {
+    int layer;
+    const char *site;
+    double stream, branch;         /* mean squares: the stream after this sub-layer; the branch as it is added */
+    double correlation;            /* of two tokens of a sequence, after this sub-layer */
+    double attenuation;            /* identity path: |g_id| / |g_out| */
+    double branch_gradient;        /* |g_br| / |g_out| */
+    double gradient;               /* gradient RMS at the input of this sub-layer, over that at the end of the stack */
+} an_theory_site;
+
+typedef struct an_theory {
+    an_theory_site *site;          /* in forward order */
+    size_t n;
+    double stream_in, correlation_in;   /* of the embedding: given, or from the init law with all tokens different */
+    double product;                /* of the attenuations */
+} an_theory;
+
+/* stream_in: mean square of x0 and the correlation of its tokens as measured on data, or < 0: from the init law.
+ * Errors: AN_ECONFIG where the design has no law here (the sentence says why), AN_ENOMEM. */
+an_status an_theory_predict(an_theory *out, const an_model_config *config, const an_options *options, double stream_in, double correlation_in) AN_MUST_USE;
+void an_theory_fini(an_theory *theory);
+
+#endif
