@@ -14,6 +14,6 @@ void an_reduce_affine(const an_run *r, const an_step *s, int gain, int bias, siz
 {
     const int in[2] = { gain, bias };
     for (size_t which = 0; which < 2; which++)
-        if (an_has_grad(s, in[which]))
+        if (in[which] >= 0 && an_has_grad(s, in[which]))
             r->k->col_sum(chunks, c, s->work + which * c, 2 * c, s->in[in[which]]->grad, an_add(r, s, in[which]));
 }

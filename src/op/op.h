@@ -144,7 +144,7 @@ static inline an_range an_chunk(size_t n, size_t index)
 static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && count * sizeof(an_real) > an_cpu()->l3; }
 
 /* Gains and biases: the partial sums [2, C] of one chunk of rows (zeroed; NULL when neither is trained), and their
- * sum over chunks in chunk order into the gradients of in[gain] and in[bias]. */
+ * sum over chunks in chunk order into the gradients of in[gain] and in[bias]; -1: there is none. */
 an_real *an_affine_sums(const an_step *s, bool wanted, size_t chunk, size_t c);
 void an_reduce_affine(const an_run *r, const an_step *s, int gain, int bias, size_t chunks, size_t c);
 
