@@ -7,6 +7,7 @@
 
 #include <dnnl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/threads.h"
@@ -26,10 +27,13 @@ static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, 
 }
 
 static char name[48];
-static an_gemm_backend back = { .name = name, .thread_bytes = 3 << 20 /* seen with 2.6.3 */, .run = run };
+static an_gemm_backend back = { .name = name, .run = run };
 
-static void fill_name(void)
+static void fill(void)
 {
+    const bool wide = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
+    back.thread_bytes = wide ? 3 << 20 : 3 << 19;                     /* seen with 2.6.3 */
+    back.process_bytes = wide ? 17 << 19 : 4 << 20;
     const dnnl_version_t *v = dnnl_version();   /* of the library loaded, not of the header */
     snprintf(name, sizeof name, "onednn %d.%d.%d", v->major, v->minor, v->patch);
 }
@@ -37,7 +41,7 @@ static void fill_name(void)
 const an_gemm_backend *an_gemm_onednn(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, fill_name);
+    pthread_once(&once, fill);
     return &back;
 }
 

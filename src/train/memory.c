@@ -57,7 +57,7 @@ uint64_t an_memory_program(const an_model *model, int threads)
     for (size_t i = 0; i < n; i++) largest = p[i].count > largest ? p[i].count : largest;
     if (room > 2 * largest * sizeof(an_real)) room = 2 * largest * sizeof(an_real);
     if (read_number("/proc/self/status", "VmRSS:", &resident)) resident *= 1024;
-    return resident + (uint64_t)threads * room;
+    return resident + (uint64_t)threads * room + an_gemm_get()->process_bytes;
 }
 
 uint64_t an_memory_peak(void)
