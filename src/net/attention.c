@@ -92,7 +92,7 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     qkv = treat_qkv(net, qkv);
     if (strcmp(c->position, "rotary") == 0) qkv = rotate(net, qkv);
     const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .width = width, .cache = net->cache,
-        .scale = c->scaling.on ? 1 / (double)width : 1 / sqrt((double)width), .dropout = c->dropout, .causal = true };
+        .scale = c->scaling.on ? 1 / (double)width : 1 / sqrt((double)width), .dropout = c->dropout, .causal = !net->bidirectional };
     an_value *y;
     if (net->cache) {
         an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * d } });

@@ -17,6 +17,7 @@ typedef struct an_net {
     const an_options *options;
     an_value *tokens;              /* the input ids [N], -1: padding */
     size_t batch, seq;             /* rows are batch x seq */
+    bool bidirectional;            /* attention sees the whole sequence; otherwise positions up to its own */
     size_t cache;                  /* decoding: positions in the key/value cache; 0 when not decoding */
     int64_t layer;                 /* -1 outside the blocks */
     const char *site;              /* "attn", "mlp"; NULL outside a sub-layer */

@@ -16,7 +16,7 @@ typedef struct an_norm_kind {
     void (*oracle)(const an_net *net, size_t c, const double *x, const double *gain, const double *bias, double *y);
     const char *const *variants;           /* settings the derivative test must cover too: "norm_eps_place=outside ...", NULL at the end */
     /* Mean field: rows of mean square q come out with mean square *out, and gradients' mean square is multiplied by *chi on
-     * the way back. NULL: it normalises, so 1 and 1/q. */
+     * the way back. NULL: it normalises, so 1 and 1/q but for eps. */
     void (*field)(const an_net *net, double q, double *out, double *chi);
     bool batchwise;                        /* statistics run over the tokens of the batch: no law of single tokens holds while training */
     const char *surrogate;                 /* why its backward is by definition not the derivative of its forward; NULL: it is */

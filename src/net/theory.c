@@ -62,91 +62,161 @@ static double slope_square(curve *f, double v)   /* E f'(a)^2 */
     return sum;
 }
 
-/* Mean square, token correlation; and what multiplies the mean square of a gradient on its way back through here. */
-typedef struct signal { double q, rho, back; } signal;
+/* The tokens of one sequence at one place: covariances [T,T] per channel, and what multiplies the mean square of a
+ * gradient on its way back through here. */
+typedef struct signal { size_t t; double *c, back; } signal;
 
-static signal through_norm(const an_net *net, const char *kind, bool on, signal x)
+static double *at(const signal *x, size_t i, size_t k) { return &x->c[i * x->t + k]; }
+
+static double mean_square(const signal *x)
 {
-    if (!on) return x;
-    const an_norm_kind *k = an_norm_find(kind ? kind : an_here_text(net, "norm"));
-    double q = 1, chi = 1 / x.q;
-    if (k->field) k->field(net, x.q, &q, &chi);
-    return (signal){ q, x.rho, x.back * chi };
+    double sum = 0;
+    for (size_t i = 0; i < x->t; i++) sum += *at(x, i, i);
+    return sum / (double)x->t;
+}
+
+static double correlation(const signal *x)
+{
+    double sum = 0;
+    for (size_t i = 0; i < x->t; i++)
+        for (size_t k = 0; k < i; k++) sum += *at(x, i, k) / sqrt(*at(x, i, i) * *at(x, k, k));
+    return x->t > 1 ? 2 * sum / (double)(x->t * (x->t - 1)) : 0;
+}
+
+static void copy(signal *to, const signal *from)
+{
+    memcpy(to->c, from->c, from->t * from->t * sizeof *to->c);
+    to->back = from->back;
+}
+
+static void multiply(signal *x, double factor, bool back)
+{
+    for (size_t i = 0; i < x->t * x->t; i++) x->c[i] *= factor;
+    if (back) x->back *= factor;
+}
+
+/* Every token to its own size: tokens keep their correlations. `size` holds new mean squares. */
+static void resize(signal *x, const double *size)
+{
+    for (size_t i = 0; i < x->t; i++)
+        for (size_t k = 0; k < i; k++) *at(x, i, k) = *at(x, k, i) = *at(x, i, k) * sqrt(size[i] * size[k] / (*at(x, i, i) * *at(x, k, k)));
+    for (size_t i = 0; i < x->t; i++) *at(x, i, i) = size[i];
+}
+
+static void through_norm(const an_net *net, bool on, signal *x, double *room)
+{
+    if (!on) return;
+    const an_norm_kind *kind = an_norm_find(an_here_text(net, "norm"));
+    const double eps = an_here_float(net, "norm_eps");
+    const bool outside = an_here_text(net, "norm_eps_place")[0] == 'o';
+    double chi = 0;
+    for (size_t i = 0; i < x->t; i++) {
+        const double before = *at(x, i, i), spread = outside ? (sqrt(before) + eps) * (sqrt(before) + eps) : before + eps;
+        double q = before / spread, back = 1 / spread;
+        if (kind->field) kind->field(net, before, &q, &back);
+        room[i] = q;
+        chi += back / (double)x->t;
+    }
+    resize(x, room);
+    x->back *= chi;
 }
 
 static double variance(an_init init) { return init.scale * init.scale * (init.law == AN_LAW_UNIFORM ? 1.0 / 3 : 1); }
 
-/* Causal averages over positions 1..T: of sum_j p_tj^2, and of sum_j p_tj p_sj over pairs, for scores of variance s2. */
-static void spread(double seq, double s2, double *self, double *cross)
+/* Averages under causal weights, uniform in the mean: between positions i and k the mean of c over [0,i] x [0,k]; within
+ * one position the squares of log-normal weights (scores of variance s2) decide how much of its own tokens' variance stays.
+ * *self: mean over positions of the sum of squared weights, which is also what a gradient keeps on its way back. */
+static void average(signal *x, double s2, double *self)
 {
-    const size_t n = (size_t)seq;
-    const double heavy = exp(fmin(s2, 50));
-    double a = 0, b = 0, pairs = 0;
-    for (size_t t = 1; t <= n; t++) {
-        a += heavy / (heavy + (double)t - 1);
-        b += (double)(t - 1) / (double)t;                    /* the t - 1 earlier positions, overlap 1/t with each */
-        pairs += (double)(t - 1);
+    const size_t n = x->t;
+    double diagonal = 0, all = 0;
+    *self = 0;
+    for (size_t i = 0; i < n; i++)                           /* sums over [0,i] x [0,k], then the averages, in place */
+        for (size_t k = 0; k < n; k++)
+            *at(x, i, k) += (i ? *at(x, i - 1, k) : 0) + (k ? *at(x, i, k - 1) : 0) - (i && k ? *at(x, i - 1, k - 1) : 0);
+    for (size_t i = n; i-- > 0;)
+        for (size_t k = n; k-- > 0;)
+            if (i != k) *at(x, i, k) /= (double)((i + 1) * (k + 1));
+    double below = 0;                                        /* sum over [0,i-1]^2 */
+    for (size_t i = 0; i < n; i++) {
+        const double m = (double)(i + 1), sum = *at(x, i, i), left = i ? *at(x, i - 1, i) * (double)(i * (i + 1)) - below : 0;
+        below = sum;
+        diagonal += i ? sum - 2 * left - all : sum;          /* the new corner */
+        all = sum;
+        const double own = diagonal / m, other = i ? (sum - diagonal) / (m * (m - 1)) : 0, heavy = exp(fmin(s2 * (1 - (own > 0 ? other / own : 0)), 50));
+        const double kept = heavy / (heavy + m - 1);
+        *at(x, i, i) = kept * own + (1 - kept) * other;
+        *self += kept / (double)n;
     }
-    *self = a / (double)n;
-    *cross = pairs > 0 ? b / pairs : 1;
 }
 
-static signal through_attention(const an_net *net, const an_package *p, signal u)
+static void through_attention(const an_net *net, const an_package *p, signal *x, double *room)
 {
     const an_model_config *c = net->config;
     const double d = (double)c->d_model, head = d / (double)c->n_head, scale = c->scaling.on ? 1 / head : 1 / sqrt(head);
-    const double qk = d * variance(an_init_matrix(net, AN_ROLE_QK, c->d_model, c->d_model, 0)) * u.q;
+    const double qk = d * variance(an_init_matrix(net, AN_ROLE_QK, c->d_model, c->d_model, 0)) * mean_square(x);
     const double v = d * variance(an_init_matrix(net, AN_ROLE_V, c->d_model, c->d_model, 0)), o = d * variance(an_init_matrix(net, AN_ROLE_O, c->d_model, c->d_model, 0));
-    const bool unit = strcmp(p->inside.qk_norm, "off") != 0 && strcmp(an_here_text(net, "qk_norm"), "off") != 0;
-    const double query = unit ? 1 : qk, value = p->inside.v_norm ? 1 : v * u.q;
-    double self, cross;
-    spread((double)net->seq, query * query * head * scale * scale * (1 - u.rho), &self, &cross);
-    signal y = { value * (u.rho + (1 - u.rho) * self), 0, u.back * v * self * (p->inside.v_norm ? 1 / (v * u.q) : 1) };
-    y.rho = (u.rho + (1 - u.rho) * cross) * value / y.q;
-    y = through_norm(net, NULL, p->inside.attn_norm, y);
-    return (signal){ o * y.q, y.rho, y.back * o };
+    const char *key = an_here_text(net, "qk_norm"), *qk_norm = strcmp(key, "auto") == 0 ? p->inside.qk_norm : key;
+    const double query = strcmp(qk_norm, "off") == 0 ? qk : 1;
+    double self;
+    multiply(x, v, true);
+    if (p->inside.v_norm) {
+        for (size_t i = 0; i < x->t; i++) room[i] = 1;
+        x->back /= mean_square(x);
+        resize(x, room);
+    }
+    average(x, query * query * head * scale * scale, &self);
+    x->back *= self;
+    through_norm(net, p->inside.attn_norm, x, room);
+    multiply(x, o, true);
 }
 
-static signal through_feed_forward(const an_net *net, const an_package *p, signal u)
+enum { TABLE = 64 };               /* correlations -1..1 at which the kernel of the activation is tabulated */
+
+static void through_feed_forward(const an_net *net, const an_package *p, signal *x, double *room)
 {
     const an_model_config *c = net->config;
     const double up = variance(an_init_matrix(net, AN_ROLE_FC1, c->d_model, c->d_ff, 0)), down = variance(an_init_matrix(net, AN_ROLE_FC2, c->d_ff, c->d_model, 0));
-    const double v = up * (double)c->d_model * u.q, d_ff = (double)c->d_ff;
     const bool gated = strcmp(c->activation, "swiglu") == 0;
     curve *f = curve_of(c->activation);
-    double q = product(f, v, 1), both = product(f, v, u.rho), slope = slope_square(f, v);
-    if (gated) {                                             /* gate and up are independent: moments multiply */
-        slope = slope * v + q;
-        q *= v;
-        both *= v * u.rho;
+    double table[TABLE + 1];
+    multiply(x, up * (double)c->d_model, false);
+    const double v = mean_square(x), slope = slope_square(f, v);
+    for (int i = 0; i <= TABLE; i++) {
+        const double rho = 2.0 * i / TABLE - 1;
+        table[i] = product(f, v, rho) * (gated ? rho * v : 1);
     }
-    signal h = through_norm(net, NULL, p->inside.mlp_norm, (signal){ q, both / q, u.back * up * d_ff * slope });
-    return (signal){ down * d_ff * h.q, h.rho, h.back * down * (double)c->d_model };
+    for (size_t i = 0; i < x->t; i++) room[i] = *at(x, i, i);
+    for (size_t i = 0; i < x->t; i++)
+        for (size_t k = 0; k <= i; k++) {
+            const double size = sqrt(room[i] * room[k]), place = fmin(fmax((*at(x, i, k) / size + 1) * TABLE / 2, 0), TABLE - 1e-9);
+            const int low = (int)place;
+            const double kernel = table[low] + (place - low) * (table[low + 1] - table[low]);
+            *at(x, i, k) = *at(x, k, i) = kernel * pow(size / v, gated ? 2 : 1);
+        }
+    x->back *= up * (double)c->d_ff * (gated ? slope * v + product(f, v, 1) : slope);
+    through_norm(net, p->inside.mlp_norm, x, room);
+    multiply(x, down * (double)c->d_ff, false);
+    x->back *= down * (double)c->d_model;
 }
 
-static signal add(double a, signal x, double b, signal f)
-{
-    const double q = a * a * x.q + b * b * f.q;
-    return (signal){ q, (a * a * x.q * x.rho + b * b * f.q * f.rho) / q, 1 };
-}
-
-/* One sub-layer; `s` is the stream before it and after. gradient: |g_in| / |g_out|. */
-static void through_site(const an_net *net, const an_package *p, signal *s, an_theory_site *out)
+/* One sub-layer; `x` is the stream before it and after; f and side have room for as much. */
+static void through_site(const an_net *net, const an_package *p, signal *x, signal *f, signal *side, double *room, an_theory_site *out)
 {
     const double a = p->skip.value, b = p->branch.value;
-    const signal x = { s->q, s->rho, 1 };
-    signal u = through_norm(net, NULL, p->pre, x);
-    const signal carried = p->skip_normed ? u : x;
-    u.q *= p->pre_scale * p->pre_scale;
-    u.back *= p->pre_scale * p->pre_scale;
-    signal f = strcmp(net->site, "attn") == 0 ? through_attention(net, p, u) : through_feed_forward(net, p, u);
-    f = through_norm(net, NULL, p->out, f);
-    signal y = add(a, carried, b, f);
-    y = through_norm(net, NULL, p->post, y);
-    const double identity = a * a * carried.back * y.back, branch = b * b * f.back * y.back;
-    *out = (an_theory_site){ .layer = (int)net->layer, .site = net->site, .stream = y.q, .branch = b * b * f.q, .correlation = y.rho,
+    x->back = 1;
+    copy(f, x);
+    through_norm(net, p->pre, f, room);
+    copy(side, p->skip_normed ? f : x);
+    multiply(f, p->pre_scale * p->pre_scale, true);
+    if (strcmp(net->site, "attn") == 0) through_attention(net, p, f, room);
+    else through_feed_forward(net, p, f, room);
+    through_norm(net, p->out, f, room);
+    for (size_t i = 0; i < x->t * x->t; i++) x->c[i] = a * a * side->c[i] + b * b * f->c[i];
+    through_norm(net, p->post, x, room);
+    const double identity = a * a * side->back * x->back, branch = b * b * f->back * x->back;
+    *out = (an_theory_site){ .layer = (int)net->layer, .site = net->site, .stream = mean_square(x), .branch = b * b * mean_square(f), .correlation = correlation(x),
         .attenuation = sqrt(identity), .branch_gradient = sqrt(branch), .gradient = sqrt(identity + branch) };
-    *s = y;
 }
 
 static an_status check_law(const an_design *d)
@@ -156,7 +226,7 @@ static an_status check_law(const an_design *d)
                    d->alone ? "its stream is more than one value per token" : "its sub-layers depend on more than the stream before them");
 }
 
-static signal embedding(const an_net *net, const an_package *p, double stream_in, double correlation_in)
+static void embedding(const an_net *net, const an_package *p, double stream_in, double correlation_in, signal *x, double *room)
 {
     const an_model_config *c = net->config;
     double q = stream_in, rho = correlation_in;
@@ -165,9 +235,10 @@ static signal embedding(const an_net *net, const an_package *p, double stream_in
         q = table + (strcmp(c->position, "learned") == 0 ? position : strcmp(c->position, "sinusoidal") == 0 ? 0.5 : 0);
         q *= c->scaling.input * c->scaling.input;
         rho = 0;
-        if (p->embed_norm) return through_norm(net, NULL, true, (signal){ q, rho, 1 });
     }
-    return (signal){ q, rho, 1 };
+    for (size_t i = 0; i < x->t; i++)
+        for (size_t k = 0; k < x->t; k++) *at(x, i, k) = i == k ? q : q * rho;
+    if (stream_in < 0) through_norm(net, p->embed_norm, x, room);
 }
 
 /* `sites` is "attn|mlp": the name of the k-th into text. */
@@ -181,16 +252,21 @@ static bool site_name(const char *sites, size_t k, char text[16])
     return true;
 }
 
-static an_status walk(an_theory *t, an_net *net, const char *sites, double stream_in, double correlation_in)
+enum { MOST = 256 };               /* positions followed; later ones behave like the last */
+
+typedef struct walker { an_net net; signal x, f, side; double *room; } walker;
+
+static an_status walk(an_theory *t, walker *w, const char *sites, double stream_in, double correlation_in)
 {
     static const char *const NAMES[] = { "attn", "mlp" };    /* what this page has laws for */
+    an_net *net = &w->net;
     an_package p;
     AN_TRY(check_law(an_design_here(net)));
     AN_TRY(an_design_package(net, an_design_here(net), &p));
     net->package = &p;
-    signal s = embedding(net, &p, stream_in, correlation_in);
-    t->stream_in = s.q;
-    t->correlation_in = s.rho;
+    embedding(net, &p, stream_in, correlation_in, &w->x, w->room);
+    t->stream_in = mean_square(&w->x);
+    t->correlation_in = correlation(&w->x);
     t->product = 1;
     for (size_t l = 0; l < net->config->n_layer; l++)
         for (size_t k = 0;; k++, net->site_index++) {
@@ -203,7 +279,7 @@ static an_status walk(an_theory *t, an_net *net, const char *sites, double strea
             if (!net->site) return an_fail(AN_ECONFIG, "sub-layer %s of arch %s has no law here; its report shows measurements only", name, net->config->arch);
             AN_TRY(check_law(an_design_here(net)));
             AN_TRY(an_design_package(net, an_design_here(net), &p));
-            through_site(net, &p, &s, &t->site[t->n]);
+            through_site(net, &p, &w->x, &w->f, &w->side, w->room, &t->site[t->n]);
             t->product *= t->site[t->n++].attenuation;
         }
     for (size_t i = t->n; i-- > 0;) t->site[i].gradient *= i + 1 < t->n ? t->site[i + 1].gradient : 1;
@@ -215,10 +291,13 @@ an_status an_theory_predict(an_theory *out, const an_model_config *config, const
     const char *sites = an_arch_find(config->arch)->sites;
     size_t per_layer = 1;
     for (const char *bar = strchr(sites, '|'); bar; bar = strchr(bar + 1, '|')) per_layer++;
+    const size_t n = config->seq_len < MOST ? config->seq_len : MOST;
     an_theory t = { .site = an_alloc(config->n_layer * per_layer * sizeof *t.site) };
-    an_net net = { .config = config, .options = options, .batch = 1, .seq = config->seq_len, .layer = -1 };
-    if (!t.site) return an_fail(AN_ENOMEM, "out of memory for the prediction of %zu layers", config->n_layer);
-    const an_status status = walk(&t, &net, sites, stream_in, correlation_in);
+    double *room = an_alloc((3 * n * n + n) * sizeof *room);
+    walker w = { .net = { .config = config, .options = options, .batch = 1, .seq = n, .layer = -1 }, .x = { n, room, 1 }, .f = { n, room ? room + n * n : NULL, 1 },
+        .side = { n, room ? room + 2 * n * n : NULL, 1 }, .room = room ? room + 3 * n * n : NULL };
+    an_status status = t.site && room ? walk(&t, &w, sites, stream_in, correlation_in) : an_fail(AN_ENOMEM, "out of memory for the prediction of %zu layers", config->n_layer);
+    free(room);
     if (status != AN_OK) an_theory_fini(&t);
     else *out = t;
     return status;

@@ -2,12 +2,13 @@
  * What a model should do before its first step: a mean-field recursion over the sub-layers, in numbers only. It reads the
  * design's package and the init law and never the model's weights, so that measuring a model against it means something.
  *
- * State after a sub-layer: q, the mean square of a stream channel; rho, the correlation of two tokens of one sequence;
- * going back, the mean square of the gradient. At initialisation branch and stream are independent, so
- *   forward    q <- a^2 q + b^2 Var f          (then 1 behind a post norm)
- *   backward   G <- a^2 chi G + b^2 chi J G    chi: what the post norm does to a gradient, 1 / Var y; J: the branch's gain
- * Attention weights are taken as log-normal with the variance of the scores; gradients through queries and keys are left
- * out. Limits: widths of some tens at least, biases 0, gains 1, dropout 0; designs with a stream of their own have no law here.
+ * State: the covariances K_ts of the tokens of one sequence, per channel; going back, the mean square G of the gradient. At
+ * initialisation branch and stream are independent, so
+ *   forward    K <- a^2 K + b^2 Cov f          (then scaled to K_tt = 1 behind a post norm)
+ *   backward   G <- a^2 chi G + b^2 chi J G    chi: what the post norm does to a gradient, mean of 1 / Var y_t; J: the branch's gain
+ * Attention averages earlier tokens with log-normal weights whose variance is that of the scores; gradients through queries
+ * and keys are left out. Limits: causal attention, widths of some tens at least, biases 0, gains 1, dropout 0; sequences are
+ * followed for 256 positions; designs with a stream of their own have no law here.
  * Source    Xiong et al. 2020, arXiv:2002.04745; Noci et al. 2022, arXiv:2206.03126; Kedia et al. 2024, arXiv:2403.09635;
  *           tanh and erf norms: derived, see norm/dyt.c */
 #ifndef AN_NET_THEORY_H
