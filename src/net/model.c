@@ -8,6 +8,7 @@
 
 #include "net/arch.h"
 #include "net/model_impl.h"
+#include "plan/ledger.h"
 
 an_status an_model_emit(an_model *m, size_t cache)
 {
@@ -51,6 +52,7 @@ an_status an_model_build(an_model *m, size_t cache)
     AN_TRY(check_shape(&m->config, &m->shape));
     AN_TRY(an_plan_create(&m->plan, m->params, m->shape.train));
     AN_TRY(an_model_emit(m, cache));
+    m->plan->observe = m->shape.observe;
     AN_TRY(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute && m->shape.train));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));
@@ -106,6 +108,7 @@ const an_model_config *an_model_get_config(const an_model *m) { return &m->confi
 size_t an_model_param_count(const an_model *m) { return m->params->trained; }
 void an_model_init_params(an_model *m, uint64_t seed) { an_params_draw(m->params, seed); }
 const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ? m->logits->data : NULL; }
+const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
 json_t *an_model_describe(const an_model *m) { return an_plan_describe(m->plan); }
 
 const an_param *an_model_get_params(const an_model *m, size_t *count)
@@ -124,7 +127,7 @@ an_status an_model_set_threads(an_model *m, int threads)
 an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
-        .accumulate = pass->accumulate, .loss_scale = pass->loss_scale };
+        .accumulate = pass->accumulate, .observe = pass->observe, .loss_scale = pass->loss_scale };
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;
     for (size_t i = 0; pass->targets && i < m->shape.batch * m->shape.seq; i++) run.n_target += pass->targets[i] >= 0;

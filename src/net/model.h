@@ -13,6 +13,7 @@
 #include "core/status.h"
 #include "net/config.h"
 #include "plan/rule.h"
+#include "plan/telemetry.h"
 
 enum { AN_MAX_RANK = 4 };
 
@@ -31,6 +32,7 @@ typedef struct an_model an_model;
 typedef struct an_model_shape {
     size_t batch, seq;             /* B, T */
     bool train;                    /* forward + backward; otherwise forward only */
+    an_observe observe;            /* what observed passes measure; AN_OBSERVE_OFF: nothing, and no memory for it */
     bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
 } an_model_shape;
 
@@ -40,6 +42,7 @@ typedef struct an_pass {
     const int32_t *targets;        /* [B*T] ids, or -1: position does not count; NULL: no loss (logits only) */
     uint64_t seed, step, micro;    /* key of all randomness (dropout) in this pass */
     bool train;                    /* dropout on */
+    bool observe;                  /* measure on the way (an_model_get_telemetry); changes no bit of loss and gradients */
     bool accumulate;               /* add to the gradients instead of setting them (2nd and later micro-batches) */
     double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
 } an_pass;
@@ -65,6 +68,10 @@ double an_model_forward(an_model *model, const an_pass *pass);
 
 /* Forward and backward: gradients of loss_scale * mean loss. Returns the mean loss. */
 double an_model_forward_backward(an_model *model, const an_pass *pass);
+
+/* What the last observed pass has measured: sub-layers (the gradient ledger), norms, attentions, the output; borrowed, valid
+ * until the next observed pass. Gradients are those of the mean loss, whatever loss_scale was. NULL: no plan for it (shape.observe). */
+const an_telemetry *an_model_get_telemetry(const an_model *model);
 
 /* logits [B*T, V] of the last forward pass of a plan built with shape.logits; borrowed. */
 const an_real *an_model_get_logits(const an_model *model);

@@ -70,6 +70,14 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
                        df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
 }
 
+/* What the norm adds to what reached h another way. */
+static void own_grad(const an_run *r, const an_step *s, size_t row, an_real *out)
+{
+    const an_norm_spec sp = ((const an_add_norm_attr *)s->attr)->spec;
+    const size_t c = an_cols(s->in[X]), o = row * c;
+    r->k->norm_bwd(1, c, &sp, s->out[Y]->grad + o, s->out[H]->data + o, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + row, s->out[RSTD]->data + row, out, 0, NULL, NULL);
+}
+
 static size_t work(const an_step *s, an_direction dir)
 {
     return dir == AN_BACKWARD && trains_affine(s) ? an_chunks(an_rows(s->in[X])) * 2 * an_cols(s->in[X]) : 0;
@@ -86,5 +94,5 @@ static bool shortcut(const an_step *s) { return ((const an_add_norm_attr *)s->at
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 11 * n, 4 * n * sizeof(an_real) }; }
 
 const an_op an_op_add_norm = { .name = "add_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.5, .work = work, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H,
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H, .own_grad = own_grad,
     .identity = true, .shortcut = shortcut };

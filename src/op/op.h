@@ -57,6 +57,7 @@ typedef struct an_step {
     int id;                      /* emission number: keys this step's randomness, the same with fusion on or off */
     int block;                   /* recomputation region, -1: none */
     int branch;                  /* sub-layer whose branch this step belongs to (an_build.branch), -1: it stands on the stream */
+    int own_branch;              /* the same for what own_grad makes, once fusion has joined two steps into this one; else -1 */
     bool replay;                 /* a second forward run of a step whose values were dropped */
     an_real *work;               /* the op's scratch while it runs (op->work reals) */
 } an_step;
@@ -68,6 +69,7 @@ typedef struct an_run {
     uint64_t seed, step, micro;  /* keys of randomness */
     bool train;                  /* dropout on */
     bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
+    bool observe;                /* take telemetry (plan/ledger.h); needs a plan made for it */
     bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
     size_t n_target;             /* number of targets >= 0 in this pass */
@@ -80,6 +82,20 @@ typedef struct an_part { int phase; size_t index, count; int thread; } an_part;
 typedef struct an_cost { double flops, bytes; } an_cost;   /* of the forward pass; bytes must move at least */
 
 struct an_build;
+
+/* What a step can tell beyond its values: named numbers, measured right after its forward run on observed passes only.
+ * measure adds up one part into m (zeroed) and returns the weight of what it saw; parts are folded in order: the sum over
+ * the weights (mean), the largest, the smallest. */
+typedef enum an_fold { AN_FOLD_MEAN, AN_FOLD_MAX, AN_FOLD_MIN } an_fold;
+enum { AN_GAUGES = 6 };
+typedef struct an_gauges {
+    const char *family;          /* "norm", "attention", "output" */
+    size_t n;
+    const char *name[AN_GAUGES];
+    an_fold fold[AN_GAUGES];
+    size_t (*parts)(const an_step *s);
+    double (*measure)(const an_run *r, const an_step *s, size_t part, double *m);
+} an_gauges;
 
 #define AN_NO_OFFSET ((size_t)-1)
 #define AN_SKIP_PHASE ((size_t)-1)   /* parts(): this phase is empty, but more follow */
@@ -101,6 +117,9 @@ typedef struct an_op {
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);
     int grad_out;
+    /* where backward itself adds to the gradient of out[grad_out] before it hands it down: that addition, for one row; NULL: none */
+    void (*own_grad)(const an_run *r, const an_step *s, size_t row, an_real *out);
+    const an_gauges *gauges;     /* NULL: none */
     bool in_place;               /* out[0] overwrites in[0], and backward turns the gradient of out[0] into in[0]'s in place */
     bool clobbers;               /* backward overwrites the gradient of out[0] (it is the last to read it) */
     bool late;                   /* while training, forward does nothing and backward computes result and gradients at once */

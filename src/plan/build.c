@@ -197,7 +197,7 @@ static an_status add_step(an_build *b, const an_op *op, const char *name, an_val
     const char *full = an_arena_printf(&plan->arena, "%s%s", b->scope, name);
     if (!s || !copy || !full || !grow(&plan->steps, &plan->cap_steps, plan->n_steps + 1, sizeof *plan->steps)) return no_memory(name);
     if (attr_bytes) memcpy(copy, attr, attr_bytes);
-    *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block, .branch = b->branch };
+    *s = (an_step){ .op = op, .name = full, .attr = copy, .n_in = n_in, .id = (int)plan->n_steps, .block = b->block, .branch = b->branch, .own_branch = -1 };
     if (!make_room(plan, s)) return no_memory(name);
     for (int i = 0; i < n_in; i++) s->in[i] = in[i];
     if (b->train && !op->backward)
@@ -219,7 +219,7 @@ an_site_mark *an_site_begin(an_build *b, const char *name, int layer)
         an_build_fail(b, no_memory(name));
         return NULL;
     }
-    plan->sites[plan->n_sites] = (an_site_mark){ .name = full, .layer = layer };
+    plan->sites[plan->n_sites] = (an_site_mark){ .name = full, .layer = layer, .begin = (int)plan->n_steps };
     return &plan->sites[plan->n_sites++];
 }
 

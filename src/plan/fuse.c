@@ -36,6 +36,7 @@ static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_
     *at = (an_add_norm_attr){ ((const an_norm_attr *)b->attr)->spec, res->a, res->b };
     f->attr = at;
     f->name = b->name;
+    f->own_branch = b->branch;
     f->n_in = 4;
     f->in[2] = b->n_in > 1 ? b->in[1] : NULL;
     f->in[3] = b->n_in > 2 ? b->in[2] : NULL;

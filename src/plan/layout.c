@@ -2,7 +2,7 @@
  * The memory planner. Every activation and every activation gradient is a slot with a first and a last instruction; slots
  * that must be one buffer (in-place steps, shared gradients) are joined; then slots get offsets in order of first use,
  * each in the smallest gap between the buffers alive at that time. The peak is known before a byte is reserved. */
-#include "plan/plan.h"
+#include "plan/ledger.h"
 
 #include <stdlib.h>
 
@@ -71,6 +71,10 @@ static void find_lifetimes(layout *l)
             if (!forward && v->wants_grad) touch(l, grad_slot(v), c, v->count);
             if (v->keep) touch(l, data_slot(v), plan->n_code, v->count);
         }
+    }
+    for (size_t i = 0; plan->ledger && i < plan->ledger->n_need; i++) {
+        const an_need_at *n = &plan->ledger->need[i];
+        if (in_arena(n->value)) touch(l, n->gradient ? grad_slot(n->value) : data_slot(n->value), n->at, n->value->count);
     }
 }
 

@@ -1,7 +1,7 @@
 /* plan/plan.c
  * The life of a plan after emission: freeze (the passes, in order), bind (arenas reserved, every value given its address),
  * and the scratch that each thread has. */
-#include "plan/plan.h"
+#include "plan/ledger.h"
 
 #include <stdlib.h>
 
@@ -25,6 +25,7 @@ void an_plan_destroy(an_plan **plan)
     an_plan *p = *plan;
     an_block *blocks[] = { &p->activations, &p->constants, &p->state, &p->scratch, &p->thread_scratch };
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) an_block_fini(blocks[i]);
+    an_ledger_destroy(&p->ledger);
     free(p->values);
     free(p->steps);
     free(p->sites);
@@ -41,6 +42,7 @@ an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
     if (fuse) AN_TRY(an_plan_fuse(plan, recompute));
     AN_TRY(an_plan_schedule(plan, recompute));
     AN_TRY(an_plan_gradients(plan));
+    AN_TRY(an_plan_watch(plan));
     return an_plan_layout(plan);
 }
 
@@ -76,6 +78,7 @@ an_status an_plan_bind(an_plan *plan, int threads)
     AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));
     AN_TRY(an_block_init(&plan->scratch, plan->scratch.count, "scratch"));
     bind_values(plan);
+    if (plan->ledger) AN_TRY(an_ledger_bind(plan->ledger));
     return an_plan_set_threads(plan, threads);
 }
 

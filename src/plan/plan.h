@@ -10,6 +10,7 @@
 #include "core/arena.h"
 #include "op/op.h"
 #include "plan/rule.h"
+#include "plan/telemetry.h"
 
 /* How a tensor is drawn: consecutive groups of rows may have their own law (q, k, v in one matrix). */
 typedef enum an_law { AN_LAW_CONST, AN_LAW_NORMAL, AN_LAW_UNIFORM } an_law;
@@ -51,7 +52,7 @@ typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 enum { AN_SITE_STREAMS = 16 };
 typedef struct an_site_mark {
     const char *name;            /* "layers.3.attn" */
-    int layer;
+    int layer, begin;            /* begin: emission number of its first step */
     an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after */
     size_t n_in, n_out;
     an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
@@ -69,6 +70,8 @@ typedef struct an_plan {
     an_site_mark *sites;         /* in forward order */
     size_t n_sites, cap_sites;
     bool train, fused;
+    an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
+    struct an_ledger *ledger;    /* NULL when nothing */
     const an_value *loss;
     int threads;
     an_block activations, constants, state, scratch, thread_scratch;
@@ -119,6 +122,7 @@ an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
 an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
 an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
+an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
 an_status an_plan_layout(an_plan *plan) AN_MUST_USE;                        /* layout.c: offsets, sizes */
 an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home);
 an_step *an_step_copy(an_plan *plan, const an_step *step);

@@ -1,6 +1,6 @@
 /* plan/run.c
- * The executor: two loops and a parallel-for. */
-#include "plan/plan.h"
+ * The executor: two loops and a parallel-for; on observed passes the ledger looks on around each instruction. */
+#include "plan/ledger.h"
 
 #include "core/threads.h"
 
@@ -26,16 +26,28 @@ static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
     }
 }
 
+static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end)
+{
+    an_ledger *ledger = run->observe ? plan->ledger : NULL;
+    run->thread_work = plan->thread_work;
+    for (size_t i = begin; i < end; i++) {
+        if (ledger) an_ledger_visit(ledger, run, i, false);
+        run_instr(plan, run, plan->code[i]);
+        if (ledger) an_ledger_visit(ledger, run, i, true);
+    }
+}
+
 void an_plan_forward(const an_plan *plan, an_run *run)
 {
-    run->thread_work = plan->thread_work;
-    for (size_t i = 0; i < plan->n_forward; i++) run_instr(plan, run, plan->code[i]);
+    if (run->observe && plan->ledger) an_ledger_begin(plan->ledger);
+    run_range(plan, run, 0, plan->n_forward);
+    if (run->observe && plan->ledger && !plan->train) an_ledger_finish(plan->ledger);
 }
 
 void an_plan_backward(const an_plan *plan, an_run *run)
 {
-    run->thread_work = plan->thread_work;
-    for (size_t i = plan->n_forward; i < plan->n_code; i++) run_instr(plan, run, plan->code[i]);
+    run_range(plan, run, plan->n_forward, plan->n_code);
+    if (run->observe && plan->ledger) an_ledger_finish(plan->ledger);
 }
 
 static bool all_finite(const an_real *x, size_t n)
