@@ -1,4 +1,4 @@
-# an_add_engine(NAME [DOUBLE]): the layers core .. train as one static library. The float engine also carries the
+# an_add_engine(NAME [DOUBLE]): the layers core .. train (and study, for the product) as one static library. The float engine also carries the
 # vectorised kernels, compiled once per instruction set from the same sources; the double engine runs the reference.
 set(AN_LAYERS core kern op plan net train)
 
@@ -17,7 +17,11 @@ function(an_add_engine name)
   target_link_libraries(${name} PUBLIC ${AN_LIBS} PRIVATE $<BUILD_INTERFACE:an_warnings>)
   if(ARG_DOUBLE)
     target_compile_definitions(${name} PUBLIC AN_F64)
-  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    return()
+  endif()
+  file(GLOB study CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/study/*.c)   # reports and verdicts: of the product only
+  target_sources(${name} PRIVATE ${study} ${AN_CHART_SOURCE})
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     an_add_simd(${name} avx2 "-mavx2;-mfma;-mf16c")
     an_add_simd(${name} avx512 "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl")
   endif()

@@ -1,0 +1,67 @@
+/* study/check.h
+ * The trainability report: what theory predicts for a configuration at initialisation, what is measured there, what the
+ * first steps of the run itself do to it, and from that a verdict. Suggestions are configurations that were tried the same way.
+ * The verdict's rule, its calibration and its record are in docs/check.md. */
+#ifndef AN_STUDY_CHECK_H
+#define AN_STUDY_CHECK_H
+
+#include <jansson.h>
+
+#include "train/config.h"
+
+typedef enum an_verdict { AN_VERDICT_TRAINS, AN_VERDICT_NEEDS_WARMUP, AN_VERDICT_DEGRADES, AN_VERDICT_WILL_NOT_TRAIN, AN_VERDICTS } an_verdict;
+const char *an_verdict_name(an_verdict verdict);       /* "trains", "needs warm-up", "will degrade", "will not train" */
+
+/* One sub-layer. Mean squares per channel; the gradient is the RMS at its input over that at the end of the stack. NaN: unknown. */
+typedef struct an_check_numbers { double stream, branch, attenuation, branch_gradient, cosine, gradient; } an_check_numbers;
+typedef struct an_check_site { char name[40]; an_check_numbers predicted, measured, after; } an_check_site;   /* after: at the last probe step */
+
+typedef struct an_check_signs {
+    double entropy;                /* unigram entropy: what a model reaches that ignores its context */
+    double loss_first, loss;       /* at step 0; mean of the last probe steps */
+    double product_first, product; /* of the attenuations */
+    double tokens_first, tokens;   /* mean cosine of two tokens at the end of the stack: 1 is rank collapse */
+    double reach_first, reach;     /* gradient at the first sub-layer over that at the end of the stack */
+    double grad_norm_first, grad_norm_most;
+    double lr_sum;                 /* of the probe's learning rates */
+    bool finite;
+} an_check_signs;
+
+typedef struct an_check_step { uint64_t step; double loss, lr, grad_norm; } an_check_step;
+
+typedef struct an_suggestion { char change[64]; an_verdict verdict; double loss; } an_suggestion;   /* "--warmup 200": tried, and what came of it */
+enum { AN_SUGGESTIONS = 6 };
+
+typedef struct an_check {
+    an_check_site *site;
+    size_t n_sites;
+    an_check_step *step;
+    size_t n_steps;
+    an_check_signs signs;
+    bool has_theory;
+    char no_theory[256];           /* why not */
+    double theory_product;
+    an_verdict verdict;
+    char because[512];             /* the evidence, one sentence */
+    const char *rule;              /* the rule that spoke */
+    uint64_t warmup;               /* for needs warm-up: about so many steps */
+    an_suggestion suggestion[AN_SUGGESTIONS];
+    size_t n_suggestions;
+} an_check;
+
+typedef struct an_check_settings {
+    uint64_t steps;                /* probe steps; 0: enough to pass warm-up and some */
+    bool suggest;                  /* try changes where the verdict is not good */
+    void (*tick)(void *ctx, const char *what, uint64_t done, uint64_t all);   /* progress; NULL: none */
+    void *ctx;
+} an_check_settings;
+
+/* `options` resolved, `config` bound to them; suggestions set keys on the way and put them back. Errors: as training. */
+an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings) AN_MUST_USE;
+void an_check_fini(an_check *check);
+
+void an_check_judge(an_check *check, const an_train_config *config);      /* verdict.c: from signs to verdict, because, rule */
+json_t *an_check_json(const an_check *check);                             /* a new reference, NULL: out of memory */
+an_status an_check_page(const an_check *check, const an_options *options, an_text *out) AN_MUST_USE;
+
+#endif

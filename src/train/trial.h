@@ -1,0 +1,29 @@
+/* train/trial.h
+ * The first steps of a run, in memory: the configured data, model, optimizer and schedule, but no run folder, no log and no
+ * checkpoints. The same bits as the run itself would compute. */
+#ifndef AN_TRAIN_TRIAL_H
+#define AN_TRAIN_TRIAL_H
+
+#include "net/model.h"
+#include "train/config.h"
+
+typedef struct an_trial an_trial;
+
+typedef struct an_trial_step {
+    uint64_t step;                 /* updates done, this one included */
+    double loss, lr, grad_norm;
+    bool finite;                   /* false: nothing was updated, and further steps would say the same */
+} an_trial_step;
+
+/* `options` resolved, `config` bound to them; both borrowed and finished here. Errors: as an_trainer_create, without folders. */
+an_status an_trial_create(an_trial **out, an_options *options, an_train_config *config, an_observe observe) AN_MUST_USE;
+void an_trial_destroy(an_trial **trial);
+
+/* One update. observe: an_model_get_telemetry(an_trial_get_model(trial)) then tells of this step, before its update. */
+void an_trial_advance(an_trial *trial, bool observe, an_trial_step *out);
+
+an_model *an_trial_get_model(an_trial *trial);
+double an_trial_get_entropy(const an_trial *trial);       /* unigram entropy of the training text, nats */
+double an_trial_get_collision(an_trial *trial);     /* probability that two positions of one window of the next batch hold the same token */
+
+#endif
