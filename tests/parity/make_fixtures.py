@@ -206,10 +206,12 @@ def text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def encode(c, tensors):
-    meta = {k: text(v) for k, v in c.items()}
-    meta.update(optimizer="adamw", steps=str(STEPS), lr=text(ADAMW["lr"]), beta1=text(ADAMW["betas"][0]),
-                beta2=text(ADAMW["betas"][1]), adam_eps=text(ADAMW["eps"]), weight_decay=text(DECAY))
+RUN = dict(optimizer="adamw", steps=STEPS, lr=ADAMW["lr"], beta1=ADAMW["betas"][0], beta2=ADAMW["betas"][1],
+           adam_eps=ADAMW["eps"], weight_decay=DECAY)
+
+
+def encode(c, tensors, run=RUN):
+    meta = {k: text(v) for k, v in dict(c, **run).items()}
     header, at = {"__metadata__": meta}, 0
     order = sorted(tensors, key=lambda k: -tensors[k].dtype.itemsize)      # F64 first: everything stays aligned
     for k in order:
