@@ -129,7 +129,7 @@ an_status an_cmd_plan(an_cli *cli)
     an_model *model = NULL;
     AN_TRY(an_train_config_finish(&cli->config, cli->options));
     AN_TRY(an_model_config_read(&config, cli->options));
-    const an_model_shape shape = { .batch = (size_t)cli->config.batch_size, .seq = config.seq_len, .train = true };
+    const an_model_shape shape = { .batch = (size_t)cli->config.batch_size, .seq = config.seq_len, .train = true, .observe = an_train_config_observe(&cli->config) };
     AN_TRY(an_model_create(&model, &config, cli->options, &shape));
     const int threads = an_train_config_threads(&cli->config);
     an_status status = an_model_set_threads(model, threads);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,26 @@ void an_log_real(an_logger *log, const char *key, double value)
 {
     if (log->fd < 0) return;
     put(log, key, isfinite(value) ? json_real(value) : json_string(isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"));
+}
+
+void an_log_texts(an_logger *log, const char *key, size_t n, const char *const *values)
+{
+    if (log->fd < 0) return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && list; i++) json_array_append_new(list, json_string(values[i]));
+    put(log, key, list);
+}
+
+void an_log_reals(an_logger *log, const char *key, size_t n, const double *values)
+{
+    if (log->fd < 0) return;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && list; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.6g", values[i]);
+        json_array_append_new(list, isfinite(values[i]) ? json_real(strtod(text, NULL)) : json_null());
+    }
+    put(log, key, list);
 }
 
 an_status an_log_end(an_logger *log)

@@ -21,6 +21,8 @@ void an_log_begin(an_logger *log, const char *event);                   /* "step
 void an_log_int(an_logger *log, const char *key, int64_t value);
 void an_log_real(an_logger *log, const char *key, double value);
 void an_log_text(an_logger *log, const char *key, const char *value);
+void an_log_texts(an_logger *log, const char *key, size_t n, const char *const *values);
+void an_log_reals(an_logger *log, const char *key, size_t n, const double *values);   /* 6 digits each; what is not finite: null */
 void an_log_bool(an_logger *log, const char *key, int value);
 an_status an_log_end(an_logger *log) AN_MUST_USE;
 

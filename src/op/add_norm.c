@@ -94,5 +94,5 @@ static bool shortcut(const an_step *s) { return ((const an_add_norm_attr *)s->at
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 11 * n, 4 * n * sizeof(an_real) }; }
 
 const an_op an_op_add_norm = { .name = "add_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.5, .work = work, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H, .own_grad = own_grad,
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H, .own_grad = own_grad, .gauges = &an_gauges_add_norm,
     .identity = true, .shortcut = shortcut };

@@ -83,4 +83,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_attention = { .name = "attention", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2.5, .thread_work = thread_work, .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .sets_only = 1u << QKV };
+    .backward_flops = 2.5, .thread_work = thread_work, .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .sets_only = 1u << QKV, .gauges = &an_gauges_attention };

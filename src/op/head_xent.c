@@ -83,4 +83,5 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_head_xent = { .name = "head_xent", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .work = work, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true };
+    .backward_flops = 2, .work = work, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true,
+    .gauges = &an_gauges_head_xent };

@@ -74,4 +74,4 @@ static size_t work(const an_step *s, an_direction dir)
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 8 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_norm = { .name = "norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.75, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << MEAN | 1u << RSTD };
+    .backward_flops = 1.75, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << MEAN | 1u << RSTD, .gauges = &an_gauges_norm };

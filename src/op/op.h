@@ -175,6 +175,8 @@ an_real an_loss_grad(const an_run *r);
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
     an_op_swiglu, an_op_gain, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
 
+extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
+
 /* Settings of those ops. */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;

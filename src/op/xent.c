@@ -48,7 +48,7 @@ static size_t work(const an_step *s, an_direction dir) { (void)dir; return an_ro
 static an_cost cost(const an_step *s) { const double n = (double)s->in[Z]->count; return (an_cost){ 6 * n, n * sizeof(an_real) }; }
 
 const an_op an_op_xent = { .name = "xent", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1, .work = work, .saves_in = 1u << Z, .no_grad_in = 1u << TARGET, .sets_only = 1u << Z };
+    .backward_flops = 1, .work = work, .saves_in = 1u << Z, .no_grad_in = 1u << TARGET, .sets_only = 1u << Z, .gauges = &an_gauges_xent };
 
 an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss)
 {

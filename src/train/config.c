@@ -47,6 +47,8 @@ static const an_option TABLE[] = {
     { "out", AN_STRING, "auto", NULL, "run folder to write; auto: runs/DATE-TIME", .group = "running", AT(out), .aliases = "out_dir output_dir o" },
     { "resume", AN_STRING, "", NULL, "go on from this run or checkpoint folder; auto: from out if it holds a checkpoint", .group = "running", AT(resume), .aliases = "resume_from_checkpoint", .flags = AN_EPHEMERAL },
     { "log_every", AN_INT, "10", "1..", "steps between lines of the log", .group = "running", AT(log_every), .aliases = "log_interval logging_steps disp_freq" },
+    { "telemetry", AN_CHOICE, "basic", "off|basic|full", "what is measured while training (docs/telemetry.md); full adds ranks, cosines and histograms of the stream", .group = "running", AT(telemetry) },
+    { "telemetry_every", AN_INT, "auto", "1..", "steps between observed steps; auto: log_every", .group = "running", .words = "auto=0", .needs = "telemetry!=off", AT(telemetry_every) },
     { "eval_every", AN_INT, "250", "0..", "steps between evaluations on the validation data; 0: only at the end", .group = "running", AT(eval_every), .aliases = "eval_interval eval_steps valid_freq" },
     { "eval_batches", AN_INT, "20", "1..", "batches per evaluation, spread evenly over the validation data", .group = "running", AT(eval_batches), .aliases = "eval_iters" },
     { "save_every", AN_INT, "250", "0..", "steps between checkpoints; 0: only at the end", .group = "running", AT(save_every), .aliases = "save_steps save_freq" },
@@ -88,6 +90,7 @@ an_status an_train_config_finish(an_train_config *config, const an_options *opti
     an_train_config *c = config;
     if (c->decay_steps == 0) c->decay_steps = c->steps;
     if (c->warmup < 0) c->warmup = c->steps / 20 < 2000 ? c->steps / 20 : 2000;
+    if (c->telemetry_every == 0) c->telemetry_every = c->log_every;
     if (c->min_lr < 0) c->min_lr = c->lr / 10;
     AN_TRY(check_pairs(c));
     if (an_options_find(options, "vocab_size") && an_options_int(options, "vocab_size") < 256)
@@ -120,6 +123,11 @@ an_optimizer_config an_train_config_optimizer(const an_train_config *config)
 an_status an_train_config_schedule(const an_train_config *config, an_schedule *schedule)
 {
     return an_schedule_init(schedule, config->schedule, config->lr, config->min_lr, (uint64_t)config->warmup, (uint64_t)config->decay_steps);
+}
+
+an_observe an_train_config_observe(const an_train_config *config)
+{
+    return strcmp(config->telemetry, "off") == 0 ? AN_OBSERVE_OFF : strcmp(config->telemetry, "full") == 0 ? AN_OBSERVE_FULL : AN_OBSERVE_BASIC;
 }
 
 int an_train_config_threads(const an_train_config *config)

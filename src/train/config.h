@@ -27,10 +27,11 @@ typedef struct an_train_config {
     double beta1, beta2, adam_eps, weight_decay, grad_clip;
     int64_t seed;
     /* running */
+    const char *telemetry;           /* "off", "basic", "full" */
     const char *precision;           /* "f32" */
     int64_t threads;                 /* 0: every processor this process may use */
     const char *out, *resume;        /* run folder or "auto"; "", "auto" or a run or checkpoint folder */
-    int64_t log_every, eval_every, eval_batches, save_every, keep_checkpoints, sample_every, sample_tokens;
+    int64_t log_every, telemetry_every, eval_every, eval_batches, save_every, keep_checkpoints, sample_every, sample_tokens;
 } an_train_config;
 
 /* The train layer's rows alone, or the rows of a whole training run (the model's and these); `config` is bound. */
@@ -46,6 +47,7 @@ an_status an_model_config_text(const an_options *options, an_text *out) AN_MUST_
 
 an_optimizer_config an_train_config_optimizer(const an_train_config *config);
 an_status an_train_config_schedule(const an_train_config *config, an_schedule *schedule) AN_MUST_USE;
+an_observe an_train_config_observe(const an_train_config *config);   /* what `telemetry` stands for */
 int an_train_config_threads(const an_train_config *config);   /* the number `threads` stands for */
 
 #endif

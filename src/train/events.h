@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "train/evaluate.h"
+#include "train/optimizer.h"
 
 typedef struct an_event_start {
     const char *run, *resumed_from;              /* folders; resumed_from NULL for a fresh run */
@@ -24,10 +25,21 @@ typedef struct an_event_start {
 
 typedef struct an_event_step {
     uint64_t step, steps, tokens;                /* step: updates done */
-    double epoch, loss, lr, grad_norm, grad_norm_clipped;
+    double epoch, loss, lr, grad_norm, grad_norm_clipped, update_norm;   /* update_norm: 0 with telemetry off */
     double dt_ms, tok_per_s, flops_per_s, eta_s; /* dt_ms per step, mean since the last logged step */
     bool logged;                                 /* one of every log_every steps; the others only feed a live display */
+    bool observed;                               /* telemetry looked at this step */
 } an_event_step;
+
+/* What an observed step has measured; definitions in docs/telemetry.md. */
+typedef struct an_event_telemetry {
+    uint64_t step;
+    const an_telemetry *model;                   /* sub-layers, norms, attentions, output */
+    const an_param *param;                       /* [n_params], and what the optimizer measured of each */
+    const an_tensor_norms *norms;
+    size_t n_params;
+    bool full;
+} an_event_telemetry;
 
 typedef struct an_event_eval {
     uint64_t step;
@@ -56,6 +68,7 @@ typedef struct an_events {
     void *ctx;
     void (*start)(void *ctx, const an_event_start *event);
     void (*step)(void *ctx, const an_event_step *event);
+    void (*telemetry)(void *ctx, const an_event_telemetry *event);
     void (*eval)(void *ctx, const an_event_eval *event);
     void (*checkpoint)(void *ctx, const an_event_checkpoint *event);
     void (*sample)(void *ctx, const an_event_sample *event);

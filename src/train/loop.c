@@ -41,11 +41,22 @@ static an_status diverged(an_trainer *t, const char *what, double value)
                    (unsigned long long)t->state.step + 1, what, isnan(value) ? (double)NAN : value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet");
 }
 
+static int is_last(const an_trainer *t) { return t->state.step >= (uint64_t)t->config->steps; }
+
+/* Whether the update to come is one that telemetry looks at. */
+static bool is_observed(const an_trainer *t)
+{
+    const uint64_t update = t->state.step + 1;
+    return t->observe != AN_OBSERVE_OFF && (update == 1 || update % (uint64_t)t->config->telemetry_every == 0 || update == (uint64_t)t->config->steps);
+}
+
 static an_status train_step(an_trainer *t, an_event_step *report)
 {
     double sum = 0;
+    const bool observed = is_observed(t);
     for (uint64_t micro = 0; micro < (uint64_t)t->config->grad_accum; micro++) {
-        const an_pass pass = next_batch(t, micro);
+        an_pass pass = next_batch(t, micro);
+        pass.observe = observed && micro == 0;
         const double loss = an_model_forward_backward(t->model, &pass);
         if (!isfinite(loss)) return diverged(t, "loss", loss);
         sum += loss;
@@ -54,7 +65,10 @@ static an_status train_step(an_trainer *t, an_event_step *report)
     report->lr = an_schedule_lr(&t->schedule, t->state.step);
     report->grad_norm = an_optimizer_grad_norm(t->optimizer, t->threads);
     if (!isfinite(report->grad_norm)) return diverged(t, "gradient norm", report->grad_norm);
+    an_optimizer_measure(t->optimizer, t->observe != AN_OBSERVE_OFF, observed);
     report->grad_norm_clipped = an_optimizer_apply(t->optimizer, report->lr, t->state.step + 1, report->grad_norm, t->threads);
+    report->update_norm = an_optimizer_update_norm(t->optimizer);
+    report->observed = observed;
     t->state.step++;
     t->state.samples += (uint64_t)t->config->grad_accum * t->batch;
     t->state.tokens += (uint64_t)t->config->grad_accum * t->batch * t->seq;
@@ -62,8 +76,6 @@ static an_status train_step(an_trainer *t, an_event_step *report)
 }
 
 static int is_due(const an_trainer *t, int64_t every) { return every > 0 && t->state.step % (uint64_t)every == 0; }
-static int is_last(const an_trainer *t) { return t->state.step >= (uint64_t)t->config->steps; }
-
 static an_status report_step(an_trainer *t, an_event_step *e)
 {
     const double now = an_clock(), steps = (double)(t->state.step - t->log_step), all = (double)(t->state.step - t->first_step);
@@ -83,6 +95,14 @@ static an_status report_step(an_trainer *t, an_event_step *e)
     t->log_step = t->state.step;
     t->log_began = an_clock();
     return status;
+}
+
+static an_status report_telemetry(an_trainer *t)
+{
+    an_event_telemetry e = { .step = t->state.step, .model = an_model_get_telemetry(t->model), .norms = an_optimizer_tensor_norms(t->optimizer), .full = t->observe == AN_OBSERVE_FULL };
+    e.param = an_model_get_params(t->model, &e.n_params);
+    TELL(t, telemetry, &e);
+    return an_runlog_telemetry(&t->log, &e);
 }
 
 static an_status evaluate(an_trainer *t)
@@ -150,6 +170,7 @@ static an_status steps(an_trainer *t)
         an_event_step e = { 0 };
         AN_TRY(train_step(t, &e));
         AN_TRY(report_step(t, &e));
+        if (e.observed) AN_TRY(report_telemetry(t));
         if (is_due(t, t->config->eval_every) || is_last(t)) AN_TRY(evaluate(t));
         if (is_due(t, t->config->sample_every)) AN_TRY(show_sample(t));
         const int stop = t->stop || an_signals_stop(), wanted = an_signals_take_save();

@@ -6,13 +6,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "core/threads.h"
 #include "kern/kern.h"
 #include "train/groups.h"
 
-enum { CHUNK = 16384 };
+enum { CHUNK = 16384, BLOCK = 2048 };                         /* BLOCK: parameters whose old values are held at a time */
 
 typedef struct chunk { size_t param, begin, n, at; } chunk;   /* begin: within the tensor; at: within the moment blocks */
 
@@ -22,7 +23,11 @@ struct an_optimizer {
     an_optimizer_config config;
     an_block m, v;
     chunk *chunks;
-    double *partial;                                          /* one sum of squares per chunk */
+    double *partial;                                          /* one sum of squares per chunk: of the gradient, */
+    double *moved, *weight;                                   /* of the update, of the weights after it */
+    an_tensor_norms *norms;                                   /* per parameter */
+    double update_norm;
+    bool measure_update, measure_tensors;
     size_t *start;                                            /* per parameter: where its moments begin */
     double *lr_scale;                                         /* per parameter */
     size_t chunk_count, param_count;
@@ -59,9 +64,12 @@ an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t
     o->k = an_kern_get();
     o->chunks = an_alloc(chunks * sizeof *o->chunks);
     o->partial = an_alloc(chunks * sizeof *o->partial);
+    o->moved = an_alloc(chunks * sizeof *o->moved);
+    o->weight = an_alloc(chunks * sizeof *o->weight);
+    o->norms = an_alloc(count * sizeof *o->norms);
     o->start = an_alloc(count * sizeof *o->start);
     o->lr_scale = an_alloc(count * sizeof *o->lr_scale);
-    if (!o->chunks || !o->partial || !o->start || !o->lr_scale) {
+    if (!o->chunks || !o->partial || !o->moved || !o->weight || !o->norms || !o->start || !o->lr_scale) {
         status = an_fail(AN_ENOMEM, "optimizer: no memory for %zu chunks", chunks);
         goto fail;
     }
@@ -85,6 +93,9 @@ void an_optimizer_destroy(an_optimizer **optimizer)
     an_block_fini(&o->v);
     free(o->chunks);
     free(o->partial);
+    free(o->moved);
+    free(o->weight);
+    free(o->norms);
     free(o->start);
     free(o->lr_scale);
     free(o);
@@ -109,6 +120,23 @@ double an_optimizer_grad_norm(an_optimizer *optimizer, int threads)
     return sqrt(sum);
 }
 
+/* The same update in blocks small enough for the first cache, whose old values are held meanwhile; returns the sum of squares it moved. */
+static double update_watched(an_optimizer *o, const chunk *c, const an_adamw_spec *spec)
+{
+    const an_param *p = &o->params[c->param];
+    an_real old[BLOCK];
+    double sum = 0;
+    for (size_t begin = 0; begin < c->n; begin += BLOCK) {
+        const size_t n = c->n - begin < BLOCK ? c->n - begin : BLOCK, at = c->at + begin;
+        an_real *now = p->data + c->begin + begin;
+        memcpy(old, now, n * sizeof *old);
+        o->k->adamw(n, spec, now, p->grad + c->begin + begin, o->m.data + at, o->v.data + at);
+        o->k->axpby(n, AN_R(1), now, AN_R(-1), old, old);
+        sum += o->k->sumsq(n, old);
+    }
+    return sum;
+}
+
 static void update(void *ctx, size_t i, int thread)
 {
     an_optimizer *o = ctx;
@@ -119,8 +147,35 @@ static void update(void *ctx, size_t i, int thread)
         .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps * p->rule.eps),
         .decay = AN_R(o->config.weight_decay * p->rule.decay), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
-    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
+    if (o->measure_update) o->moved[i] = update_watched(o, c, &spec);
+    else o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
+    if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
 }
+
+static void sum_up(an_optimizer *o)
+{
+    double all = 0;
+    for (size_t i = 0; i < o->chunk_count; i++) all += o->measure_update ? o->moved[i] : 0;
+    o->update_norm = sqrt(all);
+    if (!o->measure_tensors) return;
+    for (size_t p = 0; p < o->param_count; p++) o->norms[p] = (an_tensor_norms){ 0, 0, 0 };
+    for (size_t i = 0; i < o->chunk_count; i++) {
+        an_tensor_norms *n = &o->norms[o->chunks[i].param];
+        n->grad += o->partial[i];
+        n->update += o->moved[i];
+        n->weight += o->weight[i];
+    }
+    for (size_t p = 0; p < o->param_count; p++) o->norms[p] = (an_tensor_norms){ sqrt(o->norms[p].grad), sqrt(o->norms[p].update), sqrt(o->norms[p].weight) };
+}
+
+void an_optimizer_measure(an_optimizer *optimizer, bool moves, bool tensors)
+{
+    optimizer->measure_update = moves || tensors;
+    optimizer->measure_tensors = tensors;
+}
+
+double an_optimizer_update_norm(const an_optimizer *optimizer) { return optimizer->update_norm; }
+const an_tensor_norms *an_optimizer_tensor_norms(const an_optimizer *optimizer) { return optimizer->norms; }
 
 double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double grad_norm, int threads)
 {
@@ -131,6 +186,7 @@ double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double
     optimizer->c1 = 1 - pow(optimizer->config.beta1, (double)t);
     optimizer->c2 = 1 - pow(optimizer->config.beta2, (double)t);
     an_parallel_for(threads, optimizer->chunk_count, update, optimizer);
+    sum_up(optimizer);
     return grad_norm * optimizer->grad_scale;
 }
 

@@ -32,6 +32,13 @@ double an_optimizer_grad_norm(an_optimizer *optimizer, int threads);
  * what an_optimizer_grad_norm just returned. Returns the norm after clipping. */
 double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double grad_norm, int threads);
 
+/* What the following calls of apply measure beside their work: the length of the update (weight decay included), and with
+ * `tensors` those of each tensor. Neither changes a bit of the result. */
+typedef struct an_tensor_norms { double grad, update, weight; } an_tensor_norms;   /* grad before clipping, weight after the update */
+void an_optimizer_measure(an_optimizer *optimizer, bool update, bool tensors);
+double an_optimizer_update_norm(const an_optimizer *optimizer);                     /* of the last apply; 0 if not measured */
+const an_tensor_norms *an_optimizer_tensor_norms(const an_optimizer *optimizer);    /* one per parameter, of the last apply that measured them */
+
 /* First and second moment of parameter `i`, as many elements as the parameter has; for checkpoints. */
 an_real *an_optimizer_get_m(an_optimizer *optimizer, size_t i);
 an_real *an_optimizer_get_v(an_optimizer *optimizer, size_t i);

@@ -68,6 +68,7 @@ an_status an_runlog_step(an_logger *log, const an_event_step *e)
     an_log_real(log, "lr", e->lr);
     an_log_real(log, "grad_norm", e->grad_norm);
     an_log_real(log, "grad_norm_clipped", e->grad_norm_clipped);
+    if (e->update_norm > 0) an_log_real(log, "update_norm", e->update_norm);
     an_log_real(log, "tok_per_s", e->tok_per_s);
     an_log_real(log, "dt_ms", e->dt_ms);
     an_log_real(log, "flops_per_s", e->flops_per_s);

@@ -110,7 +110,7 @@ static an_status build_model(an_trainer *t)
     size_t tokens, bytes, count;
     if (!an_size_mul(t->batch, t->seq, &tokens) || !an_size_mul(tokens, sizeof *t->tokens, &bytes))
         return an_fail(AN_ECONFIG, "batch_size %zu times seq_len %zu is beyond the address space", t->batch, t->seq);
-    const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true };
+    const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true, .observe = t->observe };
     AN_TRY(an_memory_explain(an_model_create(&t->model, &t->model_config, t->options, &shape)));
     AN_TRY(an_model_set_threads(t->model, t->threads));
     t->memory = an_memory_predict(t->model, 1, t->threads) + 2 * bytes;
@@ -157,6 +157,7 @@ static an_status set_up(an_trainer *t)
     t->batch = (size_t)t->config->batch_size;
     t->seq = t->model_config.seq_len;
     t->threads = an_train_config_threads(t->config);
+    t->observe = an_train_config_observe(t->config);
     AN_TRY(open_data(t));
     AN_TRY(build_model(t));
     AN_TRY(load_or_init(t));

@@ -23,6 +23,7 @@ struct an_trainer {
     an_text model_text;                  /* the model's configuration, for checkpoints */
     char *run, *resumed_from;            /* folders */
     char *last_checkpoint;               /* folder; NULL before the first */
+    an_observe observe;
     int lock, threads;
     int32_t *tokens, *targets;           /* one batch, B*T each */
     size_t batch, seq;

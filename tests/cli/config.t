@@ -73,6 +73,8 @@ running:
   threads: 0                            # default
   out: auto                             # default
   log_every: 20                         # preset demo
+  telemetry: basic                      # default
+  telemetry_every: auto                 # default
   eval_every: 150                       # preset demo
   eval_batches: 20                      # preset demo
   save_every: 300                       # preset demo
@@ -153,4 +155,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-60
+62

@@ -96,6 +96,10 @@ running:
   --resume TEXT           go on from this run or checkpoint folder; auto: from out if it holds a
                           checkpoint
   --log_every N           steps between lines of the log [10; >= 1]
+  --telemetry NAME        what is measured while training (docs/telemetry.md); full adds ranks,
+                          cosines and histograms of the stream: off|basic|full [basic]
+  --telemetry_every N     steps between observed steps; auto: log_every [auto; >= 1 or auto]; only
+                          with telemetry!=off
   --eval_every N          steps between evaluations on the validation data; 0: only at the end [250;
                           >= 0]
   --eval_batches N        batches per evaluation, spread evenly over the validation data [20; >= 1]

@@ -1,0 +1,142 @@
+/* op/gauges.c
+ * What norms, attentions and the output tell on observed passes (an_gauges in op.h). Attention and output look at a fixed
+ * sample of rows, chosen by shape alone, so that the cost stays small and two runs look at the same places.
+ * Source    attention logits and entropy: Wortsman et al. 2023, arXiv:2309.14322, Zhai et al. 2023, arXiv:2303.06296;
+ *           sink: Xiao et al. 2023, arXiv:2309.17453; log Z: Chowdhery et al. 2022, arXiv:2204.02311 */
+#include "op/op.h"
+
+#include <math.h>
+
+enum { LANES = 8, SEQUENCES = 4, QUERIES = 8, OUTPUT_ROWS = 8 };
+
+static double dot(size_t n, const an_real *a, const an_real *b)
+{
+    double lane[LANES] = { 0 }, sum = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) lane[j] += (double)a[i + j] * (double)b[i + j];
+    for (size_t j = 0; j < LANES; j++) sum += lane[j];
+    for (; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* --- norms: root mean square of the gains; share of rows whose variance is below 10 eps --------------------------- */
+
+static size_t norm_parts(const an_step *s) { return an_chunks(an_rows(s->in[0])); }
+
+/* Whether a row's variance is below 10 eps; outside the root eps is a deviation, and its square a variance. */
+static bool is_small(const an_norm_spec *sp, double rstd)
+{
+    const double eps = (double)sp->eps, deviation = 1 / rstd - eps;
+    return sp->outside ? deviation * deviation < 10 * eps * eps : 1 / (rstd * rstd) - eps < 10 * eps;
+}
+
+static double measure_norm(const an_step *s, const an_norm_spec *sp, const an_value *gain, const an_value *rstd, size_t part, double *m)
+{
+    const an_range w = an_chunk(an_rows(s->in[0]), part);
+    m[0] = (double)w.n * (gain ? sqrt(dot(gain->count, gain->data, gain->data) / (double)gain->count) : 1);
+    for (size_t i = w.begin; i < w.begin + w.n; i++) m[1] += is_small(sp, (double)rstd->data[i]);
+    return (double)w.n;
+}
+
+static double of_norm(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    (void)r;
+    return measure_norm(s, &((const an_norm_attr *)s->attr)->spec, s->n_in > 1 ? s->in[1] : NULL, s->out[2], part, m);
+}
+
+static double of_add_norm(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    (void)r;
+    return measure_norm(s, &((const an_add_norm_attr *)s->attr)->spec, s->in[2], s->out[3], part, m);
+}
+
+const an_gauges an_gauges_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, norm_parts, of_norm };
+const an_gauges an_gauges_add_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, norm_parts, of_add_norm };
+
+/* --- attention: per head, on QUERIES rows of each of SEQUENCES sequences ------------------------------------------- */
+
+enum { MAX_LOGIT, ENTROPY, ENTROPY_MIN, SINK };
+
+static size_t attention_parts(const an_step *s) { return ((const an_attention_attr *)s->attr)->heads; }
+
+/* One query row against its keys: p_j = exp(s_j - lse), entropy = lse - sum p_j s_j. */
+static void add_query(const an_attention_attr *at, const an_real *q, const an_real *k, size_t ld, size_t keys, double lse, double *m)
+{
+    double weighted = 0;
+    for (size_t j = 0; j < keys; j++) {
+        const double score = at->scale * dot(at->width, q, k + j * ld), p = exp(score - lse);
+        if (!(score <= m[MAX_LOGIT])) m[MAX_LOGIT] = score;
+        weighted += p * score;
+        if (j == 0) m[SINK] += p;
+    }
+    m[ENTROPY] += lse - weighted;
+}
+
+static double of_attention(const an_run *r, const an_step *s, size_t head, double *m)
+{
+    const an_attention_attr *at = s->attr;
+    const size_t c = at->heads * at->width, ld = 3 * c, t = at->seq;
+    const size_t sequences = at->batch < SEQUENCES ? at->batch : SEQUENCES, queries = t < QUERIES ? t : QUERIES;
+    (void)r;
+    m[MAX_LOGIT] = -INFINITY;
+    for (size_t i = 0; i < sequences; i++) {
+        const size_t b = i * at->batch / sequences;
+        const an_real *base = s->in[0]->data + b * t * ld + head * at->width;
+        for (size_t j = 0; j < queries; j++) {
+            const size_t row = (j + 1) * t / queries - 1;
+            add_query(at, base + row * ld, base + c, ld, at->causal ? row + 1 : t, (double)s->out[1]->data[(b * at->heads + head) * t + row], m);
+        }
+    }
+    m[ENTROPY_MIN] = m[ENTROPY] / (double)(sequences * queries);
+    return (double)(sequences * queries);
+}
+
+const an_gauges an_gauges_attention = { "attention", 4, { "max_logit", "entropy", "entropy_min", "sink" },
+    { AN_FOLD_MAX, AN_FOLD_MEAN, AN_FOLD_MIN, AN_FOLD_MEAN }, attention_parts, of_attention };
+
+/* --- output: logits of OUTPUT_ROWS rows; a part is a row ------------------------------------------------------------ */
+
+enum { LOG_Z = 1 };
+
+static size_t output_parts(const an_step *s)
+{
+    const size_t rows = an_rows(s->in[0]);
+    return rows < OUTPUT_ROWS ? rows : OUTPUT_ROWS;
+}
+
+/* One more logit: the largest so far and the sum of exponentials relative to it. */
+static void add_logit(double z, double *largest, double *sum)
+{
+    if (!(z <= *largest)) {
+        *sum = *sum * exp(*largest - z) + 1;
+        *largest = z;
+    } else {
+        *sum += exp(z - *largest);
+    }
+}
+
+static double of_head_xent(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
+    double largest = -INFINITY, sum = 0;
+    (void)r;
+    for (size_t j = 0; j < v; j++) add_logit(dot(c, s->in[0]->data + row * c, s->in[1]->data + j * c), &largest, &sum);
+    m[MAX_LOGIT] = largest;
+    m[LOG_Z] = largest + log(sum);
+    return 1;
+}
+
+static double of_xent(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    const size_t v = an_cols(s->in[0]), row = part * an_rows(s->in[0]) / output_parts(s);
+    double largest = -INFINITY, sum = 0;
+    (void)r;
+    for (size_t j = 0; j < v; j++) add_logit((double)s->in[0]->data[row * v + j], &largest, &sum);
+    m[MAX_LOGIT] = largest;
+    m[LOG_Z] = largest + log(sum);
+    return 1;
+}
+
+const an_gauges an_gauges_xent = { "output", 2, { "max_logit", "log_z" }, { AN_FOLD_MAX, AN_FOLD_MEAN }, output_parts, of_xent };
+const an_gauges an_gauges_head_xent = { "output", 2, { "max_logit", "log_z" }, { AN_FOLD_MAX, AN_FOLD_MEAN }, output_parts, of_head_xent };

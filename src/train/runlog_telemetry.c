@@ -1,0 +1,102 @@
+/* train/runlog_telemetry.c
+ * An observed step in the log: one line per kind of thing, each a table by columns, so that a line stays short and a reader
+ * can zip names and numbers. The keys are documented in docs/telemetry.md. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "train/runlog.h"
+
+typedef struct column { const char *key; size_t at; } column;   /* at: offset of a double in a record */
+
+static const column LEDGER[] = {
+#define COLUMN(key, field) { key, offsetof(an_site_record, field) }
+    COLUMN("g_in", g_in), COLUMN("g_identity", g_id), COLUMN("g_branch", g_br), COLUMN("g_cos", g_cos), COLUMN("g_out", g_out), COLUMN("attenuation", attenuation),
+    COLUMN("x_rms", x_rms), COLUMN("f_rms", f_rms), COLUMN("y_rms", y_rms), COLUMN("rho", rho), COLUMN("dependency", dependency), COLUMN("cos_xf", cos_xf), COLUMN("cos_xy", cos_xy),
+#undef COLUMN
+};
+
+/* Lists that a line is made of, as long as its longest table. */
+typedef struct lists { const char **names; double *numbers; } lists;
+
+static an_status write_ledger(an_logger *log, const an_event_telemetry *e, lists l)
+{
+    const an_telemetry *t = e->model;
+    an_log_begin(log, "ledger");
+    an_log_int(log, "step", (int64_t)e->step);
+    for (size_t i = 0; i < t->n_sites; i++) l.names[i] = t->site[i].name;
+    an_log_texts(log, "site", t->n_sites, l.names);
+    for (size_t k = 0; k < sizeof LEDGER / sizeof *LEDGER; k++) {
+        for (size_t i = 0; i < t->n_sites; i++) memcpy(&l.numbers[i], (const char *)&t->site[i] + LEDGER[k].at, sizeof(double));
+        an_log_reals(log, LEDGER[k].key, t->n_sites, l.numbers);
+    }
+    return an_log_end(log);
+}
+
+static bool is_alike(const an_gauge_record *a, const an_gauge_record *b) { return strcmp(a->family, b->family) == 0 && a->metric == b->metric; }
+
+/* One line for all gauges that are like gauge `first`. */
+static an_status write_gauges(an_logger *log, const an_event_telemetry *e, size_t first, lists l)
+{
+    const an_gauge_record *g = e->model->gauge;
+    size_t n = 0;
+    for (size_t i = first; i < e->model->n_gauges; i++)
+        if (is_alike(&g[first], &g[i])) l.names[n++] = g[i].name;
+    an_log_begin(log, g[first].family);
+    an_log_int(log, "step", (int64_t)e->step);
+    an_log_texts(log, "name", n, l.names);
+    for (size_t k = 0; k < g[first].n; k++) {
+        n = 0;
+        for (size_t i = first; i < e->model->n_gauges; i++)
+            if (is_alike(&g[first], &g[i])) l.numbers[n++] = g[i].value[k];
+        an_log_reals(log, g[first].metric[k], n, l.numbers);
+    }
+    return an_log_end(log);
+}
+
+static bool is_first_of_kind(const an_telemetry *t, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (is_alike(&t->gauge[j], &t->gauge[i])) return false;
+    return true;
+}
+
+/* Matrices and tables; with full telemetry vectors and scalars too. */
+static bool is_listed(const an_event_telemetry *e, size_t i) { return !e->param[i].rule.buffer && (e->full || e->param[i].rank > 1); }
+
+static double ratio(const an_tensor_norms *n) { return n->update / n->weight; }
+static double grad(const an_tensor_norms *n) { return n->grad; }
+static double update(const an_tensor_norms *n) { return n->update; }
+static double weight(const an_tensor_norms *n) { return n->weight; }
+
+static an_status write_updates(an_logger *log, const an_event_telemetry *e, lists l)
+{
+    static const struct { const char *key; double (*of)(const an_tensor_norms *); } COLUMNS[] = { { "grad", grad }, { "update", update }, { "weight", weight }, { "ratio", ratio } };
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_params; i++)
+        if (is_listed(e, i)) l.names[n++] = e->param[i].name;
+    an_log_begin(log, "updates");
+    an_log_int(log, "step", (int64_t)e->step);
+    an_log_texts(log, "name", n, l.names);
+    for (size_t k = 0; k < sizeof COLUMNS / sizeof *COLUMNS; k++) {
+        n = 0;
+        for (size_t i = 0; i < e->n_params; i++)
+            if (is_listed(e, i)) l.numbers[n++] = COLUMNS[k].of(&e->norms[i]);
+        an_log_reals(log, COLUMNS[k].key, n, l.numbers);
+    }
+    return an_log_end(log);
+}
+
+an_status an_runlog_telemetry(an_logger *log, const an_event_telemetry *e)
+{
+    const size_t most = e->model->n_sites + e->model->n_gauges + e->n_params + 1;
+    lists l = { an_alloc(most * sizeof *l.names), an_alloc(most * sizeof *l.numbers) };
+    an_status status = l.names && l.numbers ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", log->path);
+    if (status == AN_OK) status = write_ledger(log, e, l);
+    for (size_t i = 0; i < e->model->n_gauges && status == AN_OK; i++)
+        if (is_first_of_kind(e->model, i)) status = write_gauges(log, e, i, l);
+    if (status == AN_OK) status = write_updates(log, e, l);
+    free(l.names);
+    free(l.numbers);
+    return status;
+}
