@@ -28,7 +28,7 @@ static const an_option TABLE[] = {
     { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where init is xavier", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch)", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
@@ -69,11 +69,12 @@ static an_status decide_tie(an_model_config *c, const an_options *options)
 {
     const char tie = an_options_text(options, "tie_embeddings")[0];
     const char *init = an_options_text(options, "init"), *prescribed = an_design_find(an_options_text(options, "design"))->init;
-    const bool unit_size = strcmp(strcmp(init, "auto") == 0 && prescribed ? prescribed : init, "xavier") == 0;
+    const char *law = strcmp(init, "auto") != 0 ? init : prescribed ? prescribed : "gpt2";
+    const bool unit_size = strcmp(law, "xavier") == 0 || strcmp(law, "pytorch") == 0;
     c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size);
     if (!c->tie_embeddings || !unit_size) return AN_OK;
-    return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init xavier, whose embeddings have unit size; set tie_embeddings false or another init",
-                   an_options_place(options, "tie_embeddings"));
+    return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init %s, whose embeddings have unit size; set tie_embeddings false or another init",
+                   an_options_place(options, "tie_embeddings"), law);
 }
 
 an_status an_model_config_read(an_model_config *config, const an_options *options)

@@ -33,16 +33,28 @@ static double zero_out(an_role role, size_t fan_in, size_t fan_out, size_t n_lay
     return writes_stream(role) || role == AN_ROLE_HEAD ? 0 : 0.02;
 }
 
-static double small_embedding(const char *position, bool table) { (void)position; (void)table; return 0.02; }
+static double small_embedding(const an_model_config *c, bool table) { (void)c; (void)table; return 0.02; }
 
 /* RMS(E + P) = 1: learned tables share the variance; sines have RMS 1/sqrt(2) of their own; rotary adds nothing. */
-static double unit_embedding(const char *position, bool table) { (void)table; return strcmp(position, "rotary") == 0 ? 1 : sqrt(0.5); }
+static double unit_embedding(const an_model_config *c, bool table) { (void)table; return strcmp(c->position, "rotary") == 0 ? 1 : sqrt(0.5); }
+
+static double per_width(const an_model_config *c, bool table) { (void)table; return 1 / sqrt((double)c->d_model); }
+static double normal_embedding(const an_model_config *c, bool table) { (void)c; (void)table; return 1; }
+
+/* U(-1/sqrt(fan_in), 1/sqrt(fan_in)): what torch.nn.Linear does. */
+static double pytorch(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)role; (void)fan_out; (void)n_layer;
+    return 1 / sqrt(3 * (double)fan_in);
+}
 
 static const an_init_law LAWS[] = {
-    { "gpt2", "N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)", "Radford et al. 2019", gpt2, small_embedding },
-    { "normal", "N(0, 0.02^2) everywhere", "Devlin et al. 2018, arXiv:1810.04805", normal, small_embedding },
-    { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding },
-    { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding },
+    { "gpt2", "N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)", "Radford et al. 2019", gpt2, small_embedding, false },
+    { "normal", "N(0, 0.02^2) everywhere", "Devlin et al. 2018, arXiv:1810.04805", normal, small_embedding, false },
+    { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding, false },
+    { "xavier-uniform", "U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)", "Glorot & Bengio 2010", xavier, per_width, true },
+    { "pytorch", "U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices", "torch.nn.Linear, torch.nn.Embedding", pytorch, normal_embedding, true },
+    { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding, false },
 };
 
 const an_init_law *an_init_at(size_t i) { return i < sizeof LAWS / sizeof *LAWS ? &LAWS[i] : NULL; }
@@ -68,11 +80,13 @@ const an_init_law *an_init_here(const an_net *net)
 an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows)
 {
     const double width = role == AN_ROLE_HEAD ? 1 : sqrt(net->config->scaling.width), gain = (net->package ? net->package->gain[role] : 1) / width;
-    return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->matrix(role, fan_in, fan_out, net->config->n_layer), rows };
+    const an_init_law *law = an_init_here(net);
+    const double std = gain * law->matrix(role, fan_in, fan_out, net->config->n_layer);
+    return law->uniform ? (an_init){ AN_LAW_UNIFORM, sqrt(3) * std, rows } : (an_init){ AN_LAW_NORMAL, std, rows };
 }
 
 an_init an_init_embedding(const an_net *net, bool position_table)
 {
     const double gain = net->package ? net->package->gain[AN_ROLE_EMB] : 1;
-    return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->embedding(net->config->position, position_table), 0 };
+    return (an_init){ AN_LAW_NORMAL, gain * an_init_here(net)->embedding(net->config, position_table), 0 };
 }

@@ -9,7 +9,8 @@
 typedef struct an_init_law {
     const char *name, *formula, *source;
     double (*matrix)(an_role role, size_t fan_in, size_t fan_out, size_t n_layer);   /* standard deviation */
-    double (*embedding)(const char *position, bool table);                           /* of the token table, or of the learned position table */
+    double (*embedding)(const an_model_config *config, bool table);                  /* of the token table, or of the learned position table */
+    bool uniform;                                                                    /* matrices are uniform with that standard deviation; else normal */
 } an_init_law;
 
 const an_init_law *an_init_find(const char *name);
