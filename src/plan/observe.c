@@ -294,6 +294,7 @@ static void finish_gradients(const an_ledger *l, const an_site_plan *s, an_site_
     }
     r->g_in = total_of(l, NULL, s->in, s->n_x);
     r->g_out = total_of(l, s->out, 0, s->n_y);
+    r->g_fork = total_of(l, NULL, s->fork, s->n_fork);
     r->g_id = sqrt(id);
     r->g_br = sqrt(br);
     r->g_dot = both;
@@ -307,13 +308,14 @@ void an_ledger_finish(an_ledger *l)
         const an_site_plan *s = &l->site[i];
         an_site_record *r = &l->record[i];
         const double rows = (double)r->rows, n = rows * (double)r->cols;
-        r->g_in = r->g_out = r->g_id = r->g_br = r->g_dot = r->g_cos = r->attenuation = (double)NAN;
+        r->g_in = r->g_out = r->g_fork = r->g_id = r->g_br = r->g_dot = r->g_cos = r->attenuation = (double)NAN;
         if (l->plan->train) finish_gradients(l, s, r);
         r->x_rms = sqrt(s->sums[XX] / (n * (double)s->n_x));
         r->y_rms = sqrt(s->sums[YY] / (n * (double)s->n_y));
         r->f_rms = s->f ? fabs(s->scale) * sqrt(s->sums[FF] / n) : (double)NAN;
         r->rho = r->f_rms / r->x_rms;
         r->dependency = s->sum ? s->scale * s->scale * s->sums[VAR_F] / s->sums[VAR_SUM] : (double)NAN;
+        r->sum_dev = s->sum ? sqrt(s->sums[VAR_SUM] / n) : (double)NAN;
         r->cos_xf = s->f && s->n_x == 1 ? (s->scale < 0 ? -1 : 1) * s->sums[COS_XF] / rows : (double)NAN;
         r->cos_xy = s->n_x == s->n_y ? s->sums[COS_XY] / rows : (double)NAN;
     }

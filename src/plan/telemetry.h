@@ -21,11 +21,13 @@ typedef struct an_site_record {
     size_t rows, cols;             /* of one stream */
     double g_in, g_out;            /* |g| at x and at y */
     double g_id, g_br;             /* the two parts of the gradient at x: through the skip, through the branch */
-    double g_dot;                  /* their inner product: g_in^2 = g_id^2 + g_br^2 + 2 g_dot */
+    double g_dot;                  /* their inner product: g_fork^2 = g_id^2 + g_br^2 + 2 g_dot */
+    double g_fork;                 /* |g| where skip and branch part: g_in, or behind a norm of x that both carry */
     double g_cos;                  /* their cosine */
     double attenuation;            /* g_id / g_out */
     double x_rms, f_rms, y_rms, rho;   /* root mean squares; rho = f_rms / x_rms */
     double dependency;             /* Var f / Var (x + f), Liu et al. 2020 */
+    double sum_dev;                /* root of the mean over tokens of Var (x + f), what a norm behind the sum divides by */
     double cos_xf, cos_xy;         /* means over tokens; cos_xf for one stream only */
     const an_real *sample;         /* AN_OBSERVE_FULL: some rows of y [sample_rows, cols]; streams added up; else NULL */
     size_t sample_rows;

@@ -12,7 +12,7 @@ typedef struct column { const char *key; size_t at; } column;   /* at: offset of
 static const column LEDGER[] = {
 #define COLUMN(key, field) { key, offsetof(an_site_record, field) }
     COLUMN("g_in", g_in), COLUMN("g_identity", g_id), COLUMN("g_branch", g_br), COLUMN("g_cos", g_cos), COLUMN("g_out", g_out), COLUMN("attenuation", attenuation),
-    COLUMN("x_rms", x_rms), COLUMN("f_rms", f_rms), COLUMN("y_rms", y_rms), COLUMN("rho", rho), COLUMN("dependency", dependency), COLUMN("cos_xf", cos_xf), COLUMN("cos_xy", cos_xy),
+    COLUMN("x_rms", x_rms), COLUMN("f_rms", f_rms), COLUMN("y_rms", y_rms), COLUMN("rho", rho), COLUMN("dependency", dependency), COLUMN("sum_dev", sum_dev), COLUMN("cos_xf", cos_xf), COLUMN("cos_xy", cos_xy),
 #undef COLUMN
 };
 
