@@ -1,15 +1,26 @@
 /* cli/cmd_check.c
- * addnorm check: will this configuration train? Theory, measurement at initialisation, a few steps of the run itself. */
+ * addnorm check: will this configuration train? Theory, measurement at initialisation, the first steps of the run itself, a
+ * verdict with its evidence; where the verdict is not good, changes that were tried the same way. Trains nothing to the end
+ * and writes no run folder. */
+#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "core/file.h"
 #include "study/check.h"
 
-static struct { int64_t check_steps; bool check_try; const char *report; } settings;
+typedef struct check_options { int64_t steps; bool suggest; const char *page; } check_options;
+static check_options settings;
+
+#define AT(field) .at = AN_AT(check_options, field), .group = "check", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "check_steps", AN_INT, "auto", "1..100000", "probe steps; auto: warm-up and 40 more, at most 400", .group = "command", .words = "auto=0", .flags = AN_EPHEMERAL, .at = 1 },
+    { "check_steps", AN_INT, "auto", "1..100000", "probe steps; auto: warm-up and 40 more, at most 400 and at most `steps`", .words = "auto=0", AT(steps) },
+    { "suggest", AN_BOOL, "true", NULL, "where the verdict is not good, try changes and tell what came of them", AT(suggest) },
+    { "page", AN_STRING, "", NULL, "write the report as a page (HTML, with charts) to this file", AT(page) },
     AN_OPTION_END
 };
 
@@ -17,22 +28,94 @@ an_status an_cmd_check_options(an_cli *cli) { return an_options_add(cli->options
 
 static void tick(void *ctx, const char *what, uint64_t done, uint64_t all) { an_progress_part(ctx, what, (double)done, (double)all); }
 
-an_status an_cmd_check(an_cli *cli)
+static void put_number(an_text *out, double x)
 {
-    an_check check;
-    an_progress progress;
+    if (isfinite(x)) an_text_add(out, fabs(x) >= 1e4 || (x != 0 && fabs(x) < 1e-3) ? " %8.1e" : " %8.4g", x);
+    else an_text_add(out, " %8s", "-");
+}
+
+/* Measured, predicted and after the probe, side by side. */
+static void put_three(an_text *out, const an_check *k, double measured, double predicted, double after)
+{
+    an_text_add(out, "  ");
+    put_number(out, measured);
+    if (k->has_theory) put_number(out, predicted);
+    put_number(out, after);
+}
+
+static void put_table(an_text *out, const an_check *k)
+{
+    static const char *const GROUPS[] = { "stream", "branch", "identity", "branch g", "gradient" };
+    const int width = k->has_theory ? 27 : 18;
+    an_text_add(out, "%-16s", "");
+    for (size_t i = 0; i < sizeof GROUPS / sizeof *GROUPS; i++) an_text_add(out, "   %-*s", width - 1, GROUPS[i]);
+    an_text_add(out, "\n%-16s", "sub-layer");
+    for (size_t i = 0; i < sizeof GROUPS / sizeof *GROUPS; i++) an_text_add(out, k->has_theory ? "  %9s%9s%9s" : "  %9s%.0s%9s", "init", "theory", "after");
+    an_text_add(out, "\n");
+    for (size_t i = 0; i < k->n_sites; i++) {
+        const an_check_site *s = &k->site[i];
+        an_text_add(out, "%-16s", s->name);
+        put_three(out, k, s->measured.stream, s->predicted.stream, s->after.stream);
+        put_three(out, k, s->measured.branch, s->predicted.branch, s->after.branch);
+        put_three(out, k, s->measured.attenuation, s->predicted.attenuation, s->after.attenuation);
+        put_three(out, k, s->measured.branch_gradient, s->predicted.branch_gradient, s->after.branch_gradient);
+        put_three(out, k, s->measured.gradient, s->predicted.gradient, s->after.gradient);
+        an_text_add(out, "\n");
+    }
+    an_text_add(out, "\nstream, branch: mean squares. identity, branch g: the gradient at the sub-layer's input that came through skip and branch,\n"
+                     "over the gradient behind it. gradient: RMS at the input, over that at the end of the stack. after: at the last probe step.\n");
+    if (k->has_theory) an_text_add(out, "product of the identity path   %.3g at initialisation, %.3g predicted, %.3g after\n", k->signs.product_first, k->theory_product, k->signs.product);
+    else an_text_add(out, "no prediction: %s\n", k->no_theory);
+}
+
+static void put_verdict(an_text *out, const an_check *k)
+{
+    an_text_add(out, "\nverdict   %s", an_verdict_name(k->verdict));
+    if (k->warmup) an_text_add(out, ": about %llu steps", (unsigned long long)k->warmup);
+    an_text_add(out, "\nbecause   %s\nrule      %s\n", k->because, k->rule);
+    if (k->n_suggestions) an_text_add(out, "tried     ");
+    for (size_t i = 0; i < k->n_suggestions; i++)
+        an_text_add(out, "%s%-24s %s, loss %.3f\n", i ? "          " : "", k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].loss);
+    an_text_add(out, "limits    probe of %zu steps on %s; how often the verdict is right: docs/check.md\n", k->n_steps, k->signs.finite ? "the run's own data and schedule" : "the run's own data");
+}
+
+static an_status write_page(const an_check *k, const an_cli *cli)
+{
+    an_text page = { 0 };
+    an_status status = an_check_page(k, cli->options, &page);
+    if (status == AN_OK) status = an_file_write(settings.page, an_text_get(&page), page.length);
+    an_text_fini(&page);
+    return status;
+}
+
+static an_status print_check(const an_check *k, const an_cli *cli)
+{
     an_text text = { 0 };
-    an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
-    const an_check_settings how = { .steps = (uint64_t)settings.check_steps, .tick = tick, .ctx = &progress };
-    const an_status status = an_check_run(&check, cli->options, &cli->config, &how);
-    an_progress_clear(&progress);
-    AN_TRY(status);
-    json_t *doc = an_check_json(&check);
+    if (!cli->json) {
+        if (!cli->quiet) put_table(&text, k);
+        put_verdict(&text, k);
+        return an_cli_print(stdout, &text);
+    }
+    json_t *doc = an_check_json(k);
     char *s = doc ? json_dumps(doc, JSON_INDENT(1)) : NULL;
     json_decref(doc);
-    an_check_fini(&check);
     if (!s) return an_fail(AN_ENOMEM, "check: no memory for the document");
     an_text_add(&text, "%s\n", s);
     free(s);
     return an_cli_print(stdout, &text);
+}
+
+an_status an_cmd_check(an_cli *cli)
+{
+    an_check check;
+    an_progress progress;
+    an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
+    const an_check_settings how = { .steps = (uint64_t)settings.steps, .suggest = settings.suggest, .tick = tick, .ctx = &progress };
+    an_status status = an_check_run(&check, cli->options, &cli->config, &how);
+    an_progress_clear(&progress);
+    AN_TRY(status);
+    if (settings.page[0]) status = write_page(&check, cli);
+    if (status == AN_OK) status = print_check(&check, cli);
+    an_check_fini(&check);
+    return status;
 }

@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "net/theory.h"
+#include "train/stats.h"
 #include "train/trial.h"
 
 enum { TAIL = 5, LEAST = 40, MOST = 400 };
@@ -37,20 +38,6 @@ static an_check_numbers numbers_of(const an_site_record *r, double end)
         .cosine = r->g_cos, .gradient = rms(r->g_in, r->n_in, r->rows, r->cols) / end };
 }
 
-/* Mean cosine of two tokens of a sample: |sum of unit rows|^2 has n ones on its diagonal. */
-static double token_cosine(const an_real *x, size_t n, size_t c)
-{
-    double *sum = an_alloc(c * sizeof *sum), square = 0;
-    for (size_t i = 0; sum && i < n; i++) {
-        double length = 0;
-        for (size_t j = 0; j < c; j++) length += (double)x[i * c + j] * (double)x[i * c + j];
-        for (size_t j = 0; j < c && length > 0; j++) sum[j] += (double)x[i * c + j] / sqrt(length);
-    }
-    for (size_t j = 0; sum && j < c; j++) square += sum[j] * sum[j];
-    free(sum);
-    return n > 1 ? (square - (double)n) / (double)(n * (n - 1)) : NAN;
-}
-
 /* What the observed pass says, into one column of the table; and the signs that go with it. */
 static void read_ledger(an_check *k, const an_telemetry *t, bool first)
 {
@@ -67,7 +54,7 @@ static void read_ledger(an_check *k, const an_telemetry *t, bool first)
         }
         product *= isfinite(n.attenuation) ? n.attenuation : 1;
     }
-    const double tokens = last->sample ? token_cosine(last->sample, last->sample_rows, last->cols) : NAN;
+    const double tokens = last->sample ? an_stats_token_cosine(last->sample_rows, last->cols, last->sample) : NAN;
     const double reach = first ? k->site[0].measured.gradient : k->site[0].after.gradient;
     if (first) {
         k->signs.product_first = product;
@@ -148,11 +135,63 @@ static an_status probe(an_check *k, an_options *options, an_train_config *config
     return status;
 }
 
+/* The configuration with one key changed, probed and judged like the first. A change that cannot be built is left out. */
+static an_status try_change(an_check *k, const an_options *options, const an_check_settings *settings, const char *key, const char *value)
+{
+    an_suggestion *s = &k->suggestion[k->n_suggestions];
+    an_check other = { 0 };
+    an_options *changed = NULL;
+    an_train_config config;
+    an_text yaml = { 0 };
+    an_options_yaml(options, &yaml);
+    snprintf(s->change, sizeof s->change, "--%s %s", key, value);
+    an_status status = an_text_status(&yaml);
+    if (status == AN_OK) status = an_run_options_create(&changed, &config);
+    if (status == AN_OK) status = an_options_read_yaml(changed, an_text_get(&yaml), yaml.length, "the configuration");
+    if (status == AN_OK) status = an_options_set(changed, key, value, AN_FROM_FLAG, s->change);
+    if (status == AN_OK) status = an_options_resolve(changed);
+    if (status == AN_OK) status = probe(&other, changed, &config, settings, s->change, false);
+    if (status == AN_OK) {
+        an_check_judge(&other);
+        s->verdict = other.verdict;
+        s->loss = other.signs.loss;
+        k->n_suggestions++;
+    }
+    an_check_fini(&other);
+    an_options_destroy(&changed);
+    an_text_fini(&yaml);
+    return status == AN_ENOMEM ? status : AN_OK;
+}
+
+static bool last_trains(const an_check *k) { return k->n_suggestions > 0 && k->suggestion[k->n_suggestions - 1].verdict == AN_VERDICT_TRAINS; }
+
+/* What usually helps, cheapest first: a warm-up, then a longer one, a third of the learning rate, another design. */
+static an_status suggest(an_check *k, const an_options *options, const an_train_config *c, const an_check_settings *settings)
+{
+    static const int64_t WARMUPS[] = { 50, 100, 200 };
+    char value[32];
+    for (size_t i = 0; i < sizeof WARMUPS / sizeof *WARMUPS && !last_trains(k); i++) {
+        if (WARMUPS[i] <= c->warmup || 2 * WARMUPS[i] > c->steps) continue;
+        snprintf(value, sizeof value, "%lld", (long long)WARMUPS[i]);
+        AN_TRY(try_change(k, options, settings, "warmup", value));
+        if (!last_trains(k)) continue;
+        k->verdict = AN_VERDICT_NEEDS_WARMUP;
+        k->warmup = (uint64_t)WARMUPS[i];
+    }
+    snprintf(value, sizeof value, "%.3g", c->lr / 3);
+    AN_TRY(try_change(k, options, settings, "lr", value));
+    static const char *const DESIGNS[] = { "pre-ln", "deepnorm" };
+    for (size_t i = 0; i < sizeof DESIGNS / sizeof *DESIGNS; i++)
+        if (strcmp(DESIGNS[i], an_options_text(options, "design")) != 0) AN_TRY(try_change(k, options, settings, "design", DESIGNS[i]));
+    return AN_OK;
+}
+
 an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings)
 {
     an_check k = { 0 };
     an_status status = probe(&k, options, config, settings, "probe", true);
-    if (status == AN_OK) an_check_judge(&k, config);
+    if (status == AN_OK) an_check_judge(&k);
+    if (status == AN_OK && settings->suggest && k.verdict != AN_VERDICT_TRAINS) status = suggest(&k, options, config, settings);
     if (status != AN_OK) an_check_fini(&k);
     else *out = k;
     return status;

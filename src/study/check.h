@@ -56,11 +56,11 @@ typedef struct an_check_settings {
     void *ctx;
 } an_check_settings;
 
-/* `options` resolved, `config` bound to them; suggestions set keys on the way and put them back. Errors: as training. */
+/* `options` resolved, `config` bound to them. Errors: as training. */
 an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings) AN_MUST_USE;
 void an_check_fini(an_check *check);
 
-void an_check_judge(an_check *check, const an_train_config *config);      /* verdict.c: from signs to verdict, because, rule */
+void an_check_judge(an_check *check);                                     /* verdict.c: from signs to verdict, because, rule */
 json_t *an_check_json(const an_check *check);                             /* a new reference, NULL: out of memory */
 an_status an_check_page(const an_check *check, const an_options *options, an_text *out) AN_MUST_USE;
 

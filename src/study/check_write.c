@@ -3,6 +3,7 @@
 #include "study/check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/arena.h"
@@ -47,4 +48,127 @@ json_t *an_check_json(const an_check *k)
     return NULL;
 }
 
-an_status an_check_page(const an_check *k, const an_options *options, an_text *out) { (void)k; (void)options; return an_text_status(out); }
+/* Columns of the per-layer table; the page's charts have the same numbers. */
+typedef double pick(const an_check_numbers *n);
+static double stream(const an_check_numbers *n) { return n->stream; }
+static double branch(const an_check_numbers *n) { return n->branch; }
+static double attenuation(const an_check_numbers *n) { return n->attenuation; }
+static double branch_gradient(const an_check_numbers *n) { return n->branch_gradient; }
+static double gradient(const an_check_numbers *n) { return n->gradient; }
+
+static const struct { const char *title, *column; pick *of; bool logarithmic; } CHARTS[] = {
+    { "Stream: mean square after each sub-layer", "stream", stream, true },
+    { "Branch: mean square of what each sub-layer adds", "branch", branch, true },
+    { "Identity path: |g through the skip| / |g behind the sub-layer|", "identity", attenuation, false },
+    { "Branch: |g through the branch| / |g behind the sub-layer|", "branch g", branch_gradient, false },
+    { "Gradient at the input of each sub-layer, over that at the end of the stack", "gradient", gradient, true },
+};
+enum { CHART_COUNT = sizeof CHARTS / sizeof *CHARTS };
+
+static an_status put_charts(an_page *page, const an_check *k)
+{
+    const char **labels = an_alloc(k->n_sites * sizeof *labels);
+    double *y = an_alloc(3 * k->n_sites * sizeof *y);
+    for (size_t c = 0; labels && y && c < CHART_COUNT; c++) {
+        an_series series[3];
+        size_t n = 0;
+        for (size_t i = 0; i < k->n_sites; i++) {
+            labels[i] = k->site[i].name + sizeof "layers." - 1;
+            y[i] = CHARTS[c].of(&k->site[i].measured);
+            y[k->n_sites + i] = CHARTS[c].of(&k->site[i].after);
+            y[2 * k->n_sites + i] = k->has_theory ? CHARTS[c].of(&k->site[i].predicted) : NAN;
+        }
+        series[n++] = (an_series){ "at initialisation", y, false };
+        if (k->signs.finite) series[n++] = (an_series){ "after the probe", y + k->n_sites, false };
+        if (k->has_theory) series[n++] = (an_series){ "predicted", y + 2 * k->n_sites, true };
+        an_page_chart(page, CHARTS[c].title, "sub-layer", labels, k->n_sites, series, n, CHARTS[c].logarithmic);
+    }
+    const an_status status = labels && y ? AN_OK : an_fail(AN_ENOMEM, "check: no memory for the page");
+    free(labels);
+    free(y);
+    return status;
+}
+
+static an_status put_loss(an_page *page, const an_check *k)
+{
+    const char **labels = an_alloc(k->n_steps * sizeof *labels);
+    char (*text)[24] = an_alloc(k->n_steps * sizeof *text);
+    double *y = an_alloc(2 * k->n_steps * sizeof *y);
+    for (size_t i = 0; labels && text && y && i < k->n_steps; i++) {
+        snprintf(text[i], sizeof text[i], "%llu", (unsigned long long)k->step[i].step);
+        labels[i] = text[i];
+        y[i] = k->step[i].loss;
+        y[k->n_steps + i] = k->signs.entropy;
+    }
+    const an_status status = labels && text && y ? AN_OK : an_fail(AN_ENOMEM, "check: no memory for the page");
+    const an_series series[] = { { "loss", y, false }, { "unigram entropy", y ? y + k->n_steps : NULL, true } };
+    if (status == AN_OK) an_page_chart(page, "Loss of the probe steps, nats", "step", labels, k->n_steps, series, 2, false);
+    free(labels);
+    free(text);
+    free(y);
+    return status;
+}
+
+static void put_sites(an_page *page, const an_check *k)
+{
+    static const char *const COLUMNS[] = { "sub-layer", "stream", "predicted", "after", "branch", "predicted", "after", "identity", "predicted", "after", "branch g", "predicted", "after", "gradient", "predicted", "after" };
+    enum { N = sizeof COLUMNS / sizeof *COLUMNS };
+    an_page_table_begin(page, COLUMNS, N);
+    for (size_t i = 0; i < k->n_sites; i++) {
+        char text[N][24];
+        const char *cells[N] = { k->site[i].name };
+        for (size_t c = 0; c < CHART_COUNT; c++) {
+            const double v[3] = { CHARTS[c].of(&k->site[i].measured), k->has_theory ? CHARTS[c].of(&k->site[i].predicted) : NAN, CHARTS[c].of(&k->site[i].after) };
+            for (size_t j = 0; j < 3; j++) {
+                snprintf(text[1 + 3 * c + j], sizeof text[0], isfinite(v[j]) ? "%.3g" : "", v[j]);
+                cells[1 + 3 * c + j] = text[1 + 3 * c + j];
+            }
+        }
+        an_page_row(page, cells, N);
+    }
+    an_page_table_end(page);
+}
+
+static void put_suggestions(an_page *page, const an_check *k)
+{
+    static const char *const COLUMNS[] = { "change", "verdict", "loss of its last probe steps" };
+    if (!k->n_suggestions) return;
+    an_page_heading(page, "Tried instead");
+    an_page_table_begin(page, COLUMNS, 3);
+    for (size_t i = 0; i < k->n_suggestions; i++) {
+        char loss[24];
+        snprintf(loss, sizeof loss, "%.3f", k->suggestion[i].loss);
+        const char *cells[] = { k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), loss };
+        an_page_row(page, cells, 3);
+    }
+    an_page_table_end(page);
+}
+
+an_status an_check_page(const an_check *k, const an_options *options, an_text *out)
+{
+    an_page page;
+    char text[256];
+    an_text yaml = { 0 };
+    snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
+    an_page_begin(&page, out, text);
+    snprintf(text, sizeof text, "Verdict: %s", an_verdict_name(k->verdict));
+    an_page_heading(&page, text);
+    an_page_paragraph(&page, k->because);
+    snprintf(text, sizeof text, "Rule: %s. What it can and cannot see, and how often it is right: docs/check.md.", k->rule);
+    an_page_paragraph(&page, text);
+    put_suggestions(&page, k);
+    an_page_heading(&page, "Probe");
+    an_status status = put_loss(&page, k);
+    an_page_heading(&page, "Per sub-layer");
+    if (k->has_theory) snprintf(text, sizeof text, "Product of the identity path's factors: %.3g measured at initialisation, %.3g predicted.", k->signs.product_first, k->theory_product);
+    an_page_paragraph(&page, k->has_theory ? text : k->no_theory);
+    if (status == AN_OK) status = put_charts(&page, k);
+    put_sites(&page, k);
+    an_page_heading(&page, "Configuration");
+    an_options_yaml(options, &yaml);
+    an_page_code(&page, an_text_get(&yaml));
+    an_page_end(&page);
+    if (status == AN_OK) status = an_text_status(&yaml);
+    an_text_fini(&yaml);
+    return status == AN_OK ? an_text_status(out) : status;
+}
