@@ -31,6 +31,8 @@ typedef struct an_event_step {
     bool observed;                               /* telemetry looked at this step */
 } an_event_step;
 
+typedef struct an_stream_stats { double token_cosine, effective_rank, kurtosis, massive; } an_stream_stats;   /* train/stats.h; massive: max / median of |x| */
+
 /* What an observed step has measured; definitions in docs/telemetry.md. */
 typedef struct an_event_telemetry {
     uint64_t step;
@@ -38,7 +40,7 @@ typedef struct an_event_telemetry {
     const an_param *param;                       /* [n_params], and what the optimizer measured of each */
     const an_tensor_norms *norms;
     size_t n_params;
-    bool full;
+    const an_stream_stats *stream;               /* [model->n_sites], of samples of what leaves each sub-layer; NULL unless telemetry is full */
 } an_event_telemetry;
 
 typedef struct an_event_eval {

@@ -91,18 +91,18 @@ static an_status report_step(an_trainer *t, an_event_step *e)
     e->logged = is_due(t, t->config->log_every) || is_last(t) || t->state.step == 1;
     TELL(t, step, e);
     if (!e->logged) return AN_OK;
-    const an_status status = an_runlog_step(&t->log, e);
+    AN_TRY(an_runlog_step(&t->log, e));
     t->log_step = t->state.step;
     t->log_began = an_clock();
-    return status;
+    return an_tb_step(t->tb, e);
 }
 
 static an_status report_telemetry(an_trainer *t)
 {
-    an_event_telemetry e = { .step = t->state.step, .model = an_model_get_telemetry(t->model), .norms = an_optimizer_tensor_norms(t->optimizer), .full = t->observe == AN_OBSERVE_FULL };
-    e.param = an_model_get_params(t->model, &e.n_params);
-    TELL(t, telemetry, &e);
-    return an_runlog_telemetry(&t->log, &e);
+    const an_event_telemetry *e = an_watcher_look(t->watcher, t->state.step);
+    TELL(t, telemetry, e);
+    AN_TRY(an_tb_telemetry(t->tb, e));
+    return an_runlog_telemetry(&t->log, e);
 }
 
 static an_status evaluate(an_trainer *t)
@@ -120,7 +120,8 @@ static an_status evaluate(an_trainer *t)
     }
     TELL(t, eval, &e);
     t->log_began += an_clock() - began;             /* not part of the time per step */
-    return an_runlog_eval(&t->log, &e);
+    AN_TRY(an_runlog_eval(&t->log, &e));
+    return an_tb_eval(t->tb, &e);
 }
 
 static int collect(void *ctx, int32_t token)

@@ -33,6 +33,23 @@ static an_status write_ledger(an_logger *log, const an_event_telemetry *e, lists
     return an_log_end(log);
 }
 
+static const column STREAM[] = { { "token_cosine", offsetof(an_stream_stats, token_cosine) }, { "effective_rank", offsetof(an_stream_stats, effective_rank) },
+    { "kurtosis", offsetof(an_stream_stats, kurtosis) }, { "massive", offsetof(an_stream_stats, massive) } };
+
+static an_status write_stream(an_logger *log, const an_event_telemetry *e, lists l)
+{
+    const size_t n = e->model->n_sites;
+    an_log_begin(log, "stream");
+    an_log_int(log, "step", (int64_t)e->step);
+    for (size_t i = 0; i < n; i++) l.names[i] = e->model->site[i].name;
+    an_log_texts(log, "site", n, l.names);
+    for (size_t k = 0; k < sizeof STREAM / sizeof *STREAM; k++) {
+        for (size_t i = 0; i < n; i++) memcpy(&l.numbers[i], (const char *)&e->stream[i] + STREAM[k].at, sizeof(double));
+        an_log_reals(log, STREAM[k].key, n, l.numbers);
+    }
+    return an_log_end(log);
+}
+
 static bool is_alike(const an_gauge_record *a, const an_gauge_record *b) { return strcmp(a->family, b->family) == 0 && a->metric == b->metric; }
 
 /* One line for all gauges that are like gauge `first`. */
@@ -62,7 +79,7 @@ static bool is_first_of_kind(const an_telemetry *t, size_t i)
 }
 
 /* Matrices and tables; with full telemetry vectors and scalars too. */
-static bool is_listed(const an_event_telemetry *e, size_t i) { return !e->param[i].rule.buffer && (e->full || e->param[i].rank > 1); }
+static bool is_listed(const an_event_telemetry *e, size_t i) { return !e->param[i].rule.buffer && (e->stream || e->param[i].rank > 1); }
 
 static double ratio(const an_tensor_norms *n) { return n->update / n->weight; }
 static double grad(const an_tensor_norms *n) { return n->grad; }
@@ -95,6 +112,7 @@ an_status an_runlog_telemetry(an_logger *log, const an_event_telemetry *e)
     if (status == AN_OK) status = write_ledger(log, e, l);
     for (size_t i = 0; i < e->model->n_gauges && status == AN_OK; i++)
         if (is_first_of_kind(e->model, i)) status = write_gauges(log, e, i, l);
+    if (status == AN_OK && e->stream) status = write_stream(log, e, l);
     if (status == AN_OK) status = write_updates(log, e, l);
     free(l.names);
     free(l.numbers);

@@ -120,6 +120,7 @@ static an_status build_model(an_trainer *t)
     const an_optimizer_config config = an_train_config_optimizer(t->config);
     const an_param *params = an_model_get_params(t->model, &count);
     AN_TRY(an_optimizer_create(&t->optimizer, params, count, &config));
+    if (t->observe != AN_OBSERVE_OFF) AN_TRY(an_watcher_create(&t->watcher, t->model, t->optimizer, t->observe));
     t->tokens = an_alloc(bytes);
     t->targets = an_alloc(bytes);
     return t->tokens && t->targets ? AN_OK : no_memory();
@@ -143,7 +144,8 @@ static an_status claim_folder(an_trainer *t)
     bool same = false;
     if (t->resumed_from) AN_TRY(is_same_run(t->resumed_from, t->run, &same));
     if (same) AN_TRY(an_checkpoint_point(t->resumed_from));
-    return an_runlog_open(&t->log, t->run, t->options, same, t->state.step);
+    AN_TRY(an_runlog_open(&t->log, t->run, t->options, same, t->state.step));
+    return an_tensorboard_open(&t->tb, t->run, same, t->state.step);
 }
 
 static an_status set_up(an_trainer *t)
@@ -184,6 +186,8 @@ void an_trainer_destroy(an_trainer **trainer)
     an_trainer *t = *trainer;
     if (!t) return;
     an_log_close(&t->log);
+    an_tensorboard_close(t->tb);
+    an_watcher_destroy(&t->watcher);
     if (t->lock >= 0) close(t->lock);
     an_optimizer_destroy(&t->optimizer);
     an_model_destroy(&t->model);

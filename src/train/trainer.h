@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "train/data.h"
 #include "train/loop.h"
+#include "train/telemetry.h"
 
 struct an_trainer {
     an_options *options;                 /* borrowed */
@@ -19,6 +20,8 @@ struct an_trainer {
     an_model *model;
     an_optimizer *optimizer;
     an_logger log;
+    an_tensorboard *tb;
+    an_watcher *watcher;                 /* telemetry; NULL when off */
     an_run_state state;
     an_text model_text;                  /* the model's configuration, for checkpoints */
     char *run, *resumed_from;            /* folders */

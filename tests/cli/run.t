@@ -42,6 +42,7 @@ a:
 checkpoints
 config.yaml
 log.jsonl
+tb
 1|
 a/checkpoints:
 latest

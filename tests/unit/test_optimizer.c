@@ -123,6 +123,42 @@ static void same_bits_for_any_threads(void **state)
     }
 }
 
+/* Measuring the update changes no bit of it, and what it measures is the difference of the parameters. */
+static void measures_the_update(void **state)
+{
+    (void)state;
+    static pair a, b;
+    static an_real old[BIG + SMALL];
+    const an_optimizer_config c = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1, .grad_clip = 0.5 };
+    an_optimizer *quiet, *loud;
+    make(&a);
+    make(&b);
+    assert_ok(an_optimizer_create(&quiet, a.param, 2, &c));
+    assert_ok(an_optimizer_create(&loud, b.param, 2, &c));
+    for (uint64_t t = 1; t <= 3; t++) {
+        double moved[2] = { 0, 0 }, grad[2] = { 0, 0 }, weight[2] = { 0, 0 };
+        memcpy(old, b.data, sizeof old);
+        an_optimizer_measure(loud, true, t > 1);
+        an_optimizer_apply(quiet, 0.01, t, an_optimizer_grad_norm(quiet, 1), 1);
+        an_optimizer_apply(loud, 0.01, t, an_optimizer_grad_norm(loud, 3), 3);
+        assert_memory_equal(a.data, b.data, sizeof a.data);
+        for (size_t i = 0; i < BIG + SMALL; i++) {
+            moved[i >= BIG] += ((double)b.data[i] - (double)old[i]) * ((double)b.data[i] - (double)old[i]);
+            grad[i >= BIG] += (double)b.grad[i] * (double)b.grad[i];
+            weight[i >= BIG] += (double)b.data[i] * (double)b.data[i];
+        }
+        assert_true(fabs(an_optimizer_update_norm(loud) / sqrt(moved[0] + moved[1]) - 1) < 1e-6);
+        assert_true(an_optimizer_update_norm(quiet) == 0);
+        const an_tensor_norms *n = an_optimizer_tensor_norms(loud);
+        for (size_t p = 0; p < 2; p++) {
+            if (t == 1) assert_true(n[p].update == 0);
+            else assert_true(fabs(n[p].update / sqrt(moved[p]) - 1) < 1e-6 && fabs(n[p].grad / sqrt(grad[p]) - 1) < 1e-6 && fabs(n[p].weight / sqrt(weight[p]) - 1) < 1e-6);
+        }
+    }
+    an_optimizer_destroy(&quiet);
+    an_optimizer_destroy(&loud);
+}
+
 static void one_bad_element_shows(void **state)
 {
     (void)state;
@@ -142,6 +178,6 @@ static void one_bad_element_shows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(follows_the_formula), cmocka_unit_test(groups_scale_the_rate), cmocka_unit_test(no_clipping_below_the_limit), cmocka_unit_test(same_bits_for_any_threads),
-                                        cmocka_unit_test(one_bad_element_shows) };
+                                        cmocka_unit_test(measures_the_update), cmocka_unit_test(one_bad_element_shows) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

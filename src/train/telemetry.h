@@ -1,0 +1,25 @@
+/* train/telemetry.h
+ * What a run makes of an observed step: the model's and the optimizer's numbers, with full telemetry also statistics of
+ * samples of the stream (train/stats.h), as one event for the log, for TensorBoard and for callbacks. */
+#ifndef AN_TRAIN_TELEMETRY_H
+#define AN_TRAIN_TELEMETRY_H
+
+#include "train/events.h"
+#include "train/tensorboard.h"
+
+typedef struct an_watcher an_watcher;
+
+/* Borrows model and optimizer. Errors: AN_ENOMEM. */
+an_status an_watcher_create(an_watcher **out, const an_model *model, const an_optimizer *optimizer, an_observe observe) AN_MUST_USE;
+void an_watcher_destroy(an_watcher **watcher);
+
+/* The event of the step that was just observed; borrowed until the next call. */
+const an_event_telemetry *an_watcher_look(an_watcher *watcher, uint64_t step);
+
+/* The same events as scalars in RUN/tb, tags NUMBER/NAME ("g_branch/layers.3.attn"); with full telemetry histograms of the
+ * samples of the stream, too. A NULL tb swallows all. */
+an_status an_tb_step(an_tensorboard *tb, const an_event_step *event) AN_MUST_USE;
+an_status an_tb_eval(an_tensorboard *tb, const an_event_eval *event) AN_MUST_USE;
+an_status an_tb_telemetry(an_tensorboard *tb, const an_event_telemetry *event) AN_MUST_USE;
+
+#endif
