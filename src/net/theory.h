@@ -2,10 +2,10 @@
  * What a model should do before its first step: a mean-field recursion over the sub-layers, in numbers only. It reads the
  * design's package and the init law and never the model's weights, so that measuring a model against it means something.
  *
- * State: the covariances K_ts of the tokens of one sequence, per channel; going back, the mean square G of the gradient. At
+ * Up: the covariances K_ts of the tokens of one sequence, per channel. Down: the same of the gradient, G_ts. At
  * initialisation branch and stream are independent, so
- *   forward    K <- a^2 K + b^2 Cov f          (then scaled to K_tt = 1 behind a post norm)
- *   backward   G <- a^2 chi G + b^2 chi J G    chi: what the post norm does to a gradient, mean of 1 / Var y_t; J: the branch's gain
+ *   up      K <- a^2 K + b^2 Cov f           then scaled to K_tt = 1 behind a post norm
+ *   down    G <- a^2 G' + b^2 J(G')          G' = G / sqrt(Var y_t Var y_s) behind a post norm; J: back through the branch
  * Attention averages earlier tokens with log-normal weights whose variance is that of the scores; gradients through queries
  * and keys are left out. Limits: causal attention, widths of some tens at least, biases 0, gains 1, dropout 0; sequences are
  * followed for 256 positions; designs with a stream of their own have no law here.
@@ -33,9 +33,15 @@ typedef struct an_theory {
     double product;                /* of the attenuations */
 } an_theory;
 
-/* stream_in: mean square of x0 and the correlation of its tokens as measured on data, or < 0: from the init law.
- * Errors: AN_ECONFIG where the design has no law here (the sentence says why), AN_ENOMEM. */
-an_status an_theory_predict(an_theory *out, const an_model_config *config, const an_options *options, double stream_in, double correlation_in) AN_MUST_USE;
+/* Where the recursion starts. */
+typedef struct an_theory_input {
+    double stream;                 /* mean square of x0 as measured; < 0: from the init law */
+    double correlation;            /* of two tokens of x0 */
+    double gradient_correlation;   /* of the loss's gradient at two positions: about the probability of equal targets */
+} an_theory_input;
+
+/* Errors: AN_ECONFIG where the design has no law here (the sentence says why), AN_ENOMEM. */
+an_status an_theory_predict(an_theory *out, const an_model_config *config, const an_options *options, const an_theory_input *in) AN_MUST_USE;
 void an_theory_fini(an_theory *theory);
 
 #endif

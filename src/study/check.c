@@ -75,7 +75,9 @@ static void predict(an_check *k, an_trial *trial, const an_options *options, con
     const an_model_config *config = an_model_get_config(an_trial_get_model(trial));
     const double share = strcmp(config->position, "rotary") == 0 ? 1 : 0.5;
     an_theory theory;
-    const an_status status = an_theory_predict(&theory, config, options, x0, share * an_trial_get_collision(trial));
+    const double collision = an_trial_get_collision(trial);
+    const an_theory_input start = { x0, share * collision, collision };
+    const an_status status = an_theory_predict(&theory, config, options, &start);
     k->has_theory = status == AN_OK && theory.n == k->n_sites;
     if (status != AN_OK) {
         snprintf(k->no_theory, sizeof k->no_theory, "%s", an_error_text());

@@ -27,7 +27,8 @@ static void compare(const char *settings)
     an_theory t;
     double stream[2 * L] = { 0 }, branch[2 * L] = { 0 }, error[2 * L], worst = 0;
     stack_open(&s, STACK_BOTH, 2, "n_layer=%d seq_len=64 d_model=128 n_head=4 position=rotary %s", L, settings);
-    if (an_theory_predict(&t, &s.config, s.options, 1, 0) != AN_OK) {
+    const an_theory_input start = { 1, 0, 0 };
+    if (an_theory_predict(&t, &s.config, s.options, &start) != AN_OK) {
         printf("%s: skipped, %s\n", settings, an_error_text());
         stack_close(&s);
         return;
