@@ -66,9 +66,10 @@ an_spike_verdict an_spikes_add(an_spikes *s, an_spike_quantity quantity, uint64_
 {
     an_spike_track *t = &s->track[quantity];
     const double x = scale_in(quantity, value);
-    if (t->spiking == 0) measure(t, KINDS[quantity].least_spread, &t->mean, &t->spread);
-    const double z = !isfinite(value) ? INFINITY : t->count < AN_SPIKE_LEAST ? NAN : (x - t->mean) / t->spread;
-    an_spike_verdict v = { .quantity = quantity, .z = z, .value = value, .mean = scale_out(quantity, t->mean) };
+    double mean, spread;
+    measure(t, KINDS[quantity].least_spread, &mean, &spread);
+    const double z = !isfinite(value) ? INFINITY : t->count < AN_SPIKE_LEAST ? NAN : (x - mean) / spread;
+    an_spike_verdict v = { .quantity = quantity, .z = z, .value = value, .mean = scale_out(quantity, mean) };
     v.kind = move(t, step, x, value, z);
     if (v.kind == AN_SPIKE_NONE) return v;
     v.since = t->since;
@@ -80,7 +81,7 @@ an_spike_verdict an_spikes_add(an_spikes *s, an_spike_quantity quantity, uint64_
     return v;
 }
 
-/* --- state as text: count, spiking, since, mean, spread, peak, peak_z, then the window --------------------------------- */
+/* --- state as text: count, spiking, since, peak, peak_z, then the window ----------------------------------------------- */
 
 static uint64_t bits_of(double value)
 {
@@ -101,7 +102,7 @@ void an_spikes_write(const an_spikes *s, an_text *out)
     for (int q = 0; q < AN_SPIKE_QUANTITIES; q++) {
         const an_spike_track *t = &s->track[q];
         an_text_add(out, "%s%" PRIx64 " %" PRIx64 " %" PRIx64, q > 0 ? " " : "", t->count, t->spiking, t->since);
-        an_text_add(out, " %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64, bits_of(t->mean), bits_of(t->spread), bits_of(t->peak), bits_of(t->peak_z));
+        an_text_add(out, " %" PRIx64 " %" PRIx64, bits_of(t->peak), bits_of(t->peak_z));
         for (uint64_t i = 0; i < t->count; i++) an_text_add(out, " %" PRIx64, bits_of(t->window[i]));
     }
 }
@@ -134,7 +135,7 @@ static int real_word(const char **text, double *out)
 static int read_track(an_spike_track *t, const char **text)
 {
     if (!word(text, &t->count) || !word(text, &t->spiking) || !word(text, &t->since)) return 0;
-    if (!real_word(text, &t->mean) || !real_word(text, &t->spread) || !real_word(text, &t->peak) || !real_word(text, &t->peak_z)) return 0;
+    if (!real_word(text, &t->peak) || !real_word(text, &t->peak_z)) return 0;
     if (t->count > AN_SPIKE_WINDOW || t->spiking >= AN_SPIKE_WINDOW) return 0;
     for (uint64_t i = 0; i < t->count; i++)
         if (!real_word(text, &t->window[i]) || !isfinite(t->window[i])) return 0;

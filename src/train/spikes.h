@@ -6,7 +6,7 @@
  *           size. z = (x - mean) / s over the window, the newest value not in it; s is the standard deviation, but at least
  *           0.01 nats or 2 %, so that the wiggles of a still window are no spikes. A spike starts where z > 6, or with NaN or an
  *           infinity, and ends with the first value of z <= 3, the band of before the spike. Values in a spike do not enter the
- *           window. One that lasts 128 values is a new level, not a spike: the window starts anew. Downward jumps are none.
+ *           window, which stays as it was. One that lasts 128 values is a new level, not a spike: the window starts anew. Downward jumps are none.
  * Threshold with 32 values, the fewest that are judged, z > 6 has odds of 8e-7 for Gaussian noise (Student, 31 degrees of
  *           freedom, widened by the mean's own error) and 1e-8 with 128: no false alarm in a run of 1e5 steps. A linear trend
  *           stays at |z| < 1.8, whatever its slope, so warm-up and the first descent raise no alarm; they make it less keen.
@@ -50,7 +50,6 @@ typedef struct an_spike_track {
     uint64_t count;
     uint64_t spiking;              /* values of the present spike; 0: none */
     uint64_t since;
-    double mean, spread;           /* of the window when the spike started */
     double peak, peak_z;
 } an_spike_track;
 

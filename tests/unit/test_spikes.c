@@ -204,11 +204,15 @@ static void damaged_state_is_refused(void **state)
         if (text.s[n] == ' ' || n == 0) assert_fails(an_spikes_read(&s, cut), AN_EFORMAT, "spikes");
         free(cut);
     }
-    static const char *const BAD[] = { "", "x", "81 0 0 0 0 0 0", "0 80 0 0 0 0 0", "0 0 0 0 0 0 00000000000000000", "1 0 0 0 0 0 0 7ff0000000000000 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "0 0 0 0 0 0 0  0 0 0 0 0 0 0 0 0 0 0 0 0 0",
-                                       "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 -1" };
+    static const char *const BAD[] = { "", "x", "81 0 0 0 0", "0 80 0 0 0 0 0 0 0 0 0 0 0 0 0", "0 0 0 0 00000000000000000 0 0 0 0 0 0 0 0 0 0", "1 0 0 0 0 7ff0000000000000 0 0 0 0 0 0 0 0 0 0",
+                                       "0 0 0 0 0  0 0 0 0 0 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0 0 0 0 0 -1" };
     for (size_t i = 0; i < COUNT(BAD); i++) assert_fails(an_spikes_read(&s, BAD[i]), AN_EFORMAT, "spikes");
+    text.length = 0;
+    an_text_add(&text, "%x 0 0 0 0", AN_SPIKE_WINDOW + 1);  /* whole, but of a window that is too long */
+    for (int i = 0; i < AN_SPIKE_WINDOW + 1 + 10; i++) an_text_add(&text, " 0");
+    assert_fails(an_spikes_read(&s, text.s), AN_EFORMAT, "spikes");
     assert_memory_equal(&s, &before, sizeof s);
-    assert_ok(an_spikes_read(&s, "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"));
+    assert_ok(an_spikes_read(&s, "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"));
     an_text_fini(&text);
 }
 
