@@ -50,6 +50,7 @@ Published code that differs from its paper, or from the above
                 the batch with the running values it has just updated (the paper: with the population).
     PowerNorm   mask_powernorm.py: batch v instead of running phi in dx and, for 10,000 passes, in z; group scaling in front,
                 4 groups by default there; phi is updated twice per pass during warm-up; E adds up instead of decaying by itself.
+    pRMSNorm    rmsnorm_torch.py adds its eps (1e-8) outside the root.
     NormFormer  fairseq applies the head scales after W_O, to groups of channels; here to heads, as the paper.
     ReZero      rztx.py has one alpha per layer, the paper one per sub-layer (rezero_share layer, site).
     HC          several ports use RMSNorm for the coefficients; the paper a norm with learned weight, LayerNorm.
