@@ -112,6 +112,16 @@ static void on_eval(void *ctx, const an_event_eval *e)
             e->val.bits_per_byte, e->best ? "" : "  (not the best)");
 }
 
+static void on_spike(void *ctx, const an_event_spike *e)
+{
+    an_progress *p = ctx;
+    const an_spike_verdict *v = &e->verdict;
+    if (p->quiet) return;
+    if (v->kind == AN_SPIKE_START) say(p, "spike", "step %llu: %s %.4g, where %.4g is usual (z %.1f)", (unsigned long long)e->step, an_spike_name(v->quantity), v->value, v->mean, v->z);
+    else if (v->kind == AN_SPIKE_RECOVERED) say(p, "spike", "step %llu: %s is back after %llu steps, peak %.4g", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps, v->peak);
+    else say(p, "spike", "step %llu: %s has stayed at a new level for %llu steps", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps);
+}
+
 static void on_checkpoint(void *ctx, const an_event_checkpoint *e)
 {
     an_progress *p = ctx;
@@ -137,7 +147,7 @@ static void on_end(void *ctx, const an_event_end *e)
 
 an_events an_progress_events(an_progress *p)
 {
-    return (an_events){ .ctx = p, .start = on_start, .step = on_step, .eval = on_eval, .checkpoint = on_checkpoint, .end = on_end };
+    return (an_events){ .ctx = p, .start = on_start, .step = on_step, .spike = on_spike, .eval = on_eval, .checkpoint = on_checkpoint, .end = on_end };
 }
 
 void an_progress_part(an_progress *p, const char *what, double done, double all)

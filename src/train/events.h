@@ -9,6 +9,7 @@
 
 #include "train/evaluate.h"
 #include "train/optimizer.h"
+#include "train/spikes.h"
 
 typedef struct an_event_start {
     const char *run, *resumed_from;              /* folders; resumed_from NULL for a fresh run */
@@ -43,6 +44,9 @@ typedef struct an_event_telemetry {
     const an_stream_stats *stream;               /* [model->n_sites], of samples of what leaves each sub-layer; NULL unless telemetry is full */
 } an_event_telemetry;
 
+/* A spike of the loss or a norm began, ended, or turned out to be a new level (train/spikes.h). */
+typedef struct an_event_spike { uint64_t step; an_spike_verdict verdict; } an_event_spike;
+
 typedef struct an_event_eval {
     uint64_t step;
     an_eval_result val;
@@ -71,6 +75,7 @@ typedef struct an_events {
     void (*start)(void *ctx, const an_event_start *event);
     void (*step)(void *ctx, const an_event_step *event);
     void (*telemetry)(void *ctx, const an_event_telemetry *event);
+    void (*spike)(void *ctx, const an_event_spike *event);
     void (*eval)(void *ctx, const an_event_eval *event);
     void (*checkpoint)(void *ctx, const an_event_checkpoint *event);
     void (*sample)(void *ctx, const an_event_sample *event);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/arena.h"
 #include "core/clock.h"
 #include "kern/kern.h"
 #include "core/threads.h"
@@ -97,6 +98,19 @@ static an_status report_step(an_trainer *t, an_event_step *e)
     return an_tb_step(t->tb, e);
 }
 
+/* Loss and norms of this step against their last 128 values; only a change of verdict is an event. */
+static an_status watch_spikes(an_trainer *t, const an_event_step *e)
+{
+    const double value[AN_SPIKE_QUANTITIES] = { [AN_SPIKE_LOSS] = e->loss, [AN_SPIKE_GRAD_NORM] = e->grad_norm, [AN_SPIKE_UPDATE_NORM] = e->update_norm };
+    for (an_spike_quantity q = 0; q < AN_SPIKE_QUANTITIES; q++) {
+        const an_event_spike spike = { t->state.step, an_spikes_add(&t->spikes, q, t->state.step, value[q]) };
+        if (spike.verdict.kind == AN_SPIKE_NONE || spike.verdict.kind == AN_SPIKE_GOES_ON) continue;
+        TELL(t, spike, &spike);
+        AN_TRY(an_runlog_spike(&t->log, &spike));
+    }
+    return AN_OK;
+}
+
 static an_status report_telemetry(an_trainer *t)
 {
     const an_event_telemetry *e = an_watcher_look(t->watcher, t->state.step);
@@ -151,10 +165,23 @@ static an_status show_sample(an_trainer *t)
     return status;
 }
 
+/* The window of the spike verdicts goes into the checkpoint: a resumed run gives the same ones. */
+static an_status note_spikes(an_trainer *t)
+{
+    an_text text = { 0 };
+    an_spikes_write(&t->spikes, &text);
+    free(t->state.spikes);
+    t->state.spikes = t->observe != AN_OBSERVE_OFF && an_text_status(&text) == AN_OK ? an_strdup(an_text_get(&text)) : NULL;
+    const an_status status = an_text_status(&text);
+    an_text_fini(&text);
+    return status == AN_OK && t->observe != AN_OBSERVE_OFF && !t->state.spikes ? an_fail(AN_ENOMEM, "checkpoint: no memory") : status;
+}
+
 static an_status save(an_trainer *t)
 {
     const double began = an_clock();
     char *folder;
+    AN_TRY(note_spikes(t));
     AN_TRY(an_checkpoint_save(t->run, &t->state, an_text_get(&t->model_text), t->model, t->optimizer, (size_t)t->config->keep_checkpoints, &folder));
     free(t->last_checkpoint);
     t->last_checkpoint = folder;
@@ -171,6 +198,7 @@ static an_status steps(an_trainer *t)
         an_event_step e = { 0 };
         AN_TRY(train_step(t, &e));
         AN_TRY(report_step(t, &e));
+        if (t->observe != AN_OBSERVE_OFF) AN_TRY(watch_spikes(t, &e));
         if (e.observed) AN_TRY(report_telemetry(t));
         if (is_due(t, t->config->eval_every) || is_last(t)) AN_TRY(evaluate(t));
         if (is_due(t, t->config->sample_every)) AN_TRY(show_sample(t));

@@ -14,6 +14,7 @@ an_status an_runlog_open(an_logger *log, const char *run, const an_options *opti
 an_status an_runlog_start(an_logger *log, const an_event_start *event) AN_MUST_USE;
 an_status an_runlog_step(an_logger *log, const an_event_step *event) AN_MUST_USE;
 an_status an_runlog_telemetry(an_logger *log, const an_event_telemetry *event) AN_MUST_USE;   /* several lines */
+an_status an_runlog_spike(an_logger *log, const an_event_spike *event) AN_MUST_USE;
 an_status an_runlog_eval(an_logger *log, const an_event_eval *event) AN_MUST_USE;
 an_status an_runlog_checkpoint(an_logger *log, const an_event_checkpoint *event) AN_MUST_USE;
 an_status an_runlog_sample(an_logger *log, const an_event_sample *event) AN_MUST_USE;

@@ -50,7 +50,12 @@ static an_status write_stream(an_logger *log, const an_event_telemetry *e, lists
     return an_log_end(log);
 }
 
-static bool is_alike(const an_gauge_record *a, const an_gauge_record *b) { return strcmp(a->family, b->family) == 0 && a->metric == b->metric; }
+static bool is_alike(const an_gauge_record *a, const an_gauge_record *b)
+{
+    bool alike = a->n == b->n && strcmp(a->family, b->family) == 0;
+    for (size_t k = 0; alike && k < a->n; k++) alike = strcmp(a->metric[k], b->metric[k]) == 0;
+    return alike;
+}
 
 /* One line for all gauges that are like gauge `first`. */
 static an_status write_gauges(an_logger *log, const an_event_telemetry *e, size_t first, lists l)
@@ -101,6 +106,22 @@ static an_status write_updates(an_logger *log, const an_event_telemetry *e, list
             if (is_listed(e, i)) l.numbers[n++] = COLUMNS[k].of(&e->norms[i]);
         an_log_reals(log, COLUMNS[k].key, n, l.numbers);
     }
+    return an_log_end(log);
+}
+
+an_status an_runlog_spike(an_logger *log, const an_event_spike *e)
+{
+    const an_spike_verdict *v = &e->verdict;
+    an_log_begin(log, "spike");
+    an_log_int(log, "step", (int64_t)e->step);
+    an_log_text(log, "quantity", an_spike_name(v->quantity));
+    an_log_text(log, "kind", an_spike_kind_name(v->kind));
+    an_log_real(log, "z", v->z);
+    an_log_real(log, "value", v->value);
+    an_log_real(log, "mean", v->mean);
+    an_log_int(log, "since", (int64_t)v->since);
+    an_log_int(log, "steps", (int64_t)v->steps);
+    an_log_real(log, "peak", v->peak);
     return an_log_end(log);
 }
 

@@ -134,6 +134,7 @@ static an_status load_or_init(an_trainer *t)
     }
     t->last_checkpoint = an_strdup(t->resumed_from);
     if (!t->last_checkpoint) return no_memory();
+    if (t->observe != AN_OBSERVE_OFF && t->state.spikes) AN_TRY(an_spikes_read(&t->spikes, t->state.spikes));
     return an_checkpoint_load(t->resumed_from, &t->state, an_text_get(&t->model_text), t->model, t->optimizer);
 }
 

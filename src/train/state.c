@@ -63,6 +63,7 @@ an_status an_run_state_write(const an_run_state *state, const char *path)
     json_t *object = json_pack("{s:s, s:i, s:s}", "format", "addnorm run state", "version", VERSION, "program", "addnorm " AN_VERSION);
     int fine = object != NULL;
     for (int i = 0; fine && i < FIELD_COUNT; i++) fine = json_object_set_new(object, FIELDS[i].key, field_json(state, &FIELDS[i])) == 0;
+    if (fine && state->spikes) fine = json_object_set_new(object, "spikes", json_string(state->spikes)) == 0;
     fine = fine && json_object_set_new(object, "config", json_string(state->config)) == 0;
     fine = fine && json_object_set_new(object, "checksum", hash_json(own_checksum(object))) == 0;
     char *text = fine ? json_dumps(object, JSON_INDENT(2)) : NULL;
@@ -109,8 +110,12 @@ static an_status read_object(an_run_state *state, json_t *object, const char *pa
     for (int i = 0; i < FIELD_COUNT; i++)
         if (!read_field(state, &FIELDS[i], json_object_get(object, FIELDS[i].key))) return an_fail(AN_EFORMAT, "%s: %s is missing or not a number", path, FIELDS[i].key);
     if (!config) return an_fail(AN_EFORMAT, "%s: config is missing", path);
+    const char *spikes = json_string_value(json_object_get(object, "spikes"));
     state->config = an_strdup(config);
-    return state->config ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", path);
+    state->spikes = spikes ? an_strdup(spikes) : NULL;
+    if (state->config && (state->spikes || !spikes)) return AN_OK;
+    an_run_state_fini(state);
+    return an_fail(AN_ENOMEM, "%s: no memory", path);
 }
 
 an_status an_run_state_read(an_run_state *state, const char *path)
@@ -132,5 +137,6 @@ an_status an_run_state_read(an_run_state *state, const char *path)
 void an_run_state_fini(an_run_state *state)
 {
     free(state->config);
-    state->config = NULL;
+    free(state->spikes);
+    state->config = state->spikes = NULL;
 }

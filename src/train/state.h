@@ -16,6 +16,7 @@ typedef struct an_run_state {
     double best_val_loss;            /* nats per token; infinite before the first evaluation */
     uint64_t best_val_step;
     uint64_t model_checksum, optimizer_checksum;
+    char *spikes;                    /* the state of an_spikes as text; NULL: none; freed by an_run_state_fini */
     char *config;                    /* the resolved configuration as YAML; freed by an_run_state_fini */
 } an_run_state;
 

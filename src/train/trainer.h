@@ -23,6 +23,7 @@ struct an_trainer {
     an_tensorboard *tb;
     an_watcher *watcher;                 /* telemetry; NULL when off */
     an_run_state state;
+    an_spikes spikes;
     an_text model_text;                  /* the model's configuration, for checkpoints */
     char *run, *resumed_from;            /* folders */
     char *last_checkpoint;               /* folder; NULL before the first */
