@@ -1,45 +1,24 @@
 /* plan/observe.c
  * Running the probes of the ledger. Each is cut into fixed chunks of rows (or the parts of a gauge) whose sums are kept in
- * double and added in chunk order: the same numbers for any number of threads. Within a row, sums run in 8 lanes. */
+ * double and added in chunk order: the same numbers for any number of threads. */
 #include "plan/ledger.h"
 
 #include <math.h>
 
 #include "core/threads.h"
 
-enum { LANES = 8 };
+/* What one pass over two rows gives (kernel products). */
+typedef struct an_pair { double a, b, aa, bb, ab; } an_pair;
 
-/* Sum of (a - ma)(b - mb); double throughout: gradients may be tiny, and their squares tinier than a float. */
-static double product(size_t n, const an_real *a, double ma, const an_real *b, double mb)
+static an_pair pair_of(const an_run *r, size_t n, const an_real *a, const an_real *b)
 {
-    double lane[LANES] = { 0 }, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += ((double)a[i + j] - ma) * ((double)b[i + j] - mb);
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    for (; i < n; i++) sum += ((double)a[i] - ma) * ((double)b[i] - mb);
-    return sum;
+    double s[5];
+    r->k->products(n, a, b, s);
+    return (an_pair){ s[0], s[1], s[2], s[3], s[4] };
 }
 
-static double dot(size_t n, const an_real *a, const an_real *b) { return product(n, a, 0, b, 0); }
-
-static double mean(size_t n, const an_real *a)
-{
-    double lane[LANES] = { 0 }, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += (double)a[i + j];
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    for (; i < n; i++) sum += (double)a[i];
-    return sum / (double)n;
-}
-
-/* Sum of squares around the mean. */
-static double spread(size_t n, const an_real *a)
-{
-    const double m = mean(n, a);
-    return product(n, a, m, a, m);
-}
+/* Sum of squares around the mean, from the sums of n values and of their squares; both are exact to double. */
+static double spread(size_t n, double sum, double squares) { return fmax(0, squares - sum * sum / (double)n); }
 
 /* --- what the branch has given so far --------------------------------------------------------------------------- */
 
@@ -80,14 +59,25 @@ static void add_row(const an_watch *w, size_t c, const an_real *g, const an_real
     sums[TOTAL] += total;
 }
 
-/* The usual cases by dot products: skip and branch in two buffers, or all in one. */
-static void add_parts(size_t c, const an_real *id, const an_real *br, double *sums)
+/* The usual cases in one pass: skip and branch in two buffers, or all in one. */
+static void add_parts(const an_run *r, size_t c, const an_real *id, const an_real *br, double *sums)
 {
-    const double ii = id ? dot(c, id, id) : 0, bb = br ? dot(c, br, br) : 0, ib = id && br ? dot(c, id, br) : 0;
+    const an_pair p = pair_of(r, c, id ? id : br, br ? br : id);
+    const double ii = id ? p.aa : 0, bb = br ? p.bb : 0, ib = id && br ? p.ab : 0;
     sums[ID] += ii;
     sums[BR] += bb;
     sums[DOT] += ib;
     sums[TOTAL] += ii + bb + 2 * ib;
+}
+
+/* The branch added last: the buffer holds all, `kept` the rest with its sign turned. What cancels here in double had its digits in float. */
+static void add_grown(const an_run *r, size_t c, const an_real *g, const an_real *kept, double *sums)
+{
+    const an_pair p = pair_of(r, c, g, kept);
+    sums[ID] += p.bb;
+    sums[BR] += fmax(0, p.aa + 2 * p.ab + p.bb);
+    sums[DOT] -= p.ab + p.bb;
+    sums[TOTAL] += p.aa;
 }
 
 static void gradient_part(an_ledger *l, const an_run *r, const an_probe *p, size_t index, int thread, double *sums)
@@ -99,11 +89,12 @@ static void gradient_part(an_ledger *l, const an_run *r, const an_probe *p, size
     for (size_t row = k.begin; row < k.begin + k.n; row++) {
         const an_real *g = w->filled ? w->value->grad + row * c : NULL, *kept = w->kept ? w->kept->data + row * c : NULL;
         if (own) w->own->op->own_grad(r, w->own, row, own);
-        if (kept || (own && w->own_branch && w->open)) add_row(w, c, g, kept, own, sums);
-        else if (w->open) add_parts(c, own, g, sums);
-        else if (w->own_branch) add_parts(c, g, own, sums);
+        if (kept && w->open && !own) add_grown(r, c, g, kept, sums);
+        else if (kept || (own && w->own_branch && w->open)) add_row(w, c, g, kept, own, sums);
+        else if (w->open) add_parts(r, c, own, g, sums);
+        else if (w->own_branch) add_parts(r, c, g, own, sums);
         else if (own && g) add_row(w, c, g, kept, own, sums);
-        else add_parts(c, own ? own : g, NULL, sums);
+        else add_parts(r, c, own ? own : g, NULL, sums);
     }
 }
 
@@ -137,26 +128,29 @@ static double cosine(double ab, double aa, double bb) { return aa > 0 && bb > 0 
 static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t index, int thread, double *sums)
 {
     const an_site_plan *s = &l->site[p->index];
-    const size_t c = an_cols(s->x[0]);
+    const size_t c = an_cols(s->x[0]), same = s->n_x == s->n_y ? s->n_x : 0, most = s->n_x > s->n_y ? s->n_x : s->n_y;
     const an_range w = an_chunk(an_rows(s->x[0]), index);
-    (void)r;
     (void)thread;
-    for (size_t row = w.begin; row < w.begin + w.n; row++) {
+    for (size_t o = w.begin * c; o < (w.begin + w.n) * c; o += c) {
         double xx = 0, yy = 0, xy = 0;
-        for (size_t k = 0; k < s->n_x; k++) xx += dot(c, s->x[k]->data + row * c, s->x[k]->data + row * c);
-        for (size_t k = 0; k < s->n_y; k++) yy += dot(c, s->y[k]->data + row * c, s->y[k]->data + row * c);
-        for (size_t k = 0; k < s->n_x && s->n_x == s->n_y; k++) xy += dot(c, s->x[k]->data + row * c, s->y[k]->data + row * c);
+        for (size_t k = 0; k < most; k++) {
+            const an_real *x = s->x[k < s->n_x ? k : 0]->data + o, *y = s->y[k < s->n_y ? k : 0]->data + o;
+            const an_pair q = pair_of(r, c, x, y);
+            xx += k < s->n_x ? q.aa : 0;
+            yy += k < s->n_y ? q.bb : 0;
+            xy += k < same ? q.ab : 0;
+        }
         sums[XX] += xx;
         sums[YY] += yy;
         sums[COS_XY] += cosine(xy, xx, yy);
         if (!s->f) continue;
-        const an_real *f = s->f->data + row * c;
-        const double ff = dot(c, f, f);
-        sums[FF] += ff;
-        if (s->n_x == 1) sums[COS_XF] += cosine(dot(c, s->x[0]->data + row * c, f), xx, ff);
+        const an_pair q = pair_of(r, c, s->x[0]->data + o, s->f->data + o);
+        sums[FF] += q.bb;
+        sums[COS_XF] += cosine(q.ab, q.aa, q.bb);        /* means something for one stream only */
         if (!s->sum) continue;
-        sums[VAR_F] += spread(c, f);
-        sums[VAR_SUM] += spread(c, s->sum->data + row * c);
+        sums[VAR_F] += spread(c, q.b, q.bb);
+        const an_pair v = pair_of(r, c, s->sum->data + o, s->sum->data + o);
+        sums[VAR_SUM] += spread(c, v.a, v.aa);
     }
 }
 

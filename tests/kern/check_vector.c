@@ -1,5 +1,5 @@
 /* tests/kern/check_vector.c
- * axpby, scale, sumsq, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * axpby, scale, sumsq, products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
  * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
 #include "check.h"
 
@@ -53,6 +53,35 @@ void an_check_sumsq(an_check *k)
     const double rounded = (double)sum;
     an_want(s, 0, (long double)(an_real)rounded, sizeof(an_real) == 4 ? sum : sum * (long double)(n + 2) / 2);
     an_want(s, 1, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, sum * (long double)n * 0x1p-30L);
+    an_judge(k, s, 2);
+}
+
+void an_check_products(an_check *k)
+{
+    const size_t n = an_pick_size(k);
+    const uint64_t same = an_checking(k) ? an_pick(k, 2) : 0;   /* b may be a */
+    const an_real *a = an_in(k, "a", n, AN_FILL_CASE), *other = an_in(k, "b", n, AN_FILL_CASE), *b = same ? a : other;
+    an_out *s = an_out_new(k, "5 sums, their rounding errors", 10, AN_FILL_ZERO);
+    an_work(k, an_bytes(2 * n), 8.0 * (double)n);
+    while (an_next_run(k)) {
+        double sums[5];
+        an_table(k)->products(n, a, b, sums);
+        for (size_t j = 0; j < 5; j++) {
+            an_at(s)[j] = (an_real)sums[j];
+            an_at(s)[5 + j] = isfinite((an_real)sums[j]) ? (an_real)(sums[j] - (double)(an_real)sums[j]) : AN_R(0);
+        }
+    }
+    if (!an_checking(k)) return;
+    long double want[5] = { 0 }, size[5] = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const long double u = (long double)a[i], w = (long double)b[i], term[5] = { u, w, u * u, w * w, u * w };
+        for (size_t j = 0; j < 5; j++) want[j] += term[j], size[j] += fabsl(term[j]);
+    }
+    for (size_t j = 0; j < 5; j++) {
+        const double rounded = (double)want[j];
+        an_want(s, j, (long double)(an_real)rounded, sizeof(an_real) == 4 ? size[j] : size[j] * (long double)(n + 2) / 2);
+        an_want(s, 5 + j, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, size[j] * (long double)(n + 8) * 0x1p-30L);
+    }
     an_judge(k, s, 2);
 }
 

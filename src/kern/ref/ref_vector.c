@@ -1,5 +1,5 @@
 /* kern/ref/ref_vector.c
- * Sums and scalings without structure: axpby, scale, sumsq, bias_add, col_sum. Column sums are taken column by column in
+ * Sums and scalings without structure: axpby, scale, sumsq, products, bias_add, col_sum. Column sums are taken column by column in
  * double, which is slow and exact enough to judge the others by. */
 #include "kern/ref/ref.h"
 
@@ -18,6 +18,15 @@ double an_ref_sumsq(size_t n, const an_real *x)
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
     return sum;
+}
+
+void an_ref_products(size_t n, const an_real *a, const an_real *b, double *sums)
+{
+    for (size_t k = 0; k < 5; k++) sums[k] = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double u = (double)a[i], w = (double)b[i], term[5] = { u, w, u * u, w * w, u * w };
+        for (size_t k = 0; k < 5; k++) sums[k] += term[k];
+    }
 }
 
 void an_ref_bias_add(size_t n, size_t c, const an_real *b, an_real *y)

@@ -1,5 +1,5 @@
 /* kern/simd/simd_vector.c
- * axpby, scale, sumsq, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * axpby, scale, sumsq, products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
@@ -34,6 +34,22 @@ double AN_SIMD(sumsq)(size_t n, const an_real *x)
         sum[1] = vd_fma(vd_hi(u), vd_hi(u), sum[1]);
     }
     return vd_sum(vd_add(vd_add(sum[0], sum[1]), vd_add(sum[2], sum[3])));
+}
+
+void AN_SIMD(products)(size_t n, const an_real *a, const an_real *b, double *sums)
+{
+    vd low[5], high[5];
+    for (size_t k = 0; k < 5; k++) low[k] = high[k] = vd_set(0);
+    V_EACH(n, i, left, {
+        const vf u = v_get(a + i, left), w = v_get(b + i, left);
+        const vd ul = vd_lo(u), uh = vd_hi(u), wl = vd_lo(w), wh = vd_hi(w);
+        low[0] = vd_add(low[0], ul), high[0] = vd_add(high[0], uh);
+        low[1] = vd_add(low[1], wl), high[1] = vd_add(high[1], wh);
+        low[2] = vd_fma(ul, ul, low[2]), high[2] = vd_fma(uh, uh, high[2]);
+        low[3] = vd_fma(wl, wl, low[3]), high[3] = vd_fma(wh, wh, high[3]);
+        low[4] = vd_fma(ul, wl, low[4]), high[4] = vd_fma(uh, wh, high[4]);
+    });
+    for (size_t k = 0; k < 5; k++) sums[k] = vd_sum(vd_add(low[k], high[k]));
 }
 
 void AN_SIMD(bias_add)(size_t n, size_t c, const an_real *b, an_real *y)
