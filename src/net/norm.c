@@ -46,3 +46,18 @@ an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slo
     an_scope_pop(net->b);
     return y;
 }
+
+bool an_norm_wants_bias(const an_net *net)
+{
+    const char *wanted = an_here_text(net, "norm_bias");
+    return wanted[0] == 'a' ? net->config->bias : wanted[0] == 't';
+}
+
+an_value *an_norm_affine(const an_net *net, an_value *x, double offset)
+{
+    if (!x || !an_here_bool(net, "norm_affine")) return x;
+    const an_gain_attr attr = { .factor = 1, .offset = offset };
+    an_value *g = an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1 - offset);
+    an_value *b = an_norm_wants_bias(net) ? an_param_const(net, AN_KIND_VECTOR, "bias", an_cols(x), 0) : NULL;
+    return AN_EMIT(net->b, &an_op_gain, "affine", &attr, x, g, b);
+}

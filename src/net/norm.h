@@ -18,6 +18,7 @@ typedef struct an_norm_kind {
     /* Mean field: rows of mean square q come out with mean square *out, and gradients' mean square is multiplied by *chi on
      * the way back. NULL: it normalises, so 1 and 1/q but for eps. */
     void (*field)(const an_net *net, double q, double *out, double *chi);
+    const char *small;                     /* settings without which a width of 8 is degenerate for it (the derivative test's); NULL: none */
     bool batchwise;                        /* statistics run over the tokens of the batch: no law of single tokens holds while training */
     const char *surrogate;                 /* why its backward is by definition not the derivative of its forward; NULL: it is */
     const char *note;                      /* what a user of this kind must know before training, one sentence; NULL: nothing */
@@ -32,10 +33,21 @@ an_status an_norm_options_add(an_options *options) AN_MUST_USE;
 an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x);
 an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x);   /* a kind that a design prescribes */
 
+/* Gain and bias per channel, as norm_affine and norm_bias say here; for kinds whose own op has none. y = (offset + gain) x + bias, the
+ * gain starting at 1 - offset. */
+an_value *an_norm_affine(const an_net *net, an_value *x, double offset);
+bool an_norm_wants_bias(const an_net *net);
+
+#define AN_NORM_AFFINE_ROW { "norm_affine", AN_BOOL, "true", NULL, "learn a gain (and bias) per channel", .flags = AN_PER_SITE }
+#define AN_NORM_BIAS_ROW { "norm_bias", AN_CHOICE, "auto", "auto|true|false", "learn a bias per channel; auto: as `bias`", .flags = AN_PER_SITE }
+
 /* Rows that several kinds share. */
-#define AN_NORM_EPS_ROWS                                                                                                                            \
+#define AN_NORM_EPS_ROW                                                                                                                             \
     { "norm_eps", AN_FLOAT, "1e-5", ">0", "keeps a norm finite on small rows; unit of x^2 inside the root, of x outside", .flags = AN_PER_SITE,     \
-      .aliases = "layer_norm_epsilon rms_norm_eps layer_norm_eps" },                                                                                \
+      .aliases = "layer_norm_epsilon rms_norm_eps layer_norm_eps" }
+
+#define AN_NORM_EPS_ROWS                                                                                                                            \
+    AN_NORM_EPS_ROW,                                                                                                                                \
     { "norm_eps_place", AN_CHOICE, "inside", "inside|outside", "inside: sqrt(var + eps); outside: sqrt(var) + eps", .flags = AN_PER_SITE }
 
 #endif

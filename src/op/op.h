@@ -173,16 +173,18 @@ an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
-    an_op_swiglu, an_op_gain, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
+    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
 
 extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
 
 /* Settings of those ops. */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
+typedef struct an_length_norm_attr { double factor, eps; } an_length_norm_attr;                /* in[1]: gain [1] or NULL */
+typedef struct an_squash_attr { bool erf; } an_squash_attr;                                    /* in[1]: scale [1]; in[2]: shift [1] or absent; tanh otherwise */
 typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
-typedef struct an_gain_attr { double factor; bool magnitude; } an_gain_attr;                   /* in[1]: gains [K] or NULL */
+typedef struct an_gain_attr { double factor, offset; bool magnitude; } an_gain_attr;           /* in[1]: gains [K] or NULL; in[2]: bias [C] or absent */
 typedef struct an_split_attr { size_t n, width[AN_MAX_OUT], cut[AN_MAX_OUT]; } an_split_attr;  /* columns of each part, and of each of its rows */
 typedef struct an_act_kind {                                                                  /* one row per pointwise activation */
     const char *name, *formula;

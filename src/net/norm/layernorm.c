@@ -13,8 +13,8 @@
 static const an_option OPTIONS[] = {
     AN_NORM_EPS_ROWS,
     { "norm_variance", AN_CHOICE, "biased", "biased|unbiased", "divide the variance by C or by C - 1", .flags = AN_PER_SITE },
-    { "norm_affine", AN_BOOL, "true", NULL, "learn a gain (and bias) per channel", .flags = AN_PER_SITE },
-    { "norm_bias", AN_CHOICE, "auto", "auto|true|false", "learn a bias per channel; auto: as `bias`", .flags = AN_PER_SITE },
+    AN_NORM_AFFINE_ROW,
+    AN_NORM_BIAS_ROW,
     AN_OPTION_END
 };
 
@@ -31,8 +31,7 @@ static an_value *emit(const an_net *net, an_value *x)
 {
     if (!x) return NULL;
     const an_norm_attr attr = { spec_here(net) };
-    const char *wants_bias = an_here_text(net, "norm_bias");
-    const bool affine = an_here_bool(net, "norm_affine"), bias = affine && (wants_bias[0] == 'a' ? net->config->bias : wants_bias[0] == 't');
+    const bool affine = an_here_bool(net, "norm_affine"), bias = affine && an_norm_wants_bias(net);
     an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1) : NULL;
     an_value *b = bias ? an_param_const(net, AN_KIND_VECTOR, "bias", an_cols(x), 0) : NULL;
     return AN_EMIT(net->b, &an_op_norm, "norm", &attr, x, g, b);

@@ -1,0 +1,79 @@
+/* op/length_norm.c
+ * Length norm: y = factor * g * x / max(|x|, eps), |x| the Euclidean length of a row; g one learned scalar or absent.
+ * Shapes    x, y [N,C]   g [1] or absent   rlen [N], 1 / max(|x|, eps)
+ * Units     eps: of x
+ * Saves     x, g, rlen              Cost  4NC flop, 2NC moved
+ * Backward  with u = x rlen, e = factor g dy:  dx (+)= rlen (e - u sum(e u)) where |x| > eps, else rlen e (the length is held);
+ *           dg (+)= factor sum dy u, per chunk, then in order. A zero row gives y = 0 and a finite gradient
+ * Errors    build: C == 0, g not [1] -> AN_ESHAPE
+ * Threads   rows in fixed chunks
+ * Source    Nguyen & Salazar 2019, arXiv:1910.05895 */
+#include "op/op.h"
+
+#include <math.h>
+
+enum { X, G };
+enum { Y, RLEN };
+
+static an_status infer(struct an_build *b, an_step *s)
+{
+    AN_TRY(an_need_rank(s, X, 2));
+    if (an_cols(s->in[X]) == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
+    if (s->in[G]) AN_TRY(an_need(s, G, AN_VEC(1)));
+    AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
+    return an_out(b, s, RLEN, ".rlen", AN_VEC(an_rows(s->in[X])), true);
+}
+
+static bool trains(const an_step *s) { return s->in[G] && s->in[G]->wants_grad; }
+
+static size_t parts(const an_step *s, an_direction dir, int phase)
+{
+    if (phase == 0) return an_chunks(an_rows(s->in[X]));
+    return dir == AN_BACKWARD && phase == 1 && trains(s) ? 1 : 0;
+}
+
+static an_real scale(const an_step *s) { return AN_R(((const an_length_norm_attr *)s->attr)->factor) * (s->in[G] ? s->in[G]->data[0] : 1); }
+
+static void forward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const size_t c = an_cols(s->in[X]);
+    const double eps = ((const an_length_norm_attr *)s->attr)->eps;
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    for (size_t i = w.begin; i < w.begin + w.n; i++) {
+        const an_real *x = s->in[X]->data + i * c, rlen = AN_R(1 / fmax(sqrt(r->k->sumsq(c, x)), eps));
+        s->out[RLEN]->data[i] = rlen;
+        r->k->scale(c, scale(s) * rlen, x, s->out[Y]->data + i * c, 0);
+    }
+}
+
+static void backward(const an_run *r, const an_step *s, const an_part *p)
+{
+    const an_length_norm_attr *at = s->attr;
+    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    double *sums = (double *)(void *)s->work, gain = 0;
+    if (p->phase == 1) {
+        for (size_t i = 0; i < an_chunks(n); i++) gain += sums[i];
+        s->in[G]->grad[0] = AN_R(at->factor * gain) + (an_add(r, s, G) ? s->in[G]->grad[0] : 0);
+        return;
+    }
+    const an_range w = an_chunk(n, p->index);
+    const an_real g = scale(s);
+    for (size_t i = w.begin; i < w.begin + w.n; i++) {
+        const an_real *x = s->in[X]->data + i * c, *dy = s->out[Y]->grad + i * c, rlen = s->out[RLEN]->data[i];
+        double along = 0;
+        for (size_t j = 0; j < c; j++) along += (double)dy[j] * (double)x[j];
+        gain += along * (double)rlen;
+        const bool held = (double)rlen * at->eps >= 1 - 4 * (double)AN_REAL_EPS;
+        const an_real pull = held ? 0 : g * rlen * rlen * rlen * AN_R(along), push = g * rlen;
+        an_real *dx = an_has_grad(s, X) ? s->in[X]->grad + i * c : NULL;
+        if (dx && an_add(r, s, X)) for (size_t j = 0; j < c; j++) dx[j] += push * dy[j] - pull * x[j];
+        else if (dx) for (size_t j = 0; j < c; j++) dx[j] = push * dy[j] - pull * x[j];
+    }
+    if (trains(s)) sums[p->index] = gain;
+}
+
+static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_chunks(an_rows(s->in[X])) * sizeof(double) / sizeof(an_real) : 0; }
+static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 4 * n, 2 * n * sizeof(an_real) }; }
+
+const an_op an_op_length_norm = { .name = "length_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << RLEN };

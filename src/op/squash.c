@@ -1,0 +1,103 @@
+/* op/squash.c
+ * Squash: y = f(a x + s), f = tanh or erf, a and s one learned scalar each (s may be absent): the norms that normalise nothing.
+ * Shapes    x, y [N,C]   a [1]   s [1] or absent
+ * Saves     x, a, s                 Cost  about 20NC flop, 2NC moved
+ * Backward  with z = a x + s:  dx (+)= a f'(z) dy;  da (+)= sum x f'(z) dy;  ds (+)= sum f'(z) dy; sums per chunk, then in order
+ *           tanh' = 1 - tanh^2;  erf' = 2/sqrt(pi) exp(-z^2)
+ * Errors    build: a not [1] -> AN_ESHAPE
+ * Threads   rows in fixed chunks
+ * Source    Zhu et al. 2025, arXiv:2503.10622 (tanh); arXiv:2512.10938 (erf) */
+#include "op/op.h"
+
+#include <math.h>
+
+enum { X, A, S };
+
+static an_status infer(struct an_build *b, an_step *s)
+{
+    AN_TRY(an_need_rank(s, X, 2));
+    AN_TRY(an_need(s, A, AN_VEC(1)));
+    if (s->n_in > S && s->in[S]) AN_TRY(an_need(s, S, AN_VEC(1)));
+    return an_out(b, s, 0, "", s->in[X]->dims, false);
+}
+
+static bool has_shift(const an_step *s) { return s->n_in > S && s->in[S]; }
+static bool trains(const an_step *s) { return s->in[A]->wants_grad || (has_shift(s) && s->in[S]->wants_grad); }
+
+static size_t parts(const an_step *s, an_direction dir, int phase)
+{
+    if (phase == 0) return an_chunks(an_rows(s->in[X]));
+    return dir == AN_BACKWARD && phase == 1 && trains(s) ? 1 : 0;
+}
+
+#ifdef AN_F64
+#define SQUASH_TANH tanh
+#define SQUASH_ERF erf
+#define SQUASH_EXP exp
+#else
+#define SQUASH_TANH tanhf
+#define SQUASH_ERF erff
+#define SQUASH_EXP expf
+#endif
+
+static an_real slope(bool erf_kind, an_real z)
+{
+    if (erf_kind) return AN_R(1.1283791670955126) * SQUASH_EXP(-z * z);
+    const an_real y = SQUASH_TANH(z);
+    return 1 - y * y;
+}
+
+static void forward(const an_run *r, const an_step *s, const an_part *p)
+{
+    (void)r;
+    const bool is_erf = ((const an_squash_attr *)s->attr)->erf;
+    const size_t c = an_cols(s->in[X]);
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data;
+    for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) {
+        const an_real z = a * x[i] + shift;
+        s->out[0]->data[i] = is_erf ? SQUASH_ERF(z) : SQUASH_TANH(z);
+    }
+}
+
+static void reduce(const an_run *r, const an_step *s)
+{
+    const double *sums = (const double *)(const void *)s->work;
+    double da = 0, ds = 0;
+    for (size_t i = 0; i < an_chunks(an_rows(s->in[X])); i++) {
+        da += sums[2 * i];
+        ds += sums[2 * i + 1];
+    }
+    if (s->in[A]->wants_grad) s->in[A]->grad[0] = AN_R(da) + (an_add(r, s, A) ? s->in[A]->grad[0] : 0);
+    if (has_shift(s) && s->in[S]->wants_grad) s->in[S]->grad[0] = AN_R(ds) + (an_add(r, s, S) ? s->in[S]->grad[0] : 0);
+}
+
+static void backward(const an_run *r, const an_step *s, const an_part *p)
+{
+    if (p->phase == 1) {
+        reduce(r, s);
+        return;
+    }
+    const bool is_erf = ((const an_squash_attr *)s->attr)->erf, add = an_add(r, s, X);
+    const size_t c = an_cols(s->in[X]);
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data, *dy = s->out[0]->grad;
+    an_real *dx = an_has_grad(s, X) ? s->in[X]->grad : NULL;
+    double da = 0, ds = 0;
+    for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) {
+        const an_real e = slope(is_erf, a * x[i] + shift) * dy[i];
+        da += (double)e * (double)x[i];
+        ds += (double)e;
+        if (dx) dx[i] = a * e + (add ? dx[i] : 0);
+    }
+    if (!trains(s)) return;
+    double *sums = (double *)(void *)s->work + 2 * p->index;
+    sums[0] = da;
+    sums[1] = ds;
+}
+
+static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? 2 * an_chunks(an_rows(s->in[X])) * sizeof(double) / sizeof(an_real) : 0; }
+static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 20 * n, 2 * n * sizeof(an_real) }; }
+
+const an_op an_op_squash = { .name = "squash", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << A | 1u << S };
