@@ -70,8 +70,7 @@ class Model:
             elif residual == "half":
                 v = 0.5 * self.first_v + 0.5 * v
             else:
-                mix = self.p(f"{place}.value_mix", "scale", 2)
-                v = mix[0] * self.first_v + mix[1] * v
+                v = self.p(f"{place}.value_first", "scale", 1) * self.first_v + self.p(f"{place}.value_own", "scale", 1) * v
         if qk == "full":
             q, k = self.rms(f"{place}.q_norm", q, eps), self.rms(f"{place}.k_norm", k, eps)
         q, k, v = (z.reshape(B, T, H, D) for z in (q, k, v))

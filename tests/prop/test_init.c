@@ -10,9 +10,11 @@
 enum { LAYERS = 3, D = 128, F = 320, V = 300, T = 96 };
 static const char SHAPE[] = "n_layer=3 n_head=4 d_model=128 d_ff=320 vocab_size=300 seq_len=96";
 
-typedef struct expectation { const char *part; double gpt2, normal, xavier, zero_out; } expectation;
+enum { GPT2, NORMAL, XAVIER, UNIFORM, PYTORCH, ZERO_OUT, LAWS };
+typedef struct expectation { const char *part; double deviation[LAWS]; } expectation;
 
 static double glorot(double in, double out) { return sqrt(2 / (in + out)); }
+static double torch(double in) { return 1 / sqrt(3 * in); }
 
 /* Mean and standard deviation of n numbers; 5 sigma of a normal sample are allowed. */
 static void measure(const char *init, const char *name, size_t n, const an_real *x, double want)
@@ -28,7 +30,7 @@ static void measure(const char *init, const char *name, size_t n, const an_real 
 
 static void check_matrix(const char *init, const an_param *p, const expectation *row, int law)
 {
-    const double want = law == 0 ? row->gpt2 : law == 1 ? row->normal : law == 2 ? row->xavier : row->zero_out;
+    const double want = row->deviation[law];
     if (!strstr(p->name, "qkv")) {
         measure(init, p->name, p->count, p->data, want);
         return;
@@ -38,14 +40,15 @@ static void check_matrix(const char *init, const an_param *p, const expectation 
 
 static void laws(void)
 {
-    static const char *const INIT[] = { "gpt2", "normal", "xavier", "zero-out" };
-    const double small = 0.02, residual = 0.02 / sqrt(2.0 * LAYERS);
+    static const char *const INIT[LAWS] = { "gpt2", "normal", "xavier", "xavier-uniform", "pytorch", "zero-out" };
+    const double small = 0.02, residual = 0.02 / sqrt(2.0 * LAYERS), table = 1 / sqrt((double)D);
     const expectation ROW[] = {
-        { "attn.qkv.weight", small, small, glorot(D, D), small }, { "attn.out.weight", residual, small, glorot(D, D), 0 }, { "mlp.up.weight", small, small, glorot(D, F), small },
-        { "mlp.down.weight", residual, small, glorot(F, D), 0 }, { "tok.weight", small, small, sqrt(0.5), small }, { "pos.weight", small, small, sqrt(0.5), small },
-        { "head.weight", small, small, glorot(D, V), 0 },
+        { "attn.qkv.weight", { small, small, glorot(D, D), glorot(D, D), torch(D), small } }, { "attn.out.weight", { residual, small, glorot(D, D), glorot(D, D), torch(D), 0 } },
+        { "mlp.up.weight", { small, small, glorot(D, F), glorot(D, F), torch(D), small } }, { "mlp.down.weight", { residual, small, glorot(F, D), glorot(F, D), torch(F), 0 } },
+        { "tok.weight", { small, small, sqrt(0.5), table, 1, small } }, { "pos.weight", { small, small, sqrt(0.5), table, 1, small } },
+        { "head.weight", { small, small, glorot(D, V), glorot(D, V), torch(D), 0 } },
     };
-    for (int law = 0; law < 4; law++) {
+    for (int law = 0; law < LAWS; law++) {
         subject s;
         prop_open(&s, 1, 0, "%s init=%s tie_embeddings=false", SHAPE, INIT[law]);
         an_model_init_params(s.model, 1);
@@ -63,7 +66,7 @@ static void laws(void)
         prop_check(seen == 4 * LAYERS + 3, "init=%s: %zu matrices seen", INIT[law], seen);
         prop_close(&s);
     }
-    prop_check(an_init_at(4) == NULL, "init=%s is not written in this test", an_init_name(4));
+    prop_check(an_init_at(LAWS) == NULL, "init=%s is not written in this test", an_init_name(LAWS));
 }
 
 /* Two seeds differ, one seed repeats, and no two tensors are alike. */

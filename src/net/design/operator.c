@@ -58,7 +58,7 @@ void an_site_operator(const an_net *net, const an_package *p, an_stream *s, cons
     if (!p->skip_normed) an_branch_begin(net);
     an_value *u = an_slot(net, p->pre, "pre", x), *carried = p->skip_normed ? u : x;
     if (p->skip_normed) an_branch_begin(net);
-    an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out", an_branch_emit(net, f, times(net, p->pre_scale, "damped", u))));
+    an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out_norm", an_branch_emit(net, f, times(net, p->pre_scale, "damped", u))));
     an_branch_end(net, y);
     if (skip != 0) y = an_sum_emit(net, skip, an_scaled(net, p->skip, "skip", carried), branch, y);
     else y = times(net, branch, "weighted", y);
