@@ -87,17 +87,20 @@ int an__option_near(const an_options *options, const char *word, size_t length, 
 
 /* ---- adding tables ---- */
 
+/* One more condition; "norm=a" and "norm=b" become "norm=a|b". */
 static an_status add_needs(an_options *o, an_option_slot *slot, const char *needs)
 {
     if (!needs) {
         slot->always = 1;
         return AN_OK;
     }
-    an_needs *n = an_arena_alloc(&o->arena, sizeof *n);
-    if (n) n->text = an_arena_printf(&o->arena, "%s", needs);
-    if (!n || !n->text) return an_fail(AN_ENOMEM, "options: no memory");
+    const size_t key = strcspn(needs, "!=") + 1;
     an_needs **end = &slot->needs;
-    while (*end) end = &(*end)->next;
+    while (*end && (needs[key - 1] != '=' || strncmp((*end)->text, needs, key) != 0)) end = &(*end)->next;
+    an_needs *n = *end ? *end : an_arena_alloc(&o->arena, sizeof *n);
+    const char *text = an_arena_printf(&o->arena, "%s%s%s", *end ? (*end)->text : "", *end ? "|" : "", *end ? needs + key : needs);
+    if (!n || !text) return an_fail(AN_ENOMEM, "options: no memory");
+    n->text = text;
     *end = n;
     return AN_OK;
 }

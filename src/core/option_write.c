@@ -29,14 +29,32 @@ static void put_needs(const an_option_slot *slot, const char *before, an_text *o
 
 /* ---- help ---- */
 
+/* How much of the word at `s` to put in one piece: all, or where it is longer than `room`, a list "a|b|c" up to its last bar that fits. */
+static size_t piece(const char *s, size_t room)
+{
+    const size_t all = strcspn(s, " ");
+    size_t n = all;
+    while (n > room && n > 1) {
+        do n--;
+        while (n > 1 && s[n - 1] != '|');
+    }
+    return n > 1 ? n : all;
+}
+
 /* Words of `s`, broken at `width`; continuation lines are indented. `column`: where the cursor stands. */
 static void wrap(an_text *out, const char *s, size_t indent, size_t column, size_t width)
 {
     int first = 1;
-    while (*s) {
+    for (int glued = 0; *s;) {
         s += strspn(s, " ");
-        const size_t n = strcspn(s, " ");
+        const size_t n = piece(s, width - indent);
         if (n == 0) break;
+        if (glued) {                                         /* the rest of a list goes on a line of its own */
+            an_text_add(out, "\n%*s", (int)indent, "");
+            column = indent;
+            first = 1;
+        }
+        glued = n < strcspn(s, " ");
         if (!first && column + 1 + n > width) {
             an_text_add(out, "\n%*s", (int)indent, "");
             column = indent;

@@ -44,6 +44,40 @@ add_norm:
   norm_variance: biased                 # default
   norm_affine: true                     # default
   norm_bias: auto                       # default
+  norm_gain_offset: 0                   # default
+  # prmsnorm_p: 0.0625                  # default; unused, needs norm=prmsnorm
+  # norm_groups: 4                      # default; unused, needs norm=groupnorm
+  # dyt_alpha: 0.5                      # default; unused, needs norm=dyt
+  # derf_alpha: 0.5                     # default; unused, needs norm=derf
+  # deepnorm_alpha: auto                # default; unused, needs design=deepnorm
+  # deepnorm_beta: auto                 # default; unused, needs design=deepnorm
+  # b2t_rescale: true                   # default; unused, needs design=b2t
+  # peri_embed_norm: true               # default; unused, needs design=peri-ln
+  # normformer_resscale: false          # default; unused, needs design=normformer
+  # hybridnorm_first: false             # default; unused, needs design=hybridnorm
+  # keel_alpha: auto                    # default; unused, needs design=keel
+  # mix_ln_post: 0.25                   # default; unused, needs design=mix-ln
+  # rezero_share: layer                 # default; unused, needs design=rezero
+  # skipinit_start: 0                   # default; unused, needs design=skipinit
+  # layerscale_start: auto              # default; unused, needs design=layerscale
+  # custom_pre: true                    # default; unused, needs design=custom
+  # custom_out: false                   # default; unused, needs design=custom
+  # custom_post: false                  # default; unused, needs design=custom
+  # custom_pre_scale: 1                 # default; unused, needs design=custom
+  # custom_skip: 1                      # default; unused, needs design=custom
+  # custom_skip_kind: const             # default; unused, needs design=custom
+  # custom_skip_normed: false           # default; unused, needs design=custom
+  # custom_branch: 1                    # default; unused, needs design=custom
+  # custom_branch_kind: const           # default; unused, needs design=custom
+  # custom_inner_norm: false            # default; unused, needs design=custom
+  # custom_gain_qk: 1                   # default; unused, needs design=custom
+  # custom_gain_v: 1                    # default; unused, needs design=custom
+  # custom_gain_o: 1                    # default; unused, needs design=custom
+  # custom_gain_fc1: 1                  # default; unused, needs design=custom
+  # custom_gain_fc2: 1                  # default; unused, needs design=custom
+  # custom_final_norm: true             # default; unused, needs design=custom
+  # custom_embed_norm: false            # default; unused, needs design=custom
+  # custom_allow_future: false          # default; unused, needs design=custom
 data:
   data: [one.txt, "two words.txt"]      # a.yaml:10
   val_data: []                          # default
@@ -155,4 +189,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-62
+96

@@ -18,8 +18,8 @@ model:
   --rope_base X           longest wavelength of rotary positions, tokens / 2 pi [10000; > 0]; only
                           with position=rotary
   --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
-  --tie_embeddings NAME   the output head is the token table; auto: true, but false where init is
-                          xavier: auto|true|false [auto]
+  --tie_embeddings NAME   the output head is the token table; auto: true, but false where embeddings
+                          have unit size (init xavier, pytorch): auto|true|false [auto]
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]
   --parameterization NAME how learning rates, sizes and eps follow width and depth:
@@ -34,25 +34,86 @@ model:
                           parameterization=mup|depth-mup|completep
 1|
 Add & Norm:
-  --design NAME           residual design: where skips, norms and scales stand: plain|post-ln|pre-ln
-                          [pre-ln] @
-  --norm NAME             norm kind: layernorm|rmsnorm [layernorm] @
+  --design NAME           residual design: where skips, norms and scales stand:
+                          plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|sub-ln|
+                          normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|
+                          layerscale|t-fixup|value-residual|qk-norm|custom [pre-ln] @
+  --norm NAME             norm kind:
+                          layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
+                          [layernorm] @
   --init NAME             law that the first weights are drawn from; auto: what the design
-                          prescribes (gpt2 for most): auto|gpt2|normal|xavier|zero-out [auto] @
+                          prescribes (gpt2 for most):
+                          auto|gpt2|normal|xavier|xavier-uniform|pytorch|zero-out [auto] @
   --qk_norm NAME          RMSNorm on queries and keys, per head or over all heads; auto: what the
                           design prescribes (off for most): auto|off|head|full [auto] @
   --value_residual NAME   mix the first layer's values into every later layer's; auto: what the
                           design prescribes (off for most): auto|off|half|learned [auto] @
   --norm_eps X            keeps a norm finite on small rows; unit of x^2 inside the root, of x
-                          outside [1e-5; > 0]; only with norm=layernorm or norm=rmsnorm @
+                          outside [1e-5; > 0]; only with
+                          norm=layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm @
   --norm_eps_place NAME   inside: sqrt(var + eps); outside: sqrt(var) + eps: inside|outside
-                          [inside]; only with norm=layernorm or norm=rmsnorm @
+                          [inside]; only with norm=layernorm|rmsnorm|prmsnorm|groupnorm @
   --norm_variance NAME    divide the variance by C or by C - 1: biased|unbiased [biased]; only with
                           norm=layernorm @
-  --[no-]norm_affine      learn a gain (and bias) per channel [true]; only with norm=layernorm or
-                          norm=rmsnorm @
+  --[no-]norm_affine      learn a gain (and bias) per channel [true]; only with
+                          norm=layernorm|rmsnorm|prmsnorm|groupnorm|dyt|derf @
   --norm_bias NAME        learn a bias per channel; auto: as `bias`: auto|true|false [auto]; only
-                          with norm=layernorm @
+                          with norm=layernorm|groupnorm|dyt|derf @
+  --norm_gain_offset X    y = (offset + g) x / rms; 1 in Gemma, whose stored gain starts at 0 [0;
+                          0..1]; only with norm=rmsnorm @
+  --prmsnorm_p X          share of the channels, from the first, that the root mean square is taken
+                          from [0.0625; (0,1]]; only with norm=prmsnorm @
+  --norm_groups N         groups of channels; must divide the width [4; 1..65536]; only with
+                          norm=groupnorm @
+  --dyt_alpha X           what the learned scale a starts at [0.5; > 0]; only with norm=dyt @
+  --derf_alpha X          what the learned scale a starts at [0.5; > 0]; only with norm=derf @
+  --deepnorm_alpha X      factor on the skip; auto: (2 n_layer)^1/4 for a decoder [auto; > 0 or
+                          auto]; only with design=deepnorm @
+  --deepnorm_beta X       gain on v, o, fc1 and fc2 at initialisation; auto: (8 n_layer)^-1/4 for a
+                          decoder [auto; > 0 or auto]; only with design=deepnorm @
+  --[no-]b2t_rescale      multiply the initial matrices by 1/sqrt(n_layer), as the authors' code
+                          does [true]; only with design=b2t
+  --[no-]peri_embed_norm  norm on the embedding [true]; only with design=peri-ln
+  --normformer_resscale   learned vector on the skip around the feed-forward; the paper's ablation:
+                          helps small models only; only with design=normformer
+  --hybridnorm_first      HybridNorm*: the first layer keeps the norms of Pre-LN; only with
+                          design=hybridnorm
+  --keel_alpha X          factor on the skip; auto: the number of sub-layers, 2 n_layer [auto; > 0
+                          or auto]; only with design=keel @
+  --mix_ln_post X         share of the layers, from the first, that are Post-LN [0.25; 0..1]; only
+                          with design=mix-ln
+  --rezero_share NAME     one learned scale per layer, or per sub-layer: layer|site [layer]; only
+                          with design=rezero
+  --skipinit_start X      what the learned scale starts at [0; 0..1]; only with design=skipinit @
+  --layerscale_start X    what the learned vector starts at; auto: 0.1 to 18 layers, 1e-5 to 24,
+                          1e-6 beyond [auto; > 0 or auto]; only with design=layerscale @
+  --[no-]custom_pre       norm before F [true]; only with design=custom @
+  --custom_out            norm behind F; only with design=custom @
+  --custom_post           norm behind the sum; only with design=custom @
+  --custom_pre_scale X    factor behind the norm before F [1; > 0]; only with design=custom @
+  --custom_skip X         factor on the skip, or what a learned one starts at; 0 with kind const: no
+                          skip [1; >= 0]; only with design=custom @
+  --custom_skip_kind NAME constant, or learned: one number, or one per channel: const|scalar|vector
+                          [const]; only with design=custom @
+  --custom_skip_normed    the skip starts behind the norm before F; only with design=custom @
+  --custom_branch X       factor on the branch, or what a learned one starts at [1; >= 0]; only with
+                          design=custom @
+  --custom_branch_kind NAME
+                          constant, or learned: one number, or one per channel: const|scalar|vector
+                          [const]; only with design=custom @
+  --custom_inner_norm     norm inside F, before its last matrix; only with design=custom @
+  --custom_gain_qk X      gain on the initial q and k [1; >= 0]; only with design=custom @
+  --custom_gain_v X       gain on the initial v [1; >= 0]; only with design=custom @
+  --custom_gain_o X       gain on the initial attention output [1; >= 0]; only with design=custom @
+  --custom_gain_fc1 X     gain on the initial first feed-forward matrix [1; >= 0]; only with
+                          design=custom @
+  --custom_gain_fc2 X     gain on the initial second feed-forward matrix [1; >= 0]; only with
+                          design=custom @
+  --[no-]custom_final_norm 
+                          norm behind the last layer [true]; only with design=custom
+  --custom_embed_norm     norm on the embedding; only with design=custom
+  --custom_allow_future   allow norms whose training statistics see later tokens; only with
+                          design=custom
 1|
 data:
   --data FILE             text file to train on; several are read as one stream in the given order
@@ -165,8 +226,13 @@ addnorm gradcheck [--norm N] [--design D]
 compare every derivative with finite differences, in double
 1|
 derivative test:
-  --norm NAME             only this norm kind: all|layernorm|rmsnorm [all]
-  --design NAME           only this residual design: all|plain|post-ln|pre-ln [all]
+  --norm NAME             only this norm kind:
+                          all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
+                          [all]
+  --design NAME           only this residual design:
+                          all|plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|
+                          sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|
+                          skipinit|layerscale|t-fixup|value-residual|qk-norm|custom [all]
   --arch NAME             only this architecture: all|decoder [all]
   --model TEXT            only this one model, as "key=value key=value"; keys as in train
   --plant TEXT            put a 1 % error into the gradient of this tensor (layers.0.attn.pre.gain)
@@ -211,19 +277,46 @@ command:
   --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
                           [auto]
 $ addnorm list norms
-layernorm  y = g (x - mu) / sqrt(var + eps) + b  arXiv:1607.06450  2d
-rmsnorm    y = g x / sqrt(mean(x^2) + eps)       arXiv:1910.07467  d
+layernorm  y = g (x - mu) / sqrt(var + eps) + b                             arXiv:1607.06450          2d
+rmsnorm    y = g x / sqrt(mean(x^2) + eps)                                  arXiv:1910.07467          d
+prmsnorm   y = g x / sqrt(mean_{i<k} x_i^2 + eps), k = floor(p C)           arXiv:1910.07467          d
+scalenorm  y = g x / max(|x|, eps), one g                                   arXiv:1910.05895          1
+l2norm     y = sqrt(C) x / max(|x|, eps)                                    nanochat; x-transformers  none
+groupnorm  y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels  arXiv:1803.08494          2d
+dyt        y = g tanh(a x) + b                                              arXiv:2503.10622          2d + 1
+derf       y = g erf(a x + s) + b                                           arXiv:2512.10938          2d + 2
+none       y = x                                                            the control               none
 $ addnorm list designs
-plain    x <- F(N(x))      arXiv:1512.03385  as pre-ln
-post-ln  x <- N(x + F(x))  arXiv:1706.03762  no final norm
-pre-ln   x <- x + F(N(x))  arXiv:2002.04745  2d per sub-layer and 2d (with layernorm)
+plain              x <- F(N(x))                                                      arXiv:1512.03385    as pre-ln
+post-ln            x <- N(x + F(x))                                                  arXiv:1706.03762    no final norm
+pre-ln             x <- x + F(N(x))                                                  arXiv:2002.04745    2d per sub-layer and 2d (with layernorm)
+deepnorm           x <- N(a x + F(x)), a = (2L)^1/4; init gain (8L)^-1/4             arXiv:2203.00555    as post-ln
+b2t                m = N(x + A(x));  x <- N(x + m + F(m))                            arXiv:2206.00330    as post-ln
+sandwich-ln        x <- x + N(F(N(x)))                                               arXiv:2105.13290    2d more per sub-layer
+peri-ln            x0 <- N(x0);  x <- x + N(F(N(x)))                                 arXiv:2502.02732    2d more per sub-layer, 2d for the embedding norm
+reordered          x <- x + N(F(x)), N on q and k                                    arXiv:2501.00656    2d per layer for q and k
+sub-ln             x <- x + W_O N(A(N(x)));  x <- x + W_2 N(act(W_1 N(x)))           arXiv:2210.06423    2d + 2d_ff more per layer
+normformer         x <- x + N(sum_h g_h head_h W_O);  x <- x + W_2 N(act(W_1 N(x)))  arXiv:2110.09456    2d + 2d_ff + H per layer
+hybridnorm         h = x + A(N(q), N(k), N(v));  z = N(h);  x <- z + F(z)            arXiv:2503.04598    3 d/H more per layer, 2d fewer
+keel               x <- N(a x + F(N(x))), a = 2L                                     arXiv:2601.19895    2d more per sub-layer, no final norm
+mix-ln             l <= L/4: x <- N(x + F(x)); else x <- x + F(N(x))                 arXiv:2412.13795    as pre-ln
+layernorm-scaling  x <- x + F(N(x) / sqrt(l))                                        arXiv:2502.05795    as pre-ln
+rezero             x <- x + a F(x), a = 0 at first                                   arXiv:2003.04887    1 per layer, no norms
+skipinit           x <- x + a_i F_i(x), a_i = 0 at first                             arXiv:2002.10444    1 per sub-layer, no norms
+layerscale         x <- x + s * F(N(x)), s in R^d                                    arXiv:2103.17239    d more per sub-layer
+t-fixup            x <- x + F(x), init v, o, fc1, fc2, embedding x (9L)^-1/4         Huang et al. 2020   no norms
+value-residual     x <- x + F(N(x)), v_l <- (v_1 + v_l) / 2                          arXiv:2410.17897    none; learned: 2 per layer
+qk-norm            x <- x + F(N(x)), q <- N(q), k <- N(k) per head                   arXiv:2302.05442    2 d/H per layer
+custom             x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration    your configuration  as configured
 $ addnorm list archs
 decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token  Radford et al. 2019
 $ addnorm list inits
-gpt2      N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)    Radford et al. 2019
-normal    N(0, 0.02^2) everywhere                                                    Devlin et al. 2018, arXiv:1810.04805
-xavier    N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head  Glorot & Bengio 2010
-zero-out  N(0, 0.02^2); attention and feed-forward outputs and an untied head 0      Zhang et al. 2019, arXiv:1901.09321
+gpt2            N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)      Radford et al. 2019
+normal          N(0, 0.02^2) everywhere                                                      Devlin et al. 2018, arXiv:1810.04805
+xavier          N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head    Glorot & Bengio 2010
+xavier-uniform  U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)              Glorot & Bengio 2010
+pytorch         U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices  torch.nn.Linear, torch.nn.Embedding
+zero-out        N(0, 0.02^2); attention and feed-forward outputs and an untied head 0        Zhang et al. 2019, arXiv:1901.09321
 $ addnorm list presets
 demo                  a small model that writes recognisable text after a minute or two on two cores
 shakespeare-char      nanoGPT's character model of Shakespeare, 6 layers of 384
@@ -248,6 +341,114 @@ $ addnorm list designs --json
   "text": "x <- x + F(N(x))",
   "source": "arXiv:2002.04745",
   "parameters": "2d per sub-layer and 2d (with layernorm)"
+ },
+ {
+  "name": "deepnorm",
+  "text": "x <- N(a x + F(x)), a = (2L)^1/4; init gain (8L)^-1/4",
+  "source": "arXiv:2203.00555",
+  "parameters": "as post-ln"
+ },
+ {
+  "name": "b2t",
+  "text": "m = N(x + A(x));  x <- N(x + m + F(m))",
+  "source": "arXiv:2206.00330",
+  "parameters": "as post-ln"
+ },
+ {
+  "name": "sandwich-ln",
+  "text": "x <- x + N(F(N(x)))",
+  "source": "arXiv:2105.13290",
+  "parameters": "2d more per sub-layer"
+ },
+ {
+  "name": "peri-ln",
+  "text": "x0 <- N(x0);  x <- x + N(F(N(x)))",
+  "source": "arXiv:2502.02732",
+  "parameters": "2d more per sub-layer, 2d for the embedding norm"
+ },
+ {
+  "name": "reordered",
+  "text": "x <- x + N(F(x)), N on q and k",
+  "source": "arXiv:2501.00656",
+  "parameters": "2d per layer for q and k"
+ },
+ {
+  "name": "sub-ln",
+  "text": "x <- x + W_O N(A(N(x)));  x <- x + W_2 N(act(W_1 N(x)))",
+  "source": "arXiv:2210.06423",
+  "parameters": "2d + 2d_ff more per layer"
+ },
+ {
+  "name": "normformer",
+  "text": "x <- x + N(sum_h g_h head_h W_O);  x <- x + W_2 N(act(W_1 N(x)))",
+  "source": "arXiv:2110.09456",
+  "parameters": "2d + 2d_ff + H per layer"
+ },
+ {
+  "name": "hybridnorm",
+  "text": "h = x + A(N(q), N(k), N(v));  z = N(h);  x <- z + F(z)",
+  "source": "arXiv:2503.04598",
+  "parameters": "3 d/H more per layer, 2d fewer"
+ },
+ {
+  "name": "keel",
+  "text": "x <- N(a x + F(N(x))), a = 2L",
+  "source": "arXiv:2601.19895",
+  "parameters": "2d more per sub-layer, no final norm"
+ },
+ {
+  "name": "mix-ln",
+  "text": "l <= L/4: x <- N(x + F(x)); else x <- x + F(N(x))",
+  "source": "arXiv:2412.13795",
+  "parameters": "as pre-ln"
+ },
+ {
+  "name": "layernorm-scaling",
+  "text": "x <- x + F(N(x) / sqrt(l))",
+  "source": "arXiv:2502.05795",
+  "parameters": "as pre-ln"
+ },
+ {
+  "name": "rezero",
+  "text": "x <- x + a F(x), a = 0 at first",
+  "source": "arXiv:2003.04887",
+  "parameters": "1 per layer, no norms"
+ },
+ {
+  "name": "skipinit",
+  "text": "x <- x + a_i F_i(x), a_i = 0 at first",
+  "source": "arXiv:2002.10444",
+  "parameters": "1 per sub-layer, no norms"
+ },
+ {
+  "name": "layerscale",
+  "text": "x <- x + s * F(N(x)), s in R^d",
+  "source": "arXiv:2103.17239",
+  "parameters": "d more per sub-layer"
+ },
+ {
+  "name": "t-fixup",
+  "text": "x <- x + F(x), init v, o, fc1, fc2, embedding x (9L)^-1/4",
+  "source": "Huang et al. 2020",
+  "parameters": "no norms"
+ },
+ {
+  "name": "value-residual",
+  "text": "x <- x + F(N(x)), v_l <- (v_1 + v_l) / 2",
+  "source": "arXiv:2410.17897",
+  "parameters": "none; learned: 2 per layer"
+ },
+ {
+  "name": "qk-norm",
+  "text": "x <- x + F(N(x)), q <- N(q), k <- N(k) per head",
+  "source": "arXiv:2302.05442",
+  "parameters": "2 d/H per layer"
+ },
+ {
+  "name": "custom",
+  "text": "x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration",
+  "source": "your configuration",
+  "parameters": "as configured"
  }
 1| ]
 $ addnorm list options --markdown | head -12
@@ -281,6 +482,13 @@ $ addnorm list norms --markdown
 |---|---|---|---|
 | [`layernorm`](#layernorm) | y = g (x - mu) / sqrt(var + eps) + b | 2d | arXiv:1607.06450 |
 | [`rmsnorm`](#rmsnorm) | y = g x / sqrt(mean(x^2) + eps) | d | arXiv:1910.07467 |
+| [`prmsnorm`](#prmsnorm) | y = g x / sqrt(mean_{i<k} x_i^2 + eps), k = floor(p C) | d | arXiv:1910.07467 |
+| [`scalenorm`](#scalenorm) | y = g x / max(\|x\|, eps), one g | 1 | arXiv:1910.05895 |
+| [`l2norm`](#l2norm) | y = sqrt(C) x / max(\|x\|, eps) | none | nanochat; x-transformers |
+| [`groupnorm`](#groupnorm) | y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels | 2d | arXiv:1803.08494 |
+| [`dyt`](#dyt) | y = g tanh(a x) + b | 2d + 1 | arXiv:2503.10622 |
+| [`derf`](#derf) | y = g erf(a x + s) + b | 2d + 2 | arXiv:2512.10938 |
+| [`none`](#none) | y = x | none | the control |
 1|
 1| ## layernorm
 1|
@@ -302,8 +510,100 @@ Adds: 2d. Source: arXiv:1607.06450.
 1|
 Adds: d. Source: arXiv:1910.07467.
 1|
+The paper writes eps outside the root; LLaMA, T5 and most code have it inside, and GPT-NeoX moved it there. Gemma stores w and applies 1 + w (`norm_gain_offset: 1`).
+1|
 | key | default | meaning |
 |---|---|---|
 | `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
 | `norm_eps_place` | inside | inside: sqrt(var + eps); outside: sqrt(var) + eps |
 | `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_gain_offset` | 0 | y = (offset + g) x / rms; 1 in Gemma, whose stored gain starts at 0 |
+1|
+1| ## prmsnorm
+1|
+    y = g x / sqrt(mean_{i<k} x_i^2 + eps), k = floor(p C)
+1|
+Adds: d. Source: arXiv:1910.07467.
+1|
+The authors' code adds eps 1e-8 outside the root (`norm_eps: 1e-8`, `norm_eps_place: outside`) and has the partial estimate off by default. The estimate is biased where channels are ordered; the other channels' size is not measured at all.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_eps_place` | inside | inside: sqrt(var + eps); outside: sqrt(var) + eps |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `prmsnorm_p` | 0.0625 | share of the channels, from the first, that the root mean square is taken from |
+1|
+1| ## scalenorm
+1|
+    y = g x / max(|x|, eps), one g
+1|
+Adds: 1. Source: arXiv:1910.05895.
+1|
+The authors' package goes with attention matrices of N(0, 2/(5d)) and a norm behind the last layer. x-transformers stores g = 1 and multiplies by sqrt(d): the same function, another learning rate for g.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+1|
+1| ## l2norm
+1|
+    y = sqrt(C) x / max(|x|, eps)
+1|
+Adds: none. Source: nanochat; x-transformers.
+1|
+eps only matters for rows of almost nothing: it bounds the length from below instead of being added, so other rows are exact.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+1|
+1| ## groupnorm
+1|
+    y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels
+1|
+Adds: 2d. Source: arXiv:1803.08494.
+1|
+Per token over C/G channels. PyTorch's GroupNorm on a (C, T) layout also averages over positions, which mixes time and is not this. With one group it is LayerNorm.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_eps_place` | inside | inside: sqrt(var + eps); outside: sqrt(var) + eps |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `norm_groups` | 4 | groups of channels; must divide the width |
+1|
+1| ## dyt
+1|
+    y = g tanh(a x) + b
+1|
+Adds: 2d + 1. Source: arXiv:2503.10622.
+1|
+In LLaMA models the authors use no bias, tune the start of a per size, larger in attention than elsewhere (7B: 0.8 and 0.2; set it with `dyt_alpha@*.attn`), and multiply the embedding by a learned scalar that starts at sqrt(d). Large starts need warm-up; gradients grow faster with depth than under a norm. x-transformers starts at 1.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `dyt_alpha` | 0.5 | what the learned scale a starts at |
+1|
+1| ## derf
+1|
+    y = g erf(a x + s) + b
+1|
+Adds: 2d + 2. Source: arXiv:2512.10938.
+1|
+As with dyt, gradients grow faster with depth than under a norm, and a large start of a needs warm-up.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `derf_alpha` | 0.5 | what the learned scale a starts at |
+1|
+1| ## none
+1|
+    y = x
+1|
+Adds: none. Source: the control.

@@ -6,6 +6,7 @@ $ addnorm
 2|   addnorm sample     write text with a trained model, one token at a time
 2|   addnorm eval       loss, perplexity and bits per byte of a trained model
 2|   addnorm plan       steps, shapes, bytes, flops, parameters and peak memory; trains nothing
+2|   addnorm check      will this train? theory and measurement at initialisation, a few probe steps, a verdict
 2|   addnorm gradcheck  compare every derivative with finite differences, in double
 2|   addnorm list       what there is to choose from
 2|   addnorm bench      kernels and whole steps beside the machine's measured limits
@@ -17,13 +18,13 @@ addnorm trains transformers in C, with Add & Norm as a choice that can be measur
 1|
   addnorm train      train a model; writes a run folder
 $ addnorm trian
-2| addnorm: unknown verb 'trian'; did you mean 'train'? verbs: train, sample, eval, plan, gradcheck, list, bench
+2| addnorm: unknown verb 'trian'; did you mean 'train'? verbs: train, sample, eval, plan, check, gradcheck, list, bench
 [2]
 $ addnorm frobnicate
-2| addnorm: unknown verb 'frobnicate'; verbs: train, sample, eval, plan, gradcheck, list, bench
+2| addnorm: unknown verb 'frobnicate'; verbs: train, sample, eval, plan, check, gradcheck, list, bench
 [2]
 $ addnorm help nothing
-2| addnorm: unknown verb 'nothing'; verbs: train, sample, eval, plan, gradcheck, list, bench
+2| addnorm: unknown verb 'nothing'; verbs: train, sample, eval, plan, check, gradcheck, list, bench
 [2]
 $ addnorm list
 2| addnorm list: an argument is missing; usage: addnorm list norms|designs|archs|inits|kernels|options|presets
@@ -50,7 +51,7 @@ $ addnorm gradcheck stray
 2| addnorm gradcheck: 'stray' is one argument too many; usage: addnorm gradcheck [--norm N] [--design D]
 [2]
 $ addnorm gradcheck --norm rmsnrom
-2| addnorm gradcheck: --norm: 'rmsnrom' is no norm; did you mean 'rmsnorm'? choices: all|layernorm|rmsnorm
+2| addnorm gradcheck: --norm: 'rmsnrom' is no norm; did you mean 'rmsnorm'? choices: all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
 [2]
 $ addnorm bench --shape 1,2
 2| addnorm bench: --shape: '1,2' is not M,N,K with three sizes 1..1000000
