@@ -69,6 +69,61 @@ static void starts(void)
     printf("started as Pre-LN: worst gradient off by %.1f eps\n", worst / (double)AN_REAL_EPS);
 }
 
+/* Sources of each sub-layer, then of the head, as the ledger counts them: every output, or one per finished block and the sum so far. */
+static void sources(void)
+{
+    static const struct { const char *settings; size_t n_in[9]; } ROW[] = {
+        { "design=attention-residuals n_layer=4", { 1, 2, 3, 4, 5, 6, 7, 8, 9 } },
+        { "design=attention-residuals n_layer=4 attention_residuals_blocks=1", { 1, 2, 2, 2, 2, 2, 2, 2, 2 } },
+        { "design=attention-residuals n_layer=4 attention_residuals_blocks=3", { 1, 2, 2, 2, 2, 3, 3, 4, 4 } },
+        { "design=attention-residuals n_layer=4 attention_residuals_blocks=4", { 1, 2, 2, 3, 3, 4, 4, 5, 5 } },
+        { "design=denseformer n_layer=4", { 1, 2, 3, 3, 4, 4, 5, 5, 5 } },
+    };
+    for (size_t k = 0; k < sizeof ROW / sizeof *ROW; k++) {
+        subject s;
+        open_initial(&s, AN_OBSERVE_BASIC, ROW[k].settings);
+        an_model_forward_backward(s.model, &s.pass);
+        const an_telemetry *t = an_model_get_telemetry(s.model);
+        for (size_t i = 0; i < t->n_sites; i++) prop_check(t->site[i].n_in == ROW[k].n_in[i], "%s: %zu sources at %s, expected %zu", ROW[k].settings, t->site[i].n_in, t->site[i].name, ROW[k].n_in[i]);
+        prop_check(t->site[7].n_out == ROW[k].n_in[8], "%s: %zu values at the end, expected %zu", ROW[k].settings, t->site[7].n_out, ROW[k].n_in[8]);
+        prop_close(&s);
+    }
+}
+
+/* The part of sub-layer i (0-based, two per layer) of a tensor called layers.L.SITE.NAME. */
+static const an_param *of_site(subject *s, size_t i, const char *name)
+{
+    char full[128];
+    snprintf(full, sizeof full, "layers.%zu.%s.%s", i / 2, i % 2 ? "mlp" : "attn", name);
+    return prop_param(s, full);
+}
+
+/* Sub-layer i reads stream i mod n; the mixing matrix is the identity, or leans to it; the dynamic part is 0 and small. */
+static void start_values(void)
+{
+    enum { N = 3 };
+    subject h, m;
+    open_initial(&h, AN_OBSERVE_OFF, "design=hyper-connections hyper_streams=3 n_layer=3");
+    open_initial(&m, AN_OBSERVE_OFF, "design=mhc hyper_streams=3 n_layer=3");
+    for (size_t i = 0; i < 6; i++) {
+        const an_param *mix = of_site(&h, i, "hyper.static_mix"), *beta = of_site(&h, i, "hyper.static_beta"), *bias = of_site(&m, i, "mhc.bias"), *phi = of_site(&m, i, "mhc.phi.weight");
+        const an_param *c[] = { of_site(&h, i, "hyper.scale_beta"), of_site(&h, i, "hyper.scale_mix"), of_site(&m, i, "mhc.scale") };
+        for (size_t a = 0; a < N; a++) {
+            const int own = a == i % N;
+            prop_check(mix->data[a * (N + 1)] == own && beta->data[a] == 1, "sub-layer %zu: stream %zu is read by %g and written by %g", i, a, (double)mix->data[a * (N + 1)], (double)beta->data[a]);
+            prop_check(bias->data[a] == (own ? 4 : -4) && bias->data[N + a] == 0, "sub-layer %zu: stream %zu has logits %g and %g", i, a, (double)bias->data[a], (double)bias->data[N + a]);
+            for (size_t t = 0; t < N; t++)
+                prop_check(mix->data[a * (N + 1) + 1 + t] == (a == t) && bias->data[2 * N + a * N + t] == (a == t ? 4 : 0), "sub-layer %zu: from stream %zu to %zu %g, logit %g", i, a, t,
+                           (double)mix->data[a * (N + 1) + 1 + t], (double)bias->data[2 * N + a * N + t]);
+        }
+        for (size_t k = 0; k < 3; k++)
+            for (size_t j = 0; j < c[k]->count; j++) prop_check(c[k]->data[j] == AN_R(0.01), "%s: %g, expected 0.01", c[k]->name, (double)c[k]->data[j]);
+        for (size_t j = 0; j < phi->count; j++) prop_check(phi->data[j] == 0, "%s starts at %g", phi->name, (double)phi->data[j]);
+    }
+    prop_close(&h);
+    prop_close(&m);
+}
+
 /* --- what the gauges tell ---------------------------------------------------------------------------------------------- */
 
 enum { GAIN, GAIN_BACK, GAIN_HERE, GAIN_HERE_BACK, COSINE };
@@ -263,6 +318,8 @@ static void refused(void)
 int main(void)
 {
     starts();
+    sources();
+    start_values();
     known_gain();
     doubly_stochastic();
     streams_part();

@@ -2,6 +2,8 @@
  * and decode, and a place that is not there is refused. */
 #include "prop.h"
 
+#include "net/design.h"
+
 /* Parameter names of a and b as sets; every difference must start with one of the prefixes (separated by spaces). */
 static int has_prefix(const char *name, const char *prefixes)
 {
@@ -69,6 +71,12 @@ static void every_design_everywhere(const char *settings)
         subject s;
         const an_real *logits;
         an_decoder *d = NULL;
+        if (an_design_find(design)->alone) {             /* a stream of its own: refused by name */
+            const an_status status = prop_try(&s, 1, PROP_TRAIN, "n_layer=3 design@%s=%s", PLACE[i], design);
+            prop_check(status == AN_ECONFIG && strstr(an_error_text(), design) && strstr(an_error_text(), "pre-ln"), "design@%s=%s: %s, expected a refusal by name", PLACE[i], design, an_status_name(status));
+            if (status == AN_OK) prop_close(&s);
+            continue;
+        }
         prop_open(&s, 1, PROP_TRAIN, "n_layer=3 design@%s=%s dropout=0.1", PLACE[i], design);
         const double loss = an_model_forward_backward(s.model, &s.pass);
         prop_check(isfinite(loss), "design@%s=%s: loss %g", PLACE[i], design, loss);
