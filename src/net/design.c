@@ -38,6 +38,11 @@ an_status an_design_options_add(an_options *options)
 
 const an_design *an_design_here(const an_net *net) { return an_design_find(an_here_text(net, "design")); }
 
+bool an_design_is_silent(const an_design *design, const char *tensor)
+{
+    return design->silent && strncmp(tensor, design->silent, strlen(design->silent)) == 0;
+}
+
 void an_stream_put(const an_net *net, an_stream *s, an_value *v)
 {
     if (net->b->status != AN_OK) return;
@@ -82,10 +87,23 @@ void an_branch_end(const an_net *net, an_value *added)
     if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
 }
 
+an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest, const void *attr, size_t attr_bytes)
+{
+    if (net->b->status != AN_OK) return NULL;
+    an_value **in = an_arena_alloc(&net->b->plan->arena, (n_first + n_rest) * sizeof *in);
+    if (!in) {
+        an_build_fail(net->b, an_fail(AN_ENOMEM, "out of memory for the %zu inputs of %s", n_first + n_rest, name));
+        return NULL;
+    }
+    memcpy(in, first, n_first * sizeof *in);
+    memcpy(in + n_first, rest, n_rest * sizeof *in);
+    return an_emit(net->b, op, name, in, (int)(n_first + n_rest), attr, attr_bytes);
+}
+
 static size_t copy_stream(an_value **to, const an_stream *s)
 {
     const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
-    memcpy(to, s->x, n * sizeof *to);
+    if (n) memcpy(to, s->x + (s->n - n), n * sizeof *to);
     return n;
 }
 
@@ -118,6 +136,8 @@ void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
         net->package = outer;
         mark = &net->b->plan->sites[at];
         mark->n_out = copy_stream(mark->out, s);
+        mark->history = s->history;
+        mark->end = (int)net->b->plan->n_steps;
     }
     net->site_index++;
     an_scope_pop(net->b);

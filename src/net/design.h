@@ -34,8 +34,14 @@ typedef struct an_package {
     an_inside inside;
 } an_package;
 
-/* The values that live between sub-layers, [N,C] each; x[0] is the stream where there is only one. */
-typedef struct an_stream { an_value **x; size_t n, room; } an_stream;
+/* The values that live between sub-layers, [N,C] each, or n streams of a token side by side in one value; x[0] is the stream
+ * where there is only one. history: x[n-1] is the newest, and those before it are read again later. */
+typedef struct an_stream {
+    an_value **x;
+    size_t n, room;
+    bool history;
+    an_value *trail;               /* what a design hands from site to site beside the stream, for measurements; or NULL */
+} an_stream;
 void an_stream_put(const an_net *net, an_stream *s, an_value *v);            /* appends */
 
 /* A sub-layer F handed in as a closure: emits F(u) [N,C] in the current scope. */
@@ -54,6 +60,7 @@ typedef struct an_design {
     void (*block)(const an_net *net, const an_package *p, an_stream *s);     /* after the last sub-layer of a layer; NULL: nothing */
     an_value *(*leave)(const an_net *net, const an_package *p, const an_stream *s);
     bool alone;                    /* its stream is its own: may not be mixed with other designs in one model */
+    const char *silent;            /* how the names of tensors begin that by definition have no influence on the loss; NULL: none have */
     const char *const *variants;   /* settings that the derivative test must cover too, NULL at the end */
 } an_design;
 
@@ -62,6 +69,7 @@ const an_design *an_design_at(size_t i);
 const char *an_design_name(size_t i);
 an_status an_design_options_add(an_options *options) AN_MUST_USE;
 const an_design *an_design_here(const an_net *net);
+bool an_design_is_silent(const an_design *design, const char *tensor);     /* has no influence on the loss */
 
 /* The package of a design at this place: all slots off, scales and gains 1, then the design's own word. */
 an_status an_design_package(const an_net *net, const an_design *design, an_package *p) AN_MUST_USE;
@@ -84,5 +92,8 @@ an_value *an_slot(const an_net *net, bool on, const char *name, an_value *x);   
 an_value *an_scaled(const an_net *net, an_scale scale, const char *name, an_value *x);   /* learned: NAME.scale; constants: as they are, for the sum to apply */
 double an_factor(an_scale scale);                                                        /* what the sum must still apply */
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f);       /* "add": a x + b f */
+
+/* A step over any number of values: first [n_first], then rest [n_rest]. */
+an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest, const void *attr, size_t attr_bytes);
 
 #endif

@@ -43,5 +43,6 @@ typedef enum an_kind {
 } an_kind;
 an_value *an_param_emit(const an_net *net, an_kind kind, const char *name, an_dims dims, const an_init *init, size_t groups);
 an_value *an_param_const(const an_net *net, an_kind kind, const char *name, size_t n, double value);   /* [n], all at one value */
+an_value *an_param_start(const an_net *net, an_kind kind, const char *name, an_dims dims, const double *start);   /* at these numbers, copied */
 
 #endif

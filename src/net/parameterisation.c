@@ -72,3 +72,8 @@ an_value *an_param_const(const an_net *net, an_kind kind, const char *name, size
     const an_init init = { AN_LAW_CONST, value, 0 };
     return an_param_emit(net, kind, name, AN_VEC(n), &init, 1);
 }
+
+an_value *an_param_start(const an_net *net, an_kind kind, const char *name, an_dims dims, const double *start)
+{
+    return an_param_make_at(net->b, name, dims, start, rule_of(net, kind));
+}

@@ -173,7 +173,8 @@ an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
-    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
+    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent,
+    an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
 
 extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
 
@@ -186,6 +187,10 @@ typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
 typedef struct an_gain_attr { double factor, offset; bool magnitude; } an_gain_attr;           /* in[1]: gains [K] or NULL; in[2]: bias [C] or absent */
 typedef struct an_split_attr { size_t n, width[AN_MAX_OUT], cut[AN_MAX_OUT]; } an_split_attr;  /* columns of each part, and of each of its rows */
+typedef struct an_streams_attr { size_t n, width; bool wide; } an_streams_attr;                /* n streams of `width` channels; spread: into [N, n C] instead of [N n, C] */
+typedef struct an_hyper_attr { size_t rows; bool bounded; } an_hyper_attr;                     /* tokens; tanh, or nothing */
+typedef struct an_sinkhorn_attr { size_t n, iterations; double eps; } an_sinkhorn_attr;
+typedef struct an_depth_attr { double eps; } an_depth_attr;
 typedef struct an_act_kind {                                                                  /* one row per pointwise activation */
     const char *name, *formula;
     void (*fwd)(const an_kernels *k, size_t n, size_t c, const an_real *bias, an_real *z, an_real *y);

@@ -141,6 +141,22 @@ an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_in
     return v;
 }
 
+an_value *an_param_make_at(an_build *b, const char *name, an_dims dims, const double *start, an_rule rule)
+{
+    static const an_init NOWHERE = { AN_LAW_CONST, 0, 0 };
+    an_value *v = an_param_make(b, name, dims, &NOWHERE, 1, rule);
+    an_param_def *def = v ? an_params_find(b->plan->params, v->name) : NULL;
+    if (!def || def->start) return v;
+    double *copy = an_arena_alloc(&b->plan->params->arena, v->count * sizeof *copy);
+    if (!copy) {
+        an_build_fail(b, no_memory(name));
+        return NULL;
+    }
+    memcpy(copy, start, v->count * sizeof *copy);
+    def->start = copy;
+    return v;
+}
+
 an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, an_dims dims, bool aux)
 {
     const char *name = an_arena_printf(&b->plan->arena, "%s%s", s->name, suffix);

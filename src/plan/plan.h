@@ -23,6 +23,7 @@ typedef struct an_param_def {
     an_dims dims;
     size_t count, offset;        /* offset in elements in both arenas */
     an_init init[AN_INIT_GROUPS];
+    const double *start;         /* [count], what it starts at where no law can say it; NULL: init */
     an_rule rule;
     an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
@@ -49,12 +50,13 @@ typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
 /* One sub-layer as the ledger sees it: the values between which identity path and branch run. A design records it while
  * emitting (net/design.h); steps of the branch carry its position in `branch`. */
-enum { AN_SITE_STREAMS = 16 };
+enum { AN_SITE_STREAMS = 64 };   /* of a longer stream, a history, the newest are looked at */
 typedef struct an_site_mark {
     const char *name;            /* "layers.3.attn" */
-    int layer, begin;            /* begin: emission number of its first step */
+    int layer, begin, end;       /* emission numbers of its first step, and of the first one behind it */
     an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after */
     size_t n_in, n_out;
+    bool history;                /* the newest value is the stream, the earlier ones are read again later */
     an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
 } an_site_mark;
 
@@ -98,6 +100,8 @@ void an_scope_pop(an_build *b);
 an_value *an_input(an_build *b, const char *name, size_t n);                /* int32 [n] */
 /* A parameter; the same full name asked for again in one plan is the same value. */
 an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, an_rule rule);
+/* The same, starting at these numbers [count], which are copied. */
+an_value *an_param_make_at(an_build *b, const char *name, an_dims dims, const double *start, an_rule rule);
 /* A table computed once by fill(out, dims, arg); the same (fill, dims, arg) asked for again is the same value. */
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg);
 an_value *an_state(an_build *b, const char *name, an_dims dims);
