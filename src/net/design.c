@@ -82,6 +82,15 @@ void an_branch_end(const an_net *net, an_value *added)
     if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
 }
 
+void an_layer_scope_enter(const an_net *net, an_layer_scope *scope)
+{
+    char *site = net->b->scope + net->b->marks[net->b->depth - 1];
+    snprintf(scope->site, sizeof scope->site, "%s", site);
+    *site = '\0';
+}
+
+void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope) { strcat(net->b->scope, scope->site); }
+
 static size_t copy_stream(an_value **to, const an_stream *s)
 {
     const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
@@ -128,4 +137,5 @@ void an_block_end(an_net *net, an_stream *s)
 {
     const an_design *design = an_design_here(net);
     if (net->b->status == AN_OK && design->block) design->block(net, net->package, s);
+    if (!design->alone && s->n > 1) s->n = 1;                /* what a design of the common stream laid beside it ends with the layer */
 }

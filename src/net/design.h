@@ -76,6 +76,11 @@ void an_branch_begin(const an_net *net);
 an_value *an_branch_emit(const an_net *net, const an_sublayer *f, an_value *u);
 void an_branch_end(const an_net *net, an_value *added);
 
+/* For what the sub-layers of one layer share ("layers.3.pre"): out of the sub-layer's scope, and back into it. */
+typedef struct an_layer_scope { char site[64]; } an_layer_scope;
+void an_layer_scope_enter(const an_net *net, an_layer_scope *scope);
+void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope);
+
 /* The single-stream operator that most designs share (design/operator.c), and its parts. */
 void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_stream *s);
 void an_site_operator(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f);

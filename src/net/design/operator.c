@@ -41,13 +41,10 @@ static an_value *times(const an_net *net, double c, const char *name, an_value *
 static an_value *branch_scaled(const an_net *net, const an_package *p, an_value *f)
 {
     if (!p->branch_per_layer) return an_scaled(net, p->branch, "branch", f);
-    an_build *b = net->b;
-    char site[sizeof b->scope];
-    const size_t mark = b->marks[b->depth - 1];
-    strcpy(site, b->scope + mark);
-    b->scope[mark] = '\0';                               /* out of the sub-layer's scope and back */
+    an_layer_scope scope;
+    an_layer_scope_enter(net, &scope);
     an_value *y = an_scaled(net, p->branch, "branch", f);
-    strcpy(b->scope + mark, site);
+    an_layer_scope_leave(net, &scope);
     return y;
 }
 
