@@ -91,6 +91,17 @@ void an_layer_scope_enter(const an_net *net, an_layer_scope *scope)
 
 void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope) { strcat(net->b->scope, scope->site); }
 
+/* What profiling needs at this sub-layer, see net/profile.c: the parameter that an_scaled has made of the skip. */
+static void mark_profile(const an_net *net, const an_package *p, an_site_mark *mark)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.skip.scale", mark->name);
+    const an_param_def *skip = an_params_find(net->b->plan->params, name);
+    if (!skip) an_build_fail(net->b, an_fail(AN_EFAIL, "%s: a design asks for a profiled skip and has no learned one", mark->name));
+    else mark->profiled = skip->value;
+    mark->profile = p->profile;
+}
+
 static size_t copy_stream(an_value **to, const an_stream *s)
 {
     const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
@@ -127,6 +138,7 @@ void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
         net->package = outer;
         mark = &net->b->plan->sites[at];
         mark->n_out = copy_stream(mark->out, s);
+        if (p.profile && net->b->status == AN_OK) mark_profile(net, &p, mark);
     }
     net->site_index++;
     an_scope_pop(net->b);

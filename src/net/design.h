@@ -28,6 +28,9 @@ typedef struct an_package {
     bool skip_normed;              /* the skip carries Npre(x) instead of x */
     double pre_scale;              /* c */
     an_scale skip, branch;         /* a constant skip of 0: no skip */
+    /* A learned skip that one real batch sets before the first step, in forward order: the first is skip.value, every later one
+     * what this law makes of the one before and of the variances of stream and branch there. NULL: they start at skip.value. */
+    double (*profile)(double skip, double stream, double branch);
     bool branch_per_layer;         /* the sub-layers of one layer share the learned branch scale */
     double embed_scale;            /* multiplies the token embedding in the forward pass */
     double gain[AN_ROLES];         /* multiplies the init law's scale, per role */
