@@ -44,7 +44,8 @@ static inline bool an_here_bool(const an_net *n, const char *key) { return an_op
 
 /* What a parameter is to the optimizer: net/parameterisation.c turns it into a rule, and everything in net makes its parameters here. */
 typedef enum an_kind {
-    AN_KIND_MATRIX,                /* inside the blocks */
+    AN_KIND_MATRIX,                /* inside the blocks, [out, d_model]: reads the stream */
+    AN_KIND_OUTPUT,                /* inside the blocks, [d_model, in]: what it gives goes to the stream */
     AN_KIND_EMBEDDING,             /* token and position tables */
     AN_KIND_HEAD,                  /* untied output matrix */
     AN_KIND_VECTOR,                /* norm gains and biases, biases of linear layers; no weight decay */
