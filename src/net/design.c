@@ -100,6 +100,26 @@ an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name,
     return an_emit(net->b, op, name, in, (int)(n_first + n_rest), attr, attr_bytes);
 }
 
+void an_layer_scope_enter(const an_net *net, an_layer_scope *scope)
+{
+    char *site = net->b->scope + net->b->marks[net->b->depth - 1];
+    snprintf(scope->site, sizeof scope->site, "%s", site);
+    *site = '\0';
+}
+
+void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope) { strcat(net->b->scope, scope->site); }
+
+/* What profiling needs at this sub-layer, see net/profile.c: the parameter that an_scaled has made of the skip. */
+static void mark_profile(const an_net *net, const an_package *p, an_site_mark *mark)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.skip.scale", mark->name);
+    const an_param_def *skip = an_params_find(net->b->plan->params, name);
+    if (!skip) an_build_fail(net->b, an_fail(AN_EFAIL, "%s: a design asks for a profiled skip and has no learned one", mark->name));
+    else mark->profiled = skip->value;
+    mark->profile = p->profile;
+}
+
 static size_t copy_stream(an_value **to, const an_stream *s)
 {
     const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
@@ -138,6 +158,7 @@ void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
         mark->n_out = copy_stream(mark->out, s);
         mark->history = s->history;
         mark->end = (int)net->b->plan->n_steps;
+        if (p.profile && net->b->status == AN_OK) mark_profile(net, &p, mark);
     }
     net->site_index++;
     an_scope_pop(net->b);
@@ -148,4 +169,5 @@ void an_block_end(an_net *net, an_stream *s)
 {
     const an_design *design = an_design_here(net);
     if (net->b->status == AN_OK && design->block) design->block(net, net->package, s);
+    if (!design->alone && s->n > 1) s->n = 1;                /* what a design of the common stream laid beside it ends with the layer */
 }

@@ -63,6 +63,10 @@ an_status an_model_set_threads(an_model *model, int threads) AN_MUST_USE;   /* A
 /* Draws every parameter from the configured init law; a pure function of (configuration, seed, tensor). */
 void an_model_init_params(an_model *model, uint64_t seed);
 
+/* Sets what the design takes from a real batch before the first step (Admin's skips), in one forward pass; nothing where it asks
+ * for nothing. After an_model_init_params and before the first update of a fresh model. The same bits for any number of threads. */
+void an_model_profile(an_model *model, const an_pass *pass);
+
 /* Forward only. Returns the mean loss in nats over targets >= 0 (0 if none). */
 double an_model_forward(an_model *model, const an_pass *pass);
 

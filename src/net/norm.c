@@ -38,6 +38,13 @@ an_status an_norm_options_add(an_options *options)
 
 an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x) { return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x); }
 
+an_value *an_norm_emit_eps(const an_net *net, const char *slot, an_value *x, double eps)
+{
+    an_net here = *net;
+    here.prescribed = (an_prescribed){ "norm_eps", eps };
+    return an_norm_emit(&here, slot, x);
+}
+
 an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x)
 {
     if (net->b->status != AN_OK) return NULL;

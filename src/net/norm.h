@@ -31,6 +31,7 @@ an_status an_norm_options_add(an_options *options) AN_MUST_USE;
 
 /* The norm that the configuration chooses for this place, in a scope of its own ("pre", "post", "final"). */
 an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x);
+an_value *an_norm_emit_eps(const an_net *net, const char *slot, an_value *x, double eps);                /* the same with an eps that a design prescribes */
 an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x);   /* a kind that a design prescribes */
 
 /* Gain and bias per channel, as norm_affine and norm_bias say here; for kinds whose own op has none. y = (offset + gain) x + bias, the

@@ -19,6 +19,7 @@
 typedef struct an_theory_site {
     int layer;
     const char *site;
+    double skip;                   /* factor on the skip, profiled or as it stands */
     double stream, branch;         /* mean squares: the stream after this sub-layer; the branch as it is added */
     double correlation;            /* of two tokens of a sequence, after this sub-layer */
     double attenuation;            /* identity path: |g_id| / |g_out| */

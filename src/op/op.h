@@ -181,7 +181,7 @@ extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_attention, 
 /* Settings of those ops. */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
-typedef struct an_length_norm_attr { double factor, eps; } an_length_norm_attr;                /* in[1]: gain [1] or NULL */
+typedef struct an_length_norm_attr { double factor, eps; size_t width; } an_length_norm_attr;  /* in[1]: gain [1] or NULL; width: of what has its own length, 0: rows */
 typedef struct an_squash_attr { bool erf; } an_squash_attr;                                    /* in[1]: scale [1]; in[2]: shift [1] or absent; tanh otherwise */
 typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
@@ -198,6 +198,7 @@ typedef struct an_act_kind {                                                    
     double flops;                                                                             /* per element, forward */
 } an_act_kind;
 typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
+typedef struct an_swiglu_attr { bool gate_last; } an_swiglu_attr;                              /* which half of a row goes through silu: the first, or the second */
 typedef struct an_dropout_attr { double p; } an_dropout_attr;
 typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
 typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;

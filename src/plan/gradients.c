@@ -105,7 +105,8 @@ static size_t backward_position(const an_plan *plan, const an_step *step, size_t
 
 /* y = x + f: the gradients of x, f and y are one and the same until somebody adds to x's. They share y's buffer when
  *   x: this step is its first writer, and nobody writes again before f's maker has read it;
- *   f: this step is its only reader, and its maker does not overwrite what it reads while x shares too. */
+ *   f: this step is its only reader, and while x shares too, its maker neither overwrites what it reads nor shares it further
+ *      down: the end of f's maker would not be the end of the buffer's use on that side (two streams that meet in one sum). */
 static void find_shared(an_plan *plan, const an_value_use *use)
 {
     for (size_t c = plan->n_forward; c < plan->n_code; c++) {
@@ -118,7 +119,7 @@ static void find_shared(an_plan *plan, const an_value_use *use)
         const size_t f_read = f_may ? backward_position(plan, f->producer, c) : c;
         const bool x_may = (same & 1u) && writes(s, 0) && x->home == AN_HOME_ACT && use[x->id].first_writer == (int)c && next_writer(plan, x, c) > f_read;
         s->shared[0] = x_may;
-        s->shared[1] = f_may && !(x_may && f->producer->op->clobbers);
+        s->shared[1] = f_may && !(x_may && (f->producer->op->clobbers || f->producer->op->same_grad));
         if (s->shared[0] || s->shared[1]) s->out[s->op->grad_out]->wants_grad = true;   /* even when nobody else reads it */
     }
 }

@@ -77,5 +77,6 @@ void an_params_draw(an_params *params, uint64_t seed)
             draw(&p->init[g], key, done, n, p->data + done);
             done += n;
         }
+        for (size_t part = 0; part < an_unit_parts(p->rule.unit, p->dims.d[0], row); part++) an_unit_scale(p->rule.unit, p->dims.d[0], row, p->data, part);
     }
 }

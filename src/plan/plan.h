@@ -58,6 +58,8 @@ typedef struct an_site_mark {
     size_t n_in, n_out;
     bool history;                /* the newest value is the stream, the earlier ones are read again later */
     an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
+    double (*profile)(double skip, double stream, double branch);   /* as in the design's package, with its parameter; NULL: none */
+    an_value *profiled;
 } an_site_mark;
 
 typedef struct an_plan {
@@ -134,6 +136,8 @@ an_step *an_step_copy(an_plan *plan, const an_step *step);
 /* --- running (run.c) ----------------------------------------------------------------------------------------- */
 void an_plan_forward(const an_plan *plan, an_run *run);
 void an_plan_backward(const an_plan *plan, an_run *run);
+/* Instructions [begin, end) of the forward pass, unobserved: for who looks at, or sets, something in between. */
+void an_plan_forward_part(const an_plan *plan, an_run *run, size_t begin, size_t end);
 /* Both passes once more, looking at each value as it is made; the first non-finite one, or NULL. *gradient tells which kind. */
 const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient);
 

@@ -44,6 +44,12 @@ void an_plan_forward(const an_plan *plan, an_run *run)
     if (run->observe && plan->ledger && !plan->train) an_ledger_finish(plan->ledger);
 }
 
+void an_plan_forward_part(const an_plan *plan, an_run *run, size_t begin, size_t end)
+{
+    run->observe = false;
+    run_range(plan, run, begin, end);
+}
+
 void an_plan_backward(const an_plan *plan, an_run *run)
 {
     run_range(plan, run, plan->n_forward, plan->n_code);

@@ -21,7 +21,7 @@
 
 #define TELL(t, name, event) do { if ((t)->events.name) (t)->events.name((t)->events.ctx, event); } while (0)
 
-static an_pass next_batch(an_trainer *t, uint64_t micro)
+an_pass an__trainer_batch(an_trainer *t, uint64_t micro)
 {
     const uint64_t first = t->state.samples + micro * t->batch;
     for (size_t row = 0; row < t->batch; row++)
@@ -35,7 +35,7 @@ static an_status diverged(an_trainer *t, const char *what, double value)
 {
     const char *name = NULL;
     for (uint64_t micro = 0; !name && micro < (uint64_t)t->config->grad_accum; micro++) {
-        const an_pass pass = next_batch(t, micro);
+        const an_pass pass = an__trainer_batch(t, micro);
         name = an_model_find_nonfinite(t->model, &pass);
     }
     return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; lower lr or raise warmup",
@@ -56,7 +56,7 @@ static an_status train_step(an_trainer *t, an_event_step *report)
     double sum = 0;
     const bool observed = is_observed(t);
     for (uint64_t micro = 0; micro < (uint64_t)t->config->grad_accum; micro++) {
-        an_pass pass = next_batch(t, micro);
+        an_pass pass = an__trainer_batch(t, micro);
         pass.observe = observed && micro == 0;
         const double loss = an_model_forward_backward(t->model, &pass);
         if (!isfinite(loss)) return diverged(t, "loss", loss);

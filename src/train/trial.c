@@ -41,10 +41,12 @@ static an_status build(an_trial *t, an_options *options, an_observe observe)
     return t->tokens && t->targets ? AN_OK : an_fail(AN_ENOMEM, "trial: no memory for a batch");
 }
 
-static void next_batch(an_trial *t, uint64_t micro)
+static an_pass next_batch(an_trial *t, uint64_t micro)
 {
     for (size_t row = 0; row < t->batch; row++)
         an_data_sample(t->data, (uint64_t)t->config.seed, t->samples + micro * t->batch + row, t->tokens + row * t->seq, t->targets + row * t->seq);
+    return (an_pass){ .tokens = t->tokens, .targets = t->targets, .seed = (uint64_t)t->config.seed, .step = t->step, .micro = micro, .train = true,
+        .accumulate = micro > 0, .loss_scale = 1.0 / (double)t->config.grad_accum };
 }
 
 static an_status set_up(an_trial *t, an_options *options, an_train_config *config, an_observe observe)
@@ -60,6 +62,8 @@ static an_status set_up(an_trial *t, an_options *options, an_train_config *confi
     t->entropy = an_stream_entropy(an_data_train(t->data));
     AN_TRY(build(t, options, observe));
     an_model_init_params(t->model, (uint64_t)config->seed);
+    const an_pass first = next_batch(t, 0);
+    an_model_profile(t->model, &first);
     return AN_OK;
 }
 
@@ -91,9 +95,8 @@ void an_trial_advance(an_trial *t, bool observe, an_trial_step *out)
     const uint64_t passes = (uint64_t)t->config.grad_accum;
     double sum = 0;
     for (uint64_t micro = 0; micro < passes; micro++) {
-        next_batch(t, micro);
-        const an_pass pass = { .tokens = t->tokens, .targets = t->targets, .seed = (uint64_t)t->config.seed, .step = t->step, .micro = micro, .train = true,
-            .accumulate = micro > 0, .loss_scale = 1.0 / (double)passes, .observe = observe && micro == 0 };
+        an_pass pass = next_batch(t, micro);
+        pass.observe = observe && micro == 0;
         sum += an_model_forward_backward(t->model, &pass);
     }
     const double norm = an_optimizer_grad_norm(t->optimizer, t->threads);

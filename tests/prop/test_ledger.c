@@ -106,7 +106,8 @@ static void adds_up(const char *settings)
     const an_param *pos = prop_param(&s, "embed.pos.weight");
     double sum = 0;
     for (size_t i = 0; pos && i < pos->count; i++) sum += (double)pos->grad[i] * (double)pos->grad[i];
-    if (pos && t->site[0].n_in == 1 && !strstr(settings, "peri-ln"))   /* several streams begin as copies; peri-ln's first boundary lies behind a norm */
+    const bool normed = strstr(settings, "peri-ln") || strstr(settings, "ngpt");   /* their first boundary lies behind a norm */
+    if (pos && !normed && t->site[0].n_in == 1)           /* of several streams the table gets the sum */
         prop_check(near(sqrt(sum) * 4, t->site[0].g_in, t->site[0].g_in), "%s: first boundary %.9g, position table %.9g", settings, t->site[0].g_in, sqrt(sum) * 4);
     prop_close(&s);
 }
