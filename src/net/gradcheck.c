@@ -16,7 +16,7 @@
 
 static const char SMALL[] = "n_layer=2 n_head=2 d_model=8 d_ff=12 seq_len=6 vocab_size=11";
 enum { BATCH = 2 };
-static const double STEPS[] = { 1e-5, 1e-4 }, NEAR_ZERO = 1e-6;   /* kinks of the activation want a small step, rounding of small gradients a large one */
+static const double STEPS[] = { 1e-5, 1e-4, 1e-6 }, NEAR_ZERO = 1e-6;   /* kinks of the activation want a small step, rounding of small gradients a large one */
 
 typedef struct subject {
     an_options *options;
@@ -49,7 +49,7 @@ static an_status set_small(an_options *options, const char *settings)
     return kind && kind->small ? set_all(options, kind->small, AN_FROM_FILE) : AN_OK;
 }
 
-/* Random everything: at its init law a model has zeros and ones that hide errors. */
+/* Random everything: at its init law a model has zeros and ones that hide errors. Running statistics become positive numbers. */
 static void randomise(subject *s, an_rng_key key)
 {
     size_t n, at = 0;
@@ -57,7 +57,7 @@ static void randomise(subject *s, an_rng_key key)
     for (size_t i = 0; i < n; i++) {
         const bool gain = strstr(p[i].name, "gain") != NULL;
         const double scale = p[i].rank > 1 ? 1 / sqrt((double)p[i].dim[1]) : 0.3;
-        for (size_t k = 0; k < p[i].count; k++) p[i].data[k] = AN_R((gain ? 1 : 0) + scale * an_rng_normal(key, at++));
+        for (size_t k = 0; k < p[i].count; k++, at++) p[i].data[k] = AN_R(p[i].rule.buffer ? 0.5 + an_rng_uniform(key, at) : (gain ? 1 : 0) + scale * an_rng_normal(key, at));
     }
 }
 
@@ -135,9 +135,17 @@ static derivative compare(subject *s, size_t tensor, const an_param *p, double f
         const double h = STEPS[i], near = loss_at(s, p, start, v, h) - loss_at(s, p, start, v, -h), far = loss_at(s, p, start, v, 2 * h) - loss_at(s, p, start, v, -2 * h);
         const double numeric = (8 * near - far) / (12 * h);    /* fourth order: norms over few channels bend sharply */
         if (i == 0 || fabs(numeric - d.analytic) < fabs(d.numeric - d.analytic)) d.numeric = numeric;   /* a wrong gradient is wrong at every step */
+        if (fabs(d.numeric - d.analytic) <= AN_GRADCHECK_TOLERANCE * fmax(fabs(d.analytic), NEAR_ZERO) / 100) break;
     }
     for (size_t k = 0; k < p->count; k++) p->data[k] = AN_R(start[k]);
     return d;
+}
+
+/* A bias whose only way goes through norms that remove it has no gradient by symmetry: that both sides say so is the test. */
+static bool is_removed(const subject *s, const char *name)
+{
+    const size_t n = strlen(name);
+    return an_norm_find(an_options_text(s->options, "norm"))->removes_shift && n >= 5 && strcmp(name + n - 5, ".bias") == 0;
 }
 
 static void judge(subject *s, const char *plant, double plant_factor, double *room, an_gradcheck_result *r)
@@ -146,10 +154,11 @@ static void judge(subject *s, const char *plant, double plant_factor, double *ro
     const an_param *p = an_model_get_params(s->model, &n);
     an_model_forward_backward(s->model, &s->pass);
     for (size_t i = 0; i < n; i++) {
+        if (p[i].rule.buffer) continue;
         const derivative d = compare(s, i, &p[i], plant && strcmp(plant, p[i].name) == 0 ? plant_factor : 1, room);
         const double size = fmax(fabs(d.analytic), fabs(d.numeric)), error = fabs(d.analytic - d.numeric) / fmax(size, NEAR_ZERO);
         r->tensors++;
-        if (size < NEAR_ZERO) r->mistrusted++;
+        if (size < NEAR_ZERO && !is_removed(s, p[i].name)) r->mistrusted++;
         if (!(error <= r->worst)) {
             r->worst = error;
             r->analytic = d.analytic;
