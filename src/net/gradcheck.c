@@ -55,9 +55,9 @@ static void randomise(subject *s, an_rng_key key)
     size_t n, at = 0;
     const an_param *p = an_model_get_params(s->model, &n);
     for (size_t i = 0; i < n; i++) {
-        const bool gain = strstr(p[i].name, "gain") != NULL;
+        const double centre = strstr(p[i].name, "gain") ? 1 : strstr(p[i].name, "alpha") ? 1.5 : 0;   /* a squash of small scale hardly passes anything */
         const double scale = p[i].rank > 1 ? 1 / sqrt((double)p[i].dim[1]) : 0.3;
-        for (size_t k = 0; k < p[i].count; k++, at++) p[i].data[k] = AN_R(p[i].rule.buffer ? 0.5 + an_rng_uniform(key, at) : (gain ? 1 : 0) + scale * an_rng_normal(key, at));
+        for (size_t k = 0; k < p[i].count; k++, at++) p[i].data[k] = AN_R(p[i].rule.buffer ? 0.5 + an_rng_uniform(key, at) : centre + scale * an_rng_normal(key, at));
     }
 }
 
@@ -158,7 +158,8 @@ static void judge(subject *s, const char *plant, double plant_factor, double *ro
         const derivative d = compare(s, i, &p[i], plant && strcmp(plant, p[i].name) == 0 ? plant_factor : 1, room);
         const double size = fmax(fabs(d.analytic), fabs(d.numeric)), error = fabs(d.analytic - d.numeric) / fmax(size, NEAR_ZERO);
         r->tensors++;
-        if (size < NEAR_ZERO && !is_removed(s, p[i].name)) r->mistrusted++;
+        if (size < NEAR_ZERO && is_removed(s, p[i].name)) continue;
+        if (size < NEAR_ZERO) r->mistrusted++;
         if (!(error <= r->worst)) {
             r->worst = error;
             r->analytic = d.analytic;
@@ -196,9 +197,12 @@ int an_f64_gradcheck_tensor(const char *settings, size_t i, char *name, size_t s
     size_t n = 0;
     const an_status status = open_subject(&s, settings);
     const an_param *p = status == AN_OK ? an_model_get_params(s.model, &n) : NULL;
-    if (i < n) snprintf(name, size, "%s", p[i].name);
+    size_t at = 0;
+    for (; at < n; at++)                             /* the i-th of those that have a gradient */
+        if (!p[at].rule.buffer && !is_removed(&s, p[at].name) && i-- == 0) break;
+    if (at < n) snprintf(name, size, "%s", p[at].name);
     close_subject(&s);
-    return i < n;
+    return at < n;
 }
 
 #else
