@@ -106,11 +106,16 @@ void an_model_destroy(an_model **model)
 
 const an_model_config *an_model_get_config(const an_model *m) { return &m->config; }
 size_t an_model_param_count(const an_model *m) { return m->params->trained; }
-const char *an_model_get_note(const an_model *m, size_t i) { return i < m->plan->n_notes ? m->plan->note[i] : NULL; }
 void an_model_init_params(an_model *m, uint64_t seed) { an_params_draw(m->params, seed); }
 const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ? m->logits->data : NULL; }
 const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
 json_t *an_model_describe(const an_model *m) { return an_plan_describe(m->plan); }
+
+const char *const *an_model_get_notes(const an_model *m, size_t *count)
+{
+    *count = m->plan->n_notes;
+    return m->plan->note;
+}
 
 const an_param *an_model_get_params(const an_model *m, size_t *count)
 {

@@ -88,8 +88,9 @@ an_model_memory an_model_get_memory(const an_model *model);
 an_model_cost an_model_get_cost(const an_model *model);      /* of one pass of B*T tokens */
 json_t *an_model_describe(const an_model *model);             /* the plan as JSON (plan/describe.c); a new reference, NULL: out of memory */
 
-/* What the user of this configuration must know before training, one sentence each, i from 0; NULL past the last. */
-const char *an_model_get_note(const an_model *model, size_t i);
+/* What the user of this configuration must know before training, one sentence each (norms speak of their batch statistics). The list is
+ * borrowed from the model, its sentences are static. */
+const char *const *an_model_get_notes(const an_model *model, size_t *count);
 
 /* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
 typedef struct an_decoder an_decoder;

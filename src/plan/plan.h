@@ -141,7 +141,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
 /* --- describing (describe.c) ---------------------------------------------------------------------------------- */
 an_cost an_plan_cost(const an_plan *plan, an_direction dir);
 size_t an_plan_shortcuts(const an_plan *plan);
-/* {"steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
+/* {"notes":[], "steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
 json_t *an_plan_describe(const an_plan *plan);
 
 #endif
