@@ -274,6 +274,7 @@ double prop_near_gradients(const subject *s, const an_real *a, const an_real *b,
         double d = prop_distance(p->count, a + at, b + at);
         const double mine = length(p->count, b + at);
         if (s->norm->removes_shift && is_bias(p->name) && mine < 64 * (double)AN_REAL_EPS * longest) d *= mine / longest;
+        if (p->count == 1 && mine < 0.01 * longest) d *= 100 * mine / longest;
         prop_check(d <= tolerance, "%s: gradient of %s differs by %.1e relative, %.1e allowed", what, p->name, d, tolerance);
         if (d > worst) worst = d;
         at += p->count;

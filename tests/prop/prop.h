@@ -47,7 +47,8 @@ an_real *prop_gradients(const subject *s);
 int prop_equal(size_t n, const an_real *a, const an_real *b);                       /* values, so that -0 == 0; NaN never */
 double prop_distance(size_t n, const an_real *a, const an_real *b);                 /* |a - b| / |b|, Euclidean; 0 / 0 = 0 */
 void prop_same_gradients(const subject *s, const an_real *a, const an_real *b, const char *what);
-/* A bias that the model's norms remove has no gradient but rounding: that is held against the longest tensor's length. */
+/* A bias that the model's norms remove has no gradient but rounding: that is held against the longest tensor's length;
+ * a single number, whose terms may cancel, against 1 % of it at least. */
 double prop_near_gradients(const subject *s, const an_real *a, const an_real *b, double tolerance, const char *what);   /* the worst distance */
 an_real *prop_buffers(const subject *s, size_t *n);                                 /* the running statistics, one after the other, in a fresh array */
 

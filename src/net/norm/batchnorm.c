@@ -39,7 +39,7 @@ static void oracle(const an_net *net, size_t n, size_t c, const double *x, const
 static const char *const VARIANTS[] = { "norm_eps=0.1", "norm_bias=false", "norm_affine=false", NULL };
 
 const an_norm_kind an_norm_batchnorm = { .name = "batchnorm", .formula = "y = g (x - mu_B) / sqrt(var_B + eps) + b, per channel over the batch's valid tokens", .source = "arXiv:1502.03167", .parameters = "2d (and 2d running)",
-    .options = OPTIONS, .emit = emit, .oracle_batch = oracle, .variants = VARIANTS, .batchwise = true, .small = "custom_allow_future=true", .removes_shift = true,
+    .options = OPTIONS, .emit = emit, .oracle_batch = oracle, .variants = VARIANTS, .batchwise = true, .removes_shift = true,
     .note = "norm batchnorm: while training its statistics run over the whole batch, later tokens included, so the training loss is not that of a causal model; validation, sampling and eval use running statistics",
     .remarks = "PyTorch has no mask: padding enters its statistics unless the caller takes it out. The running variance takes the batch's unbiased variance, the normalisation its biased one; some codes use the "
                "biased one for both. In a causal model judge it by validation loss only. Measures of its training/inference discrepancy differ between codes; ours is in docs/telemetry.md (tid_mean, tid_dev)." };

@@ -237,7 +237,7 @@ static void oracle(const an_net *net, size_t n, size_t c, const double *x, const
 static const char *const VARIANTS[] = { "powernorm_groups=0", "powernorm_warmup=0", "norm_affine=false", NULL };
 
 const an_norm_kind an_norm_powernorm = { .name = "powernorm", .formula = "y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token", .source = "arXiv:2003.07845", .parameters = "2d (and 2d + 1 running)",
-    .options = OPTIONS, .emit = emit, .oracle_batch = oracle, .variants = VARIANTS, .batchwise = true, .small = "custom_allow_future=true",
+    .options = OPTIONS, .emit = emit, .oracle_batch = oracle, .variants = VARIANTS, .batchwise = true,
     .surrogate = "its backward is an approximation by definition (running sums stand for the derivative of the mean square), not the derivative of its forward",
     .note = "norm powernorm: in its first powernorm_warmup training passes its statistics run over the whole batch, later tokens included, so the training loss is not that of a causal model; validation, sampling and "
             "eval use running statistics",
