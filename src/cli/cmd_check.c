@@ -73,6 +73,7 @@ static void put_verdict(an_text *out, const an_check *k)
     an_text_add(out, "\nverdict   %s", an_verdict_name(k->verdict));
     if (k->warmup) an_text_add(out, ": about %llu steps", (unsigned long long)k->warmup);
     an_text_add(out, "\nbecause   %s\nrule      %s\n", k->because, k->rule);
+    for (size_t i = 0; i < k->n_notes; i++) an_text_add(out, "note      %s\n", k->note[i]);
     if (k->n_suggestions) an_text_add(out, "tried     ");
     for (size_t i = 0; i < k->n_suggestions; i++)
         an_text_add(out, "%s%-24s %s, loss %.3f\n", i ? "          " : "", k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].loss);

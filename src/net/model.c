@@ -111,6 +111,12 @@ const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ?
 const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
 json_t *an_model_describe(const an_model *m) { return an_plan_describe(m->plan); }
 
+const char *const *an_model_get_notes(const an_model *m, size_t *count)
+{
+    *count = m->plan->n_notes;
+    return m->plan->note;
+}
+
 const an_param *an_model_get_params(const an_model *m, size_t *count)
 {
     *count = m->params->n;

@@ -41,7 +41,7 @@ typedef struct an_pass {
     const int32_t *tokens;         /* [B*T] ids in [0, V) */
     const int32_t *targets;        /* [B*T] ids, or -1: position does not count; NULL: no loss (logits only) */
     uint64_t seed, step, micro;    /* key of all randomness (dropout) in this pass */
-    bool train;                    /* dropout on */
+    bool train;                    /* dropout on; batch norms take the statistics of this pass, and its backward half moves the running ones */
     bool observe;                  /* measure on the way (an_model_get_telemetry); changes no bit of loss and gradients */
     bool accumulate;               /* add to the gradients instead of setting them (2nd and later micro-batches) */
     double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
@@ -70,7 +70,7 @@ void an_model_profile(an_model *model, const an_pass *pass);
 /* Forward only. Returns the mean loss in nats over targets >= 0 (0 if none). */
 double an_model_forward(an_model *model, const an_pass *pass);
 
-/* Forward and backward: gradients of loss_scale * mean loss. Returns the mean loss. */
+/* Forward and backward: gradients of loss_scale * mean loss (and of penalties that norms put on their statistics: norm rbn). Returns the mean loss. */
 double an_model_forward_backward(an_model *model, const an_pass *pass);
 
 /* What the last observed pass has measured: sub-layers (the gradient ledger), norms, attentions, the output; borrowed, valid
@@ -81,7 +81,8 @@ const an_telemetry *an_model_get_telemetry(const an_model *model);
 const an_real *an_model_get_logits(const an_model *model);
 
 /* After a non-finite loss or gradient: runs the same pass again, looking at every value as it is made, and names the
- * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. */
+ * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. Leaves
+ * running statistics alone. */
 const char *an_model_find_nonfinite(an_model *model, const an_pass *pass);
 
 /* Memory in bytes and work, known from the plan before the first pass touches a page. */
@@ -90,6 +91,10 @@ typedef struct an_model_cost { double flops_forward, flops_backward, bytes_forwa
 an_model_memory an_model_get_memory(const an_model *model);
 an_model_cost an_model_get_cost(const an_model *model);      /* of one pass of B*T tokens */
 json_t *an_model_describe(const an_model *model);             /* the plan as JSON (plan/describe.c); a new reference, NULL: out of memory */
+
+/* What the user of this configuration must know before training, one sentence each (norms speak of their batch statistics). The list is
+ * borrowed from the model, its sentences are static. */
+const char *const *an_model_get_notes(const an_model *model, size_t *count);
 
 /* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
 typedef struct an_decoder an_decoder;

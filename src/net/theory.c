@@ -307,6 +307,14 @@ static an_status check_law(const an_design *d)
                    d->alone ? "its stream is its own" : "its sub-layers depend on more than the stream before them");
 }
 
+/* Statistics over the batch tie tokens together that this page follows one sequence at a time. */
+static an_status check_norm(const an_net *net)
+{
+    const an_norm_kind *kind = an_norm_find(an_here_text(net, "norm"));
+    if (!kind->batchwise) return AN_OK;
+    return an_fail(AN_ECONFIG, "norm %s has no closed law here: its statistics run over the batch; its report shows measurements only", kind->name);
+}
+
 static void embedding(walker *w, const an_package *p, const an_theory_input *in)
 {
     const an_model_config *c = w->net.config;
@@ -345,6 +353,7 @@ static an_status stand(walker *w, const char *sites, size_t layer, size_t k, an_
         if (strcmp(NAMES[i], name) == 0) w->net.site = NAMES[i];
     if (!w->net.site) return an_fail(AN_ECONFIG, "sub-layer %s of arch %s has no law here; its report shows measurements only", name, w->net.config->arch);
     AN_TRY(check_law(an_design_here(&w->net)));
+    AN_TRY(check_norm(&w->net));
     return an_design_package(&w->net, an_design_here(&w->net), p);
 }
 
@@ -364,6 +373,7 @@ static an_status walk_up(an_theory *t, walker *w, const char *sites, const an_th
 {
     an_package p;
     AN_TRY(check_law(an_design_here(&w->net)));
+    AN_TRY(check_norm(&w->net));
     AN_TRY(an_design_package(&w->net, an_design_here(&w->net), &p));
     double next = 0;               /* skip of the next profiled sub-layer; 0: this is the first */
     w->net.package = &p;

@@ -78,8 +78,23 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     if (trains(s)) sums[p->index] = gain;
 }
 
+/* The learned gain (1: none), and the share of lengths of |x|^2 below 10 eps^2: 1/rlen is max(|x|, eps). */
+static size_t measured(const an_step *s) { return an_chunks(pieces(s)); }
+
+static double measure(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    (void)r;
+    const double eps = ((const an_length_norm_attr *)s->attr)->eps;
+    const an_range w = an_chunk(pieces(s), part);
+    m[0] = (double)w.n * an_gauge_rms(s->in[G]);
+    for (size_t i = w.begin; i < w.begin + w.n; i++) m[1] += 10 * eps * eps * (double)s->out[RLEN]->data[i] * (double)s->out[RLEN]->data[i] > 1;
+    return (double)w.n;
+}
+
+static const an_gauges GAUGES = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, measured, measure };
+
 static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_chunks(pieces(s)) * sizeof(double) / sizeof(an_real) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 4 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_length_norm = { .name = "length_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << RLEN };
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << RLEN, .gauges = &GAUGES };

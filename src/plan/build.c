@@ -11,6 +11,14 @@ static an_status no_memory(const char *what) { return an_fail(AN_ENOMEM, "out of
 
 void an_build_fail(an_build *b, an_status status) { if (b->status == AN_OK) b->status = status; }
 
+void an_note(an_build *b, const char *text)
+{
+    an_plan *plan = b->plan;
+    for (size_t i = 0; i < plan->n_notes; i++)
+        if (plan->note[i] == text) return;
+    if (plan->n_notes < AN_NOTES) plan->note[plan->n_notes++] = text;
+}
+
 void an_scope_push(an_build *b, const char *format, ...)
 {
     const size_t used = strlen(b->scope);

@@ -62,6 +62,8 @@ typedef struct an_site_mark {
     an_value *profiled;
 } an_site_mark;
 
+enum { AN_NOTES = 8 };
+
 typedef struct an_plan {
     an_arena arena;
     an_params *params;           /* borrowed */
@@ -73,6 +75,8 @@ typedef struct an_plan {
     size_t n_code, n_forward;    /* code[0, n_forward) is the forward pass */
     an_site_mark *sites;         /* in forward order */
     size_t n_sites, cap_sites;
+    const char *note[AN_NOTES];  /* what the user of this program must know, told at start; static strings */
+    size_t n_notes;
     bool train, fused;
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
@@ -115,6 +119,7 @@ an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *cons
     (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), NULL, 0)   /* an op without settings */
 an_site_mark *an_site_begin(an_build *b, const char *name, int layer);      /* a new mark, b->branch unchanged; NULL once building has failed */
 void an_build_fail(an_build *b, an_status status);                          /* records a failure found by net */
+void an_note(an_build *b, const char *text);                                /* a sentence for the user, once each; borrowed for the life of the plan */
 
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;
 void an_plan_destroy(an_plan **plan);
@@ -144,7 +149,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
 /* --- describing (describe.c) ---------------------------------------------------------------------------------- */
 an_cost an_plan_cost(const an_plan *plan, an_direction dir);
 size_t an_plan_shortcuts(const an_plan *plan);
-/* {"steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
+/* {"notes":[], "steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
 json_t *an_plan_describe(const an_plan *plan);
 
 #endif

@@ -13,7 +13,7 @@ typedef enum an_unit { AN_UNIT_FREE, AN_UNIT_ROWS, AN_UNIT_COLS } an_unit;
 
 typedef struct an_rule {
     double lr, decay, eps;         /* multiply the learning rate, the weight decay (0: none) and adam_eps */
-    bool buffer;                   /* no gradient, no optimizer: running statistics that forward passes write; saved with the model */
+    bool buffer;                   /* no gradient, no optimizer: running statistics that the backward half of training passes moves; saved with the model */
     an_unit unit;
 } an_rule;
 

@@ -75,6 +75,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
     const char *bad = bad_parameter(plan);
     run->thread_work = plan->thread_work;
     run->late = false;
+    run->frozen = true;
     *gradient = false;
     for (size_t i = 0; i < plan->n_code && !bad; i++) {
         const an_instr in = plan->code[i];

@@ -118,6 +118,9 @@ static an_status probe(an_check *k, an_options *options, an_train_config *config
     const uint64_t steps = probe_steps(settings, config);
     const an_telemetry *t = an_model_get_telemetry(an_trial_get_model(trial));
     an_status status = AN_OK;
+    const char *const *notes = an_model_get_notes(an_trial_get_model(trial), &k->n_notes);
+    if (k->n_notes > AN_CHECK_NOTES) k->n_notes = AN_CHECK_NOTES;
+    memcpy(k->note, notes, k->n_notes * sizeof *notes);
     k->signs = (an_check_signs){ .entropy = an_trial_get_entropy(trial), .finite = true };
     for (uint64_t i = 0; i < steps && k->signs.finite && status == AN_OK; i++) {
         an_trial_step s;

@@ -30,7 +30,7 @@ typedef struct an_check_signs {
 typedef struct an_check_step { uint64_t step; double loss, lr, grad_norm; } an_check_step;
 
 typedef struct an_suggestion { char change[64]; an_verdict verdict; double loss; } an_suggestion;   /* "--warmup 200": tried, and what came of it */
-enum { AN_SUGGESTIONS = 6 };
+enum { AN_SUGGESTIONS = 6, AN_CHECK_NOTES = 8 };
 
 typedef struct an_check {
     an_check_site *site;
@@ -41,6 +41,8 @@ typedef struct an_check {
     bool has_theory;
     char no_theory[256];           /* why not */
     double theory_product;
+    const char *note[AN_CHECK_NOTES];   /* what to know about this model before training it */
+    size_t n_notes;
     an_verdict verdict;
     char because[512];             /* the evidence, one sentence */
     const char *rule;              /* the rule that spoke */

@@ -41,6 +41,9 @@ json_t *an_check_json(const an_check *k)
         failed |= json_array_append_new(tried, json_pack("{s:s, s:s, s:o}", "change", k->suggestion[i].change, "verdict", an_verdict_name(k->suggestion[i].verdict), "loss", number(k->suggestion[i].loss))) != 0;
     json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "verdict", an_verdict_name(k->verdict), "because", k->because, "rule", k->rule ? k->rule : "", "warmup", (json_int_t)k->warmup,
                             "signs", signs_json(&k->signs), "sites", sites, "steps", steps, "tried", tried);
+    json_t *notes = k->n_notes ? json_array() : NULL;
+    for (size_t i = 0; i < k->n_notes && !failed; i++) failed |= json_array_append_new(notes, json_string(k->note[i])) != 0;
+    if (doc && notes) failed |= json_object_set_new(doc, "notes", notes) != 0;
     if (doc && !k->has_theory) failed |= json_object_set_new(doc, "no_theory", json_string(k->no_theory)) != 0;
     if (doc && k->has_theory) failed |= json_object_set_new(doc, "predicted_attenuation_product", number(k->theory_product)) != 0;
     if (!failed) return doc;
@@ -156,6 +159,7 @@ an_status an_check_page(const an_check *k, const an_options *options, an_text *o
     an_page_paragraph(&page, k->because);
     snprintf(text, sizeof text, "Rule: %s. What it can and cannot see, and how often it is right: docs/check.md.", k->rule);
     an_page_paragraph(&page, text);
+    for (size_t i = 0; i < k->n_notes; i++) an_page_paragraph(&page, k->note[i]);
     put_suggestions(&page, k);
     an_page_heading(&page, "Probe");
     an_status status = put_loss(&page, k);

@@ -48,6 +48,7 @@ static void same_bits(const char *settings)
     prop_same_gradients(&s, h, g, "a plan that can observe");
     free(h);
     s.pass.observe = true;
+    prop_rewind(&s);
     const double loud = an_model_forward_backward(s.model, &s.pass);
     h = prop_gradients(&s);
     prop_check(want == quiet && want == loud, "%s: loss %.17g, %.17g in a plan that can observe, %.17g observed", settings, want, quiet, loud);
