@@ -72,7 +72,6 @@ static void find_lifetimes(layout *l)
             if (v->keep) touch(l, data_slot(v), plan->n_code, v->count);
         }
     }
-    if (plan->root && plan->root->wants_grad) touch(l, grad_slot(plan->root), plan->n_code, plan->root->count);
     for (size_t i = 0; plan->ledger && i < plan->ledger->n_need; i++) {
         const an_need_at *n = &plan->ledger->need[i];
         if (in_arena(n->value)) touch(l, n->gradient ? grad_slot(n->value) : data_slot(n->value), n->at, n->value->count);

@@ -74,7 +74,7 @@ typedef struct an_plan {
     struct an_ledger *ledger;    /* NULL when nothing */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
     struct an_joint *joints;     /* [n_sites], or NULL */
-    const an_value *root;        /* the one value whose gradient is wanted; NULL: those of the parameters */
+    const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
     const an_value *loss;
     int threads;
     an_block activations, constants, state, scratch, thread_scratch;

@@ -56,13 +56,14 @@ static double accuracy(const an_real *logits, const int32_t *targets, size_t row
     return counted ? (double)right / (double)counted : NAN;
 }
 
-an_status an_probe_lens(an_model *m, const an_pass *pass, an_lens *lens)
+an_status an_probe_lens(an_model *m, const an_pass *pass, an_lens *lens, const an_ticker *ticker)
 {
     const size_t n = an_model_site_count(m), vocab = an_model_get_config(m)->vocab_size;
     AN_TRY(an_model_need(m, AN_NEED_REST));
     an_model_forward(m, pass);
     for (size_t i = n; i-- > 0;) {                           /* from the last: its own place is where the others are put */
         const an_site_view v = an_model_get_site(m, i);
+        say(ticker, n - i, n);
         lens[i].loss = an_model_forward_rest(m, pass, v.stream[0]);
         lens[i].accuracy = accuracy(an_model_get_logits(m), pass->targets, v.rows, vocab);
     }

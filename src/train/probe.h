@@ -21,7 +21,7 @@ an_status an_probe_lesions(an_model *look, const an_pass *pass, double *whole, d
 /* The stream after sub-layer i put through final norm and head: loss in nats, share of targets that are its most likely token
  * (the lowest of equals). 1 forward pass and S times what stands behind the stack. Errors: as above. */
 typedef struct an_lens { double loss, accuracy; } an_lens;
-an_status an_probe_lens(an_model *look, const an_pass *pass, an_lens *lens) AN_MUST_USE;
+an_status an_probe_lens(an_model *look, const an_pass *pass, an_lens *lens, const an_ticker *ticker) AN_MUST_USE;
 
 /* The gradient of the stream before the first sub-layer along the paths through exactly k branches, k = 0 .. S: for a set of k
  * branches it flows through these and, at every other sub-layer, through the skip alone; its length is averaged over sets. */

@@ -108,7 +108,7 @@ static void lens_of(const char *design, bool cuts_are_lens)
     quiet(&s);
     quiet(&t);
     an_model *look = open_probe(&s, false);
-    if (!prop_check(an_probe_lens(look, &s.pass, lens) == AN_OK, "%s: %s", design, an_error_text())) exit(1);
+    if (!prop_check(an_probe_lens(look, &s.pass, lens, NULL) == AN_OK, "%s: %s", design, an_error_text())) exit(1);
     const double whole = an_model_forward(s.model, &s.pass), shorter = an_model_forward(t.model, &t.pass);
     const double right = share_right(an_model_get_logits(s.model), s.targets, s.rows, s.vocab);
     prop_check(lens[3].loss == whole && lens[3].accuracy == right && right > 0, "%s: lens at the end %.17g, %g right; the loss is %.17g, %g right", design, lens[3].loss, lens[3].accuracy, whole, right);
