@@ -59,7 +59,7 @@ static void put_updates(an_text *out, const an_probe_report *r)
     if (has(r, AN_PROBE_AMPLIFICATION)) put_meaning(out, AN_PROBE_AMPLIFICATION);
     if (linear) put_meaning(out, AN_PROBE_LINEARISATION);
     an_text_add(out, "\n%7s %11s %11s %11s %11s %11s", "update", "lr", "|dW|", "change", "relative", "loss change");
-    an_text_add(out, linear ? " %11s %11s\n" : "\n", "1st order", "beyond");
+    an_text_add(out, linear ? " %11s %11s\n" : "\n", "first order", "beyond");
     for (size_t i = 0; i < r->n_updates; i++) {
         const an_probe_update *u = &r->update[i];
         const an_moved *o = &u->moved[r->n_sites];
@@ -67,9 +67,9 @@ static void put_updates(an_text *out, const an_probe_report *r)
         put_row(out, (const double[]){ u->lr, u->length, o->change, o->change / o->size, u->loss_after - u->loss, u->loss_linear, o->distance / o->linear }, linear ? 7 : 5);
     }
     if (r->n_updates == 0) an_text_add(out, "  no update: loss or gradient of the next step is not finite\n");
-    an_text_add(out, linear ? "\nloss change, 1st order: measured, and predicted by the gradient. beyond: what first order leaves over of the output's change, over what it predicts\n\n" : "\n");
+    an_text_add(out, linear ? "\nloss change, first order: measured, and predicted by the gradient. beyond: what first order leaves over of the output's change, over what it predicts\n\n" : "\n");
     if (!linear || r->n_updates == 0) return;
-    an_text_add(out, "%-16s %11s %11s %11s %11s %11s\n", "stream after", "RMS", "1st update", "beyond", "doubt", "all updates");
+    an_text_add(out, "%-16s %11s %11s %11s %11s %11s\n", "stream after", "RMS", "first", "beyond", "doubt", "all updates");
     for (size_t i = 0; i <= r->n_sites; i++) {
         const an_moved *first = &r->update[0].moved[i], *last = &r->update[r->n_updates - 1].moved[i];
         an_text_add(out, "%-16s", i < r->n_sites ? r->name[i] : "output");
