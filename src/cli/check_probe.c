@@ -49,8 +49,9 @@ static void put_paths(an_text *out, const an_probe_report *r)
         an_text_add(out, "%5zu %6zu", k, r->path[k].sets);
         put_row(out, (const double[]){ r->path[k].length, r->path[k].deviation, r->path[k].log_count, r->path[k].share }, 4);
     }
-    an_text_add(out, "\nln gradient against k: slope %.4f per branch, R^2 %.4f. Paths with k <= S/2 = %.3g carry %.2f %% of the weighted gradient; mean k %.2f, most at k = %.0f.\n"
-                     "The whole gradient, in which paths also cancel, has length %.4g.\n\n", p->slope, p->r2, (double)r->n_sites / 2, 100 * p->short_share, p->mean_k, p->peak_k, p->whole);
+    an_text_add(out, "\nln gradient against k: slope %.4f per branch, R^2 %.4f. Paths with k <= S/2 = %.3g carry %.2f %% of the weighted gradient; mean k %.2f,\n"
+                     "most at k = %.0f. The whole gradient, in which paths also cancel, has length %.4g.\n\n", p->slope, p->r2, (double)r->n_sites / 2,
+                100 * p->short_share, p->mean_k, p->peak_k, p->whole);
 }
 
 static void put_updates(an_text *out, const an_probe_report *r)
@@ -64,11 +65,14 @@ static void put_updates(an_text *out, const an_probe_report *r)
         const an_probe_update *u = &r->update[i];
         const an_moved *o = &u->moved[r->n_sites];
         an_text_add(out, "%7llu", (unsigned long long)u->step);
-        put_row(out, (const double[]){ u->lr, u->length, o->change, o->change / o->size, u->loss_after - u->loss, u->loss_linear, o->distance / o->linear }, linear ? 7 : 5);
+        const double row[] = { u->lr, u->length, o->change, o->change / o->size, u->loss_after - u->loss, u->loss_linear, o->distance / o->linear };
+        put_row(out, row, linear ? 7 : 5);
     }
     if (r->n_updates == 0) an_text_add(out, "  no update: loss or gradient of the next step is not finite\n");
-    an_text_add(out, linear ? "\nloss change, first order: measured, and predicted by the gradient. beyond: what first order leaves over of the output's change, over what it predicts\n\n" : "\n");
+    an_text_add(out, "\n");
     if (!linear || r->n_updates == 0) return;
+    an_text_add(out, "loss change, first order: measured, and predicted by the gradient. beyond: what first order leaves over of a change, over what it\n"
+                     "predicts; doubt: what is not known of that\n\n");
     an_text_add(out, "%-16s %11s %11s %11s %11s %11s\n", "stream after", "RMS", "first", "beyond", "doubt", "all updates");
     for (size_t i = 0; i <= r->n_sites; i++) {
         const an_moved *first = &r->update[0].moved[i], *last = &r->update[r->n_updates - 1].moved[i];
@@ -120,7 +124,8 @@ an_status an_check_probe(an_cli *cli, const an_check_probe_options *how, an_prog
 {
     enum { UPDATES = 10 };
     const char *run = an_options_text(cli->options, "resume");
-    an_probe_settings settings = { .run = run[0] ? run : NULL, .steps = how->steps ? (uint64_t)how->steps : UPDATES, .sets = (size_t)how->sets, .tick = how->tick, .ctx = progress };
+    an_probe_settings settings = { .run = run[0] ? run : NULL, .steps = how->steps ? (uint64_t)how->steps : UPDATES, .sets = (size_t)how->sets,
+        .tick = how->tick, .ctx = progress };
     an_probe_report report;
     AN_TRY(an_probe_parse(how->probe, &settings.wanted));
     if (strcmp(run, "auto") == 0) return an_fail(AN_EUSAGE, "--resume auto: has no meaning with --probe; name the run");

@@ -19,7 +19,7 @@ static check_options settings;
 static const an_option TABLE[] = {
     { "check_steps", AN_INT, "auto", "1..100000", "probe steps; auto: warm-up and 40 more, at most 400 and at most `steps`; with --probe the updates to follow, auto: 10", .words = "auto=0", AT(steps) },
     { "suggest", AN_BOOL, "true", NULL, "where the verdict is not good, try changes and tell what came of them", AT(suggest) },
-    { "probe", AN_STRING, "", NULL, "measure instead, on one batch of the validation part, a configuration or a RUN: lesion, paths, lens, amplification, linearisation (with commas), or all", AT(probe) },
+    { "probe", AN_STRING, "", NULL, "measure instead, a configuration or a RUN: all, or lesion, paths, lens, amplification, linearisation, with commas", AT(probe) },
     { "probe_sets", AN_INT, "16", "1..100000", "for paths: sets of branches drawn for each number of them; all where there are no more", AT(sets) },
     { "page", AN_STRING, "", NULL, "write the report as a page (HTML, with charts) to this file", AT(page) },
     AN_OPTION_END
@@ -111,9 +111,11 @@ an_status an_cmd_check(an_cli *cli)
     an_check check;
     an_progress progress;
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
-    if (settings.probe[0]) return an_check_probe(cli, &(an_check_probe_options){ settings.probe, settings.page, settings.steps, settings.sets, tick }, &progress);
+    const an_check_probe_options probe = { settings.probe, settings.page, settings.steps, settings.sets, tick };
+    if (settings.probe[0]) return an_check_probe(cli, &probe, &progress);
     if (cli->arguments && an_path_is_dir(cli->argument[0]))
-        return an_fail(AN_EUSAGE, "%s: a run can only be probed (--probe lesion,paths,lens); the report is about initialisation and takes a configuration", cli->argument[0]);
+        return an_fail(AN_EUSAGE, "%s: a run can only be probed (--probe lesion,paths,lens); the report is about initialisation and takes a configuration",
+                       cli->argument[0]);
     const an_check_settings how = { .steps = (uint64_t)settings.steps, .suggest = settings.suggest, .tick = tick, .ctx = &progress };
     an_status status = an_check_run(&check, cli->options, &cli->config, &how);
     an_progress_clear(&progress);

@@ -34,8 +34,8 @@ typedef struct an_model_shape {
     size_t batch, seq;             /* B, T */
     bool train;                    /* forward + backward; otherwise forward only */
     an_observe observe;            /* what observed passes measure; AN_OBSERVE_OFF: nothing, and no memory for it */
-    bool probe;                    /* passes may cut and streams stay readable, see below; unfused, more memory. With train, backward gives no
-                                    * gradient of a parameter but that of the stream before the first sub-layer */
+    bool probe;                    /* passes may cut and streams stay readable, see below; unfused, more memory. With train, backward gives
+                                    * the gradient of the stream before the first sub-layer, and none of a parameter */
     bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
 } an_model_shape;
 
@@ -97,7 +97,7 @@ typedef struct an_site_view { const char *name; size_t rows, cols, streams; cons
 size_t an_model_site_count(const an_model *model);
 an_site_view an_model_get_site(an_model *model, size_t i);                   /* each view is valid until the next one of this model */
 an_site_view an_model_get_hidden(an_model *model);                           /* what the output head reads, one stream [B*T, C] */
-an_site_view an_model_get_root_gradient(an_model *model);                    /* of a plan that trains: d loss_scale loss / d the stream before the first sub-layer */
+an_site_view an_model_get_root_gradient(an_model *model);                    /* trains: d (loss_scale loss) / d (stream before the first sub-layer) */
 
 /* After a forward pass: what stands behind the last sub-layer (final norm, head, loss) on `stream` [B*T, C] instead of its
  * output. Returns the mean loss; logits are those of this stream. */

@@ -100,7 +100,8 @@ an_status an_plan_join(an_plan *plan)
 an_status an_plan_need_lesions(const an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++)
-        if (!plan->joints[i].patch) return an_fail(AN_ECONFIG, "%s adds its branch to the stream by something else than a sum, so it cannot be left out", plan->sites[i].name);
+        if (!plan->joints[i].patch)
+            return an_fail(AN_ECONFIG, "%s joins its branch to the stream by something else than a sum, so it cannot be left out", plan->sites[i].name);
     return AN_OK;
 }
 
@@ -113,7 +114,8 @@ an_status an_plan_need_paths(const an_plan *plan)
         if (m->n_in != 1 || m->n_out != 1) return an_fail(AN_ECONFIG, "%s has several streams; a path through it has no one length", m->name);
         if (j->source) return an_fail(AN_ECONFIG, "%s has no skip, so there is one path only", m->name);
         if (j->sum) AN_TRY(has_way(plan, plan->sites[0].in[0], plan->loss, j->sum->out[0], &around));
-        if (!j->sum || around) return an_fail(AN_ECONFIG, "gradients also go around the sum of %s, so paths through its skip and its branch are not all", m->name);
+        if (!j->sum) return an_fail(AN_ECONFIG, "%s joins its branch to the stream by something else than one sum, so skip and branch cannot be told apart", m->name);
+        if (around) return an_fail(AN_ECONFIG, "gradients also go around the sum of %s, so paths through its skip and its branch are not all", m->name);
     }
     return AN_OK;
 }
@@ -121,9 +123,14 @@ an_status an_plan_need_paths(const an_plan *plan)
 an_status an_plan_need_rest(const an_plan *plan)
 {
     const an_site_mark *last = &plan->sites[plan->n_sites - 1];
-    for (size_t i = 0; i < plan->n_sites; i++)
-        if (plan->sites[i].n_out != 1) return an_fail(AN_ECONFIG, "%s has several streams; what stands behind the stack reads more than one", plan->sites[i].name);
-    bool around;
+    bool around, joined = true;
+    for (size_t i = 0; i < plan->n_sites; i++) {
+        const an_site_mark *m = &plan->sites[i];
+        if (m->n_out != 1) return an_fail(AN_ECONFIG, "%s has several streams; what stands behind the stack reads more than one", m->name);
+        if (i > 0) AN_TRY(has_way(plan, m[-1].out[0], m->in[0], NULL, &joined));
+        if (!joined || m->out[0]->count != last->out[0]->count)
+            return an_fail(AN_ECONFIG, "the stream that ends at %s is not that of %s", last->name, joined ? m->name : m[-1].name);
+    }
     AN_TRY(has_way(plan, plan->sites[0].in[0], plan->loss, last->out[0], &around));
     return around ? an_fail(AN_ECONFIG, "what stands behind the stack reads more than the stream after %s", last->name) : AN_OK;
 }

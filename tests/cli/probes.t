@@ -23,8 +23,8 @@ paths          gradient through exactly k branches, skips elsewhere, and its sha
  # # # # # #
  # # # # # #
 1|
-ln gradient against k: slope # per branch, R^2 # Paths with k <= S/2 = # carry # % of the weighted gradient; mean k #, most at k = #
-The whole gradient, in which paths also cancel, has length #
+ln gradient against k: slope # per branch, R^2 # Paths with k <= S/2 = # carry # % of the weighted gradient; mean k #,
+most at k = # The whole gradient, in which paths also cancel, has length #
 1|
 amplification  RMS of the change of the output by one update
 linearisation  RMS of the change of the stream by one update, of what first order leaves over, and since the start
@@ -33,7 +33,8 @@ linearisation  RMS of the change of the stream by one update, of what first orde
  # # # # # # # #
  # # # # # # # #
 1|
-loss change, first order: measured, and predicted by the gradient. beyond: what first order leaves over of the output's change, over what it predicts
+loss change, first order: measured, and predicted by the gradient. beyond: what first order leaves over of a change, over what it
+predicts; doubt: what is not known of that
 1|
 stream after             RMS       first      beyond       doubt all updates
 layers.0.attn # # # # #
