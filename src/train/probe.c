@@ -85,7 +85,7 @@ double an_probe_path_gradient(an_model *m, const an_pass *pass, const unsigned c
     with.cut = cut;
     an_model_forward_backward(m, &with);
     const an_site_view g = an_model_get_root_gradient(m);
-    return length_of(&g) / (pass->loss_scale > 0 ? pass->loss_scale : 1);
+    return length_of(&g) / pass->loss_scale;
 }
 
 static double log_choose(size_t n, size_t k) { return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1); }
@@ -108,6 +108,10 @@ static void draw_set(size_t *pick, size_t k, size_t n, uint64_t seed, uint64_t n
 }
 
 typedef struct sets { size_t n, samples, *pick; unsigned char *cut; uint64_t seed, done, all; } sets;
+
+/* A gradient through many branches leaves the range of floats. Scaled by the root of what the last length lacked of 1, half of the
+ * decay is taken before and half after it; a power of two changes no bit otherwise. */
+static double scale_after(double length, double scale) { return length > 0 && isfinite(length) ? exp2(fmax(-120, fmin(120, round(-log2(length) / 2)))) : scale; }
 
 static void measure(an_model *m, const an_pass *pass, sets *s, size_t k, an_path *out, const an_ticker *ticker)
 {
@@ -169,8 +173,13 @@ an_status an_probe_paths(an_model *m, const an_pass *pass, size_t samples, uint6
     sets s = { .n = n, .samples = samples, .pick = an_alloc(n * sizeof *s.pick), .seed = seed, .all = count_sets(n, samples) };
     an_status status = s.pick ? cuts_for(m, &s.cut) : an_fail(AN_ENOMEM, "probe: no memory for %zu sub-layers", n);
     if (status == AN_OK) {
-        *out = (an_paths){ .whole = an_probe_path_gradient(m, pass, NULL) };
-        for (size_t k = 0; k <= n; k++) measure(m, pass, &s, k, &path[k], ticker);
+        an_pass scaled = *pass;
+        scaled.loss_scale = 1;
+        *out = (an_paths){ .whole = an_probe_path_gradient(m, &scaled, NULL) };
+        for (size_t k = 0; k <= n; k++) {
+            measure(m, &scaled, &s, k, &path[k], ticker);
+            scaled.loss_scale = scale_after(path[k].length, scaled.loss_scale);
+        }
         sum_up(out, path, n);
     }
     free(s.pick);

@@ -229,6 +229,24 @@ static void no_branches(void)
     prop_close(&s);
 }
 
+/* Far beyond the range of floats: S branches that keep about a thirtieth each, and every length is still on the line. */
+static void long_paths(void)
+{
+    enum { SITES = 40 };
+    subject s;
+    an_path path[SITES + 1];
+    an_paths sum;
+    prop_open(&s, 1, PROP_TRAIN, "design=pre-ln n_layer=20");
+    for (size_t i = 0; i < s.n_params; i++)
+        for (size_t k = 0; strstr(s.param[i].name, "attn.out.") || strstr(s.param[i].name, "mlp.down.") ? k < s.param[i].count : false; k++) s.param[i].data[k] *= AN_R(0.02);
+    an_model *down = open_probe(&s, true);
+    if (an_probe_paths(down, &s.pass, 2, 1, &sum, path, NULL) != AN_OK) exit(1);
+    const double last = log(path[SITES].length), due = log(path[0].length) + SITES * sum.slope;
+    prop_check(path[SITES].length < 1e-50 && fabs(last / due - 1) < 0.1 && sum.r2 > 0.99, "length through all %d branches is %g, the line says %g, R^2 %g", SITES, path[SITES].length, exp(due), sum.r2);
+    an_model_destroy(&down);
+    prop_close(&s);
+}
+
 /* --- updates ----------------------------------------------------------------------------------------------------------- */
 
 /* Logits of this model are what its head reads: as many kinds of token as channels, and the identity for a head. */
@@ -339,6 +357,7 @@ int main(void)
     lens_of("plain", true);
     paths_of_every_design();
     no_branches();
+    long_paths();
     update("pre-ln");
     update("post-ln");
     return prop_finish("probes");
