@@ -40,10 +40,11 @@ typedef struct an_paths {
 } an_paths;
 
 /* path: [S + 1]. At most `samples` sets for each k, all where there are no more than that, else drawn by `seed`. Costs a forward
- * and a backward pass without parameter gradients for each set. Errors: as above. */
+ * and a backward pass without parameter gradients for each set. Takes a loss_scale of its own. Errors: as above. */
 an_status an_probe_paths(an_model *down, const an_pass *pass, size_t samples, uint64_t seed, an_paths *out, an_path *path, const an_ticker *ticker) AN_MUST_USE;
 
-/* The gradient for one choice: cut [S], as in an_pass. Length; the gradient itself is an_model_get_root_gradient's. */
+/* The gradient for one choice: cut [S], as in an_pass. Its length, over pass.loss_scale, which must not be 0; the gradient itself is
+ * an_model_get_root_gradient's. */
 double an_probe_path_gradient(an_model *down, const an_pass *pass, const unsigned char *cut);
 
 /* What an update does, at one place: root mean squares over all tokens, channels and streams. */
@@ -58,7 +59,7 @@ typedef struct an_moved {
 
 /* Follows one model over several updates. Holds two copies of the parameters and five of all streams. */
 typedef struct an_mover an_mover;
-an_status an_mover_create(an_mover **out, an_model *look, const an_pass *pass) AN_MUST_USE;      /* both borrowed */
+an_status an_mover_create(an_mover **out, an_model *look, const an_pass *pass) AN_MUST_USE;      /* both borrowed. Errors: AN_ENOMEM */
 void an_mover_destroy(an_mover **mover);
 void an_mover_begin(an_mover *mover);                    /* before an update: 1 forward pass */
 /* After it: moved [S + 1], the last is what the head reads. linear: 4 more forward passes give `linear`, `distance` and `doubt`

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "train/memory.h"
 #include "train/probe.h"
 
 /* Steps of the central differences; the formula over both is exact to order 4. Larger than round-off by far, smaller than the
@@ -66,12 +67,13 @@ an_status an_mover_create(an_mover **out, an_model *look, const an_pass *pass)
     m->n_site = an_model_site_count(look);
     for (size_t i = 0; i < m->n_param; i++) m->n_real += m->param[i].count;
     for (size_t i = 0; i <= m->n_site; i++) m->n_stream += view(m, i).rows * view(m, i).cols * view(m, i).streams;
+    const an_status room = an_memory_check((2 * m->n_real + 5 * m->n_stream) * sizeof(an_real), an_memory_available());
     an_real **const copies[] = { &m->before, &m->after, &m->first, &m->start, &m->end, &m->near, &m->wide };
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
         const size_t count = i < 2 ? m->n_real : m->n_stream;
-        if ((*copies[i] = an_alloc(count * sizeof(an_real)))) continue;
+        if (room == AN_OK && (*copies[i] = an_alloc(count * sizeof(an_real)))) continue;
         an_mover_destroy(&m);
-        return an_fail(AN_ENOMEM, "probe: no memory for a copy of %zu numbers; a smaller batch_size needs less", count);
+        return room != AN_OK ? room : an_fail(AN_ENOMEM, "probe: no memory for a copy of %zu numbers; a smaller batch_size needs less", count);
     }
     *out = m;
     return AN_OK;
