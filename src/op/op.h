@@ -72,6 +72,7 @@ typedef struct an_run {
     bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
     bool observe;                /* take telemetry (plan/ledger.h); needs a plan made for it */
     bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
+    const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
     size_t n_target;             /* number of targets >= 0 in this pass */
     size_t position;             /* decoding: position of the first row */
@@ -121,6 +122,7 @@ typedef struct an_op {
     /* where backward itself adds to the gradient of out[grad_out] before it hands it down: that addition, for one row; NULL: none */
     void (*own_grad)(const an_run *r, const an_step *s, size_t row, an_real *out);
     const an_gauges *gauges;     /* NULL: none */
+    uint32_t terms;                                       /* bit i: outputs are sums in which in[i] (times a factor) is a term: zeros there leave it out */
     bool in_place;               /* out[0] overwrites in[0], and backward turns the gradient of out[0] into in[0]'s in place */
     bool clobbers;               /* backward overwrites the gradient of out[0] (it is the last to read it) */
     bool late;                   /* while training, forward does nothing and backward computes result and gradients at once */

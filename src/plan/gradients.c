@@ -14,10 +14,10 @@ static bool is_trained(const an_plan *plan, const an_value *v)
     return v->home == AN_HOME_PARAM && !an_params_find(plan->params, v->name)->rule.buffer;
 }
 
-/* A value wants a gradient when a parameter lies below it (or it is one) and the loss above it. */
+/* A value wants a gradient when a parameter (or the plan's root) lies below it (or it is one) and the loss above it. */
 static void find_wanted(an_plan *plan, char *below, char *above)
 {
-    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = is_trained(plan, plan->values[i]);
+    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = plan->root ? plan->values[i] == plan->root : is_trained(plan, plan->values[i]);
     for (size_t c = 0; c < plan->n_code; c++) {                    /* forward and replays: parameters flow up */
         const an_step *s = plan->code[c].step;
         if (plan->code[c].dir != AN_FORWARD) continue;
@@ -136,7 +136,7 @@ an_status an_plan_gradients(an_plan *plan)
         prune(plan);
         status = find_writers(plan, use);
     }
-    if (status == AN_OK) find_shared(plan, use);
+    if (status == AN_OK && !plan->apart) find_shared(plan, use);
     free(below);
     free(above);
     free(use);

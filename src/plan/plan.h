@@ -80,6 +80,9 @@ typedef struct an_plan {
     bool train, fused;
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
+    bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
+    struct an_joint *joints;     /* [n_sites], or NULL */
+    const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
     const an_value *loss;
     int threads;
     an_block activations, constants, state, scratch, thread_scratch;
@@ -134,6 +137,8 @@ an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* f
 an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
+void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */
+an_status an_plan_join(an_plan *plan) AN_MUST_USE;                          /* intervene.c: where skip and branch meet */
 an_status an_plan_layout(an_plan *plan) AN_MUST_USE;                        /* layout.c: offsets, sizes */
 an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home);
 an_step *an_step_copy(an_plan *plan, const an_step *step);
@@ -143,6 +148,7 @@ void an_plan_forward(const an_plan *plan, an_run *run);
 void an_plan_backward(const an_plan *plan, an_run *run);
 /* Instructions [begin, end) of the forward pass, unobserved: for who looks at, or sets, something in between. */
 void an_plan_forward_part(const an_plan *plan, an_run *run, size_t begin, size_t end);
+void an_plan_rest(const an_plan *plan, an_run *run, const an_value *from);   /* after a forward pass: once more all that follows the making of `from` */
 /* Both passes once more, looking at each value as it is made; the first non-finite one, or NULL. *gradient tells which kind. */
 const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient);
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "plan/plan.h"
+#include "plan/intervene.h"
 
 /* --- a plan by hand -------------------------------------------------------------------------------------------- */
 
@@ -176,6 +176,49 @@ static void plans_that_cannot_be_frozen(void **state)
     finish(&t);
 }
 
+/* --- what probes refuse (plan/intervene.h) -------------------------------------------------------------------------- */
+
+/* One sub-layer by hand: its branch joins by a sum, by something else, or there is a way around the sum. */
+typedef enum joining { BY_SUM, BY_GAIN, AROUND } joining;
+
+static void start_site(bench *t, joining how)
+{
+    const an_gain_attr half = { .factor = 0.5 };
+    start(t, true);
+    t->plan->apart = true;
+    an_value *x = emit_linear(t, "in", param(t, "x", AN_MAT(3, 4)), param(t, "w", AN_MAT(4, 4)), NULL);
+    an_site_begin(&t->b, "layers.0.mlp", 0);
+    t->b.branch = 0;
+    an_value *f = emit_linear(t, "fc", x, param(t, "v", AN_MAT(4, 4)), NULL);
+    t->b.branch = -1;
+    an_value *y = AN_EMIT(&t->b, &an_op_residual, "add", &SUM, x, how == BY_GAIN ? AN_EMIT(&t->b, &an_op_gain, "half", &half, f, NULL) : f);
+    an_value *z = how == AROUND ? AN_EMIT(&t->b, &an_op_residual, "again", &SUM, y, x) : y;
+    t->plan->sites[0] = (an_site_mark){ .name = "layers.0.mlp", .in = { x }, .out = { y }, .n_in = 1, .n_out = 1, .branch_in = x, .branch_out = f };
+    t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, an_input(&t->b, "targets", 3));
+    assert_ok(t->b.status);
+    assert_ok(an_plan_freeze(t->plan, true, false));
+}
+
+static void probes_say_what_they_cannot_tell_apart(void **state)
+{
+    (void)state;
+    bench t;
+    start_site(&t, BY_SUM);
+    assert_ok(an_plan_need_lesions(t.plan));
+    assert_ok(an_plan_need_paths(t.plan));
+    assert_ok(an_plan_need_rest(t.plan));
+    finish(&t);
+    start_site(&t, BY_GAIN);
+    assert_fails(an_plan_need_lesions(t.plan), AN_ECONFIG, "layers.0.mlp joins its branch to the stream by something else than a sum");
+    assert_fails(an_plan_need_paths(t.plan), AN_ECONFIG, "layers.0.mlp joins its branch to the stream by something else than one sum");
+    finish(&t);
+    start_site(&t, AROUND);
+    assert_ok(an_plan_need_lesions(t.plan));
+    assert_fails(an_plan_need_paths(t.plan), AN_ECONFIG, "around the sum of layers.0.mlp");
+    assert_fails(an_plan_need_rest(t.plan), AN_ECONFIG, "more than the stream after layers.0.mlp");
+    finish(&t);
+}
+
 /* --- constants -------------------------------------------------------------------------------------------------- */
 
 static void fill_a(an_real *out, const an_dims *dims, double arg) { for (size_t i = 0; i < dims->d[0] * dims->d[1]; i++) out[i] = AN_R(arg + (double)i); }
@@ -286,7 +329,7 @@ static void shared_gradients_wait_for_their_readers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_builder_refuses), cmocka_unit_test(failure_sticks), cmocka_unit_test(plans_that_cannot_be_frozen),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_builder_refuses), cmocka_unit_test(failure_sticks), cmocka_unit_test(plans_that_cannot_be_frozen), cmocka_unit_test(probes_say_what_they_cannot_tell_apart),
                                         cmocka_unit_test(constants_are_shared), cmocka_unit_test(tied_weights_add), cmocka_unit_test(shared_gradients_wait_for_their_readers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
