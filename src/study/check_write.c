@@ -153,20 +153,22 @@ static void put_suggestions(an_page *page, const an_check *k)
 an_status an_check_page(const an_check *k, const an_options *options, an_text *out)
 {
     an_page page;
-    char text[256];
+    char text[sizeof k->because + 32];
     an_text yaml = { 0 };
     snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
     an_page_begin(&page, out, text);
-    snprintf(text, sizeof text, "Verdict: %s", an_verdict_name(k->verdict));
+    snprintf(text, sizeof text, k->warmup ? "Verdict: %s, about %llu steps" : "Verdict: %s", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
     an_page_heading(&page, text);
-    an_page_paragraph(&page, k->because);
+    snprintf(text, sizeof text, "Because %s.", k->because);
+    an_page_paragraph(&page, text);
     snprintf(text, sizeof text, "Rule: %s. What it can and cannot see, and how often it is right: docs/check.md.", k->rule);
     an_page_paragraph(&page, text);
     put_suggestions(&page, k);
     an_page_heading(&page, "Probe");
     an_status status = put_loss(&page, k);
     an_page_heading(&page, "Per sub-layer");
-    if (k->has_theory) snprintf(text, sizeof text, "Product of the identity path's factors: %.3g measured at initialisation, %.3g predicted.", k->signs.product_first, k->theory_product);
+    if (k->has_theory) snprintf(text, sizeof text, "Product of the identity path's factors: %.3g measured at initialisation, %.3g predicted, %.3g after the probe.",
+                               k->signs.product_first, k->theory_product, k->signs.product);
     an_page_paragraph(&page, k->has_theory ? text : k->no_theory);
     if (status == AN_OK) status = put_charts(&page, k);
     put_sites(&page, k);

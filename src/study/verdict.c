@@ -58,7 +58,9 @@ void an_check_judge(an_check *k)
                  100 * (1 - s->behind));
     } else {
         say(k, AN_VERDICT_TRAINS, "none of the rules for failing speaks");
+        char pre_ln[40] = "";
+        if (isfinite(s->pre_ln)) snprintf(pre_ln, sizeof pre_ln, "Pre-LN %.3f, ", s->pre_ln);
         snprintf(k->because, sizeof k->because, "after %zu steps tokens are still told apart (cosine %.3f, %.2f at first), the gradient reaches the first sub-layer (%.2g of that at the end of the stack), "
-                 "and the loss is %.3f (%.3f at first; unigram entropy %.3f)", steps, s->tokens, s->tokens_first, s->reach, s->loss, s->loss_first, s->entropy);
+                 "and the loss is %.3f (%.3f at first; %sunigram entropy %.3f)", steps, s->tokens, s->tokens_first, s->reach, s->loss, s->loss_first, pre_ln, s->entropy);
     }
 }
