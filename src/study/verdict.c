@@ -13,7 +13,7 @@
 static const double COLLAPSED = 1e-3, UNREACHED = 0.02;   /* 1 - token cosine; gradient reach */
 static const double FADING = 2e-2, WEAK = 0.25;           /* the same, half way */
 static const double LEARNED = 0.15;                       /* nats below the unigram entropy: context is being used */
-static const double ENOUGH_LR = 0.25;                     /* sum of learning rates by which a run that trains has learned that */
+static const double ENOUGH_LR = 0.5;                      /* sum of learning rates by which a run that trains has learned that */
 static const double BEHIND = 0.5;                         /* share of the learning that Pre-LN could have been spared */
 
 const char *an_verdict_name(an_verdict verdict)
@@ -45,7 +45,7 @@ void an_check_judge(an_check *k)
         snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine 1 - %.0e (%.2f at first), and the gradient at the first sub-layer is %.1g of that "
                  "at the end of the stack (%.2g at first): the model cannot see its context, and the loss will settle at the unigram entropy %.3f", steps, apart, s->tokens_first, s->reach, s->reach_first, s->entropy);
     } else if (s->lr_sum >= ENOUGH_LR && gain < LEARNED) {
-        say(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck: less than 0.15 nats below the unigram entropy after learning rates that add up to 0.25");
+        say(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck: less than 0.15 nats below the unigram entropy after learning rates that add up to 0.5");
         snprintf(k->because, sizeof k->because, "after %zu steps, whose learning rates add up to %.2g, the loss %.3f is %s the unigram entropy %.3f", steps, s->lr_sum, s->loss,
                  gain > 0 ? "hardly below" : "not below", s->entropy);
     } else if ((apart < FADING || s->reach < WEAK) && gain < LEARNED) {

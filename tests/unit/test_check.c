@@ -44,7 +44,7 @@ static void each_rule_speaks(void **state)
     k.signs.settled = false;                                 /* on its way back: half a failure */
     judged(k, AN_VERDICT_DEGRADES, "fading", "part of the depth");
     k = good();
-    k.signs.loss = H - 0.1, k.signs.lr_sum = 0.3;
+    k.signs.loss = H - 0.1, k.signs.lr_sum = 0.6;
     judged(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck", "hardly below");
     k.signs.loss = H + 0.1;
     judged(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck", "not below");
@@ -59,7 +59,7 @@ static void at_the_boundaries(void **state)
     static const struct { double apart, reach, gain, lr_sum, behind; an_verdict verdict; } CASE[] = {
         { 0.0201, 0.251, 0, 0.1, 0, AN_VERDICT_TRAINS },     { 0.0199, 1, 0, 0.1, 0, AN_VERDICT_DEGRADES },   { 0.5, 0.249, 0, 0.1, 0, AN_VERDICT_DEGRADES },
         { 0.0199, 0.2, 0.151, 0.1, 0, AN_VERDICT_TRAINS },   { 0.0199, 0.2, 0.149, 0.1, 0, AN_VERDICT_DEGRADES },
-        { 0.5, 1, 0.149, 0.251, 0, AN_VERDICT_WILL_NOT_TRAIN }, { 0.5, 1, 0.149, 0.249, 0, AN_VERDICT_TRAINS }, { 0.5, 1, 0.151, 0.251, 0, AN_VERDICT_TRAINS },
+        { 0.5, 1, 0.149, 0.501, 0, AN_VERDICT_WILL_NOT_TRAIN }, { 0.5, 1, 0.149, 0.499, 0, AN_VERDICT_TRAINS }, { 0.5, 1, 0.151, 0.501, 0, AN_VERDICT_TRAINS },
         { 0.5, 1, 0.3, 0.1, 0.501, AN_VERDICT_DEGRADES },    { 0.5, 1, 0.3, 0.1, 0.499, AN_VERDICT_TRAINS },
     };
     for (size_t i = 0; i < COUNT(CASE); i++) {
