@@ -65,7 +65,7 @@ void an_plan_rest(const an_plan *plan, an_run *run, const an_value *from)
     size_t at = 0;
     for (size_t i = 0; i < plan->n_forward; i++)
         if (plan->code[i].step == from->producer) at = i + 1;
-    run_range(plan, run, at, plan->n_forward);
+    an_plan_forward_part(plan, run, at, plan->n_forward);
 }
 
 static bool all_finite(const an_real *x, size_t n)
