@@ -17,7 +17,7 @@
 
 static const char SMALL[] = "n_layer=2 n_head=2 d_model=8 d_ff=12 seq_len=6 vocab_size=11";
 enum { BATCH = 2 };
-static const double STEPS[] = { 1e-5, 1e-4, 1e-6 }, NEAR_ZERO = 1e-6;   /* kinks of the activation want a small step, rounding of small gradients a large one */
+static const double STEPS[] = { 1e-5, 1e-4, 1e-6, 1e-7 }, NEAR_ZERO = 1e-6;   /* kinks of the activation want a small step, rounding of small gradients a large one */
 
 typedef struct subject {
     an_options *options;

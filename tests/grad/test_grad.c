@@ -15,7 +15,7 @@
 
 /* One model to test; a planted error must be seen. Of the product: skipped with a reason is a good answer, too. */
 typedef struct job {
-    char settings[640], plant[128];
+    char settings[1024], plant[128];
     int product;
     an_gradcheck_result result;
 } job;
@@ -30,7 +30,8 @@ static void add(jobs *all, const char *settings, const char *plant, int product)
         if (!all->list) exit(1);
     }
     job *j = &all->list[all->n++];
-    snprintf(j->settings, sizeof j->settings, "%s", settings);
+    if (strlen(settings) >= sizeof j->settings) exit(1);
+    strcpy(j->settings, settings);
     snprintf(j->plant, sizeof j->plant, "%s", plant ? plant : "");
     j->product = product;
 }
@@ -106,7 +107,7 @@ int main(int argc, char **argv)
     static const char *const EXTRA[] = { "dropout=0.3", "recompute=block", "recompute=block dropout=0.3", "fuse=false", "fuse=false recompute=block", "tie_embeddings=false",
                                          "bias=false", "tie_embeddings=false recompute=block dropout=0.2 position=rotary activation=swiglu" };
     const size_t stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-    char settings[512], more[640];
+    char settings[sizeof((job *)0)->settings], more[2 * sizeof settings];
     jobs all = { 0 };
     if (stride == 0) return 2;
     for (size_t i = 0; an_gradcheck_case(i, NULL, NULL, NULL, settings, sizeof settings); i += stride) add(&all, settings, NULL, 1);
@@ -114,7 +115,7 @@ int main(int argc, char **argv)
     run_new(&all);
     for (size_t i = 0; i < product; i++) {
         if (!strstr(all.list[i].settings, "position=learned activation=gelu_tanh") || all.list[i].result.status == AN_GRADCHECK_SKIPPED) continue;
-        snprintf(settings, sizeof settings, "%s", all.list[i].settings);
+        strcpy(settings, all.list[i].settings);
         *strstr(settings, " position=") = '\0';
         plant_all(&all, settings);
         for (size_t k = 0; k < sizeof EXTRA / sizeof *EXTRA; k++) {
