@@ -28,7 +28,7 @@ static const an_option TABLE[] = {
     { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart (ngpt)", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },

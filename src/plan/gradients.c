@@ -49,19 +49,21 @@ static void find_wanted(an_plan *plan, char *below, char *above)
 
 static bool writes(const an_step *s, int i) { return can_flow(s, i) && s->in[i]->wants_grad; }
 
-static bool has_gradient_work(const an_step *s)
+/* Something to write, and something to make it from: a value that nobody reads has no gradient. */
+static bool has_gradient_work(const an_plan *plan, const an_step *s)
 {
-    for (int i = 0; i < s->n_in; i++)
-        if (writes(s, i)) return true;
-    return false;
+    bool wanted = false, given = false;
+    for (int i = 0; i < s->n_in; i++) wanted |= writes(s, i);
+    for (int o = 0; o < s->n_out; o++) given |= s->out[o]->wants_grad || s->out[o] == plan->loss;
+    return wanted && given;
 }
 
-/* Backward instructions that would write nothing are dropped. */
+/* Backward instructions without work are dropped. */
 static void prune(an_plan *plan)
 {
     size_t kept = plan->n_forward;
     for (size_t c = plan->n_forward; c < plan->n_code; c++)
-        if (plan->code[c].dir == AN_FORWARD || has_gradient_work(plan->code[c].step)) plan->code[kept++] = plan->code[c];
+        if (plan->code[c].dir == AN_FORWARD || has_gradient_work(plan, plan->code[c].step)) plan->code[kept++] = plan->code[c];
     plan->n_code = kept;
 }
 
