@@ -87,7 +87,8 @@ void an_branch_end(const an_net *net, an_value *added)
     if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
 }
 
-an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest, const void *attr, size_t attr_bytes)
+an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest,
+                           const void *attr, size_t attr_bytes)
 {
     if (net->b->status != AN_OK) return NULL;
     an_value **in = an_arena_alloc(&net->b->plan->arena, (n_first + n_rest) * sizeof *in);

@@ -117,6 +117,7 @@ an_value *an_unit_emit(const an_net *net, const char *name, size_t width, an_val
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f);       /* "add": a x + b f */
 
 /* A step over any number of values: first [n_first], then rest [n_rest]. */
-an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest, const void *attr, size_t attr_bytes);
+an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest,
+                           const void *attr, size_t attr_bytes);
 
 #endif

@@ -34,7 +34,8 @@ static an_status infer(struct an_build *b, an_step *s)
     AN_TRY(an_need(s, Z, AN_MAT(rows, logits(n))));
     AN_TRY(an_need(s, B, AN_VEC(logits(n))));
     AN_TRY(an_need(s, C, AN_VEC(3)));
-    if (s->in[H]->count == 0 || s->in[H]->count % (rows * n)) return an_fail(AN_ESHAPE, "%s: %s with %zu numbers is not %zu tokens of %zu streams", s->name, s->in[H]->name, s->in[H]->count, rows, n);
+    if (s->in[H]->count == 0 || s->in[H]->count % (rows * n))
+        return an_fail(AN_ESHAPE, "%s: %s with %zu numbers is not %zu tokens of %zu streams", s->name, s->in[H]->name, s->in[H]->count, rows, n);
     AN_TRY(an_out(b, s, OUT, "", AN_MAT(rows, logits(n)), false));
     return an_out(b, s, RSTD, ".rstd", AN_VEC(rows), true);
 }
@@ -171,7 +172,8 @@ static void backward_token(const an_run *r, const an_step *s, size_t i, an_real 
         dr += (double)(s->in[C]->data[g] * dl[j]) * (double)z[j];
         if (an_has_grad(s, Z)) s->in[Z]->grad[i * row + j] = dz + (an_add(r, s, Z) ? s->in[Z]->grad[i * row + j] : 0);
     }
-    if (an_has_grad(s, H)) r->k->scale(size, -AN_R(dr) * rstd * rstd * rstd / AN_R(size), s->in[H]->data + i * size, s->in[H]->grad + i * size, an_add(r, s, H));
+    if (an_has_grad(s, H))
+        r->k->scale(size, -AN_R(dr) * rstd * rstd * rstd / AN_R(size), s->in[H]->data + i * size, s->in[H]->grad + i * size, an_add(r, s, H));
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)

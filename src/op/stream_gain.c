@@ -29,7 +29,8 @@ static an_status infer(struct an_build *b, an_step *s)
 {
     const size_t n = streams(s), token = n * ((const an_streams_attr *)s->attr)->width;
     AN_TRY(an_need_rank(s, Y, 2));
-    if (token == 0 || s->in[Y]->count % token) return an_fail(AN_ESHAPE, "%s: %s with %zu numbers is not made of tokens of %zu", s->name, s->in[Y]->name, s->in[Y]->count, token);
+    if (token == 0 || s->in[Y]->count % token)
+        return an_fail(AN_ESHAPE, "%s: %s with %zu numbers is not made of tokens of %zu", s->name, s->in[Y]->name, s->in[Y]->count, token);
     AN_TRY(an_need(s, K, AN_MAT(s->in[Y]->count / token, n * (n + 2))));
     if (s->in[P]) AN_TRY(an_need(s, P, AN_MAT(sampled(s), n * n)));
     return an_out(b, s, 0, "", AN_MAT(sampled(s), n * n), true);

@@ -80,7 +80,10 @@ static void forward_gather(const an_run *r, const an_step *s, const an_part *p)
     const size_t n = streams(s), c = width(s), row = coefficients(n);
     const an_range w = an_chunk(tokens_of(s, s->in[H]), p->index);
     for (size_t i = w.begin; i < w.begin + w.n; i++)
-        for (size_t a = 0; a < n; a++) r->k->scale(c, s->in[K] ? s->in[K]->data[i * row + a] : 1, s->in[H]->data + (i * n + a) * c, s->out[0]->data + i * c, a > 0);
+        for (size_t a = 0; a < n; a++) {
+            const an_real m = s->in[K] ? s->in[K]->data[i * row + a] : 1;
+            r->k->scale(c, m, s->in[H]->data + (i * n + a) * c, s->out[0]->data + i * c, a > 0);
+        }
 }
 
 static double inner(const an_run *r, size_t c, const an_real *a, const an_real *b)
@@ -164,8 +167,9 @@ static an_cost cost_mix(const an_step *s)
     return (an_cost){ 2 * (double)(streams(s) + 1) * h, (2 * h + (double)s->in[F]->count) * sizeof(an_real) };
 }
 
-const an_op an_op_stream_spread = { .name = "spread", .infer = infer_spread, .parts = parts_spread, .forward = forward_spread, .backward = backward_spread, .cost = cost_spread };
-const an_op an_op_stream_gather = { .name = "gather", .infer = infer_gather, .parts = parts, .forward = forward_gather, .backward = backward_gather, .cost = cost_gather,
-    .backward_flops = 2, .saves_in = 1u << H | 1u << K };
+const an_op an_op_stream_spread = { .name = "spread", .infer = infer_spread, .parts = parts_spread, .forward = forward_spread,
+    .backward = backward_spread, .cost = cost_spread };
+const an_op an_op_stream_gather = { .name = "gather", .infer = infer_gather, .parts = parts, .forward = forward_gather,
+    .backward = backward_gather, .cost = cost_gather, .backward_flops = 2, .saves_in = 1u << H | 1u << K };
 const an_op an_op_stream_mix = { .name = "mix", .infer = infer_mix, .parts = parts, .forward = forward_mix, .backward = backward_mix, .cost = cost_mix,
     .backward_flops = 2, .saves_in = 1u << H | 1u << K | 1u << F, .identity = true, .shortcut = shortcut };

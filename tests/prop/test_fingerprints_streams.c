@@ -153,6 +153,18 @@ static void known_gain(void)
     prop_close(&s);
 }
 
+/* Stream 0 goes to 1 first, and then 1 to 2: in this order stream 0 reaches all three; in the other it would reach two. */
+static void order_of_gain(void)
+{
+    subject s;
+    open_initial(&s, AN_OBSERVE_BASIC, "design=hyper-connections hyper_streams=3 hyper_dynamic=false n_layer=1");
+    prop_param(&s, "layers.0.attn.hyper.static_mix")->data[2] = 1;
+    prop_param(&s, "layers.0.mlp.hyper.static_mix")->data[4 + 3] = 1;
+    an_model_forward_backward(s.model, &s.pass);
+    prop_check(gauge(&s, 0, GAIN) == 2 && gauge(&s, 1, GAIN) == 3 && gauge(&s, 1, GAIN_BACK) == 3, "0 to 1 to 2: gain %g, %g, back %g", gauge(&s, 0, GAIN), gauge(&s, 1, GAIN), gauge(&s, 1, GAIN_BACK));
+    prop_close(&s);
+}
+
 /* Rows are divided last. Columns after 20 turns: 1e-3; after 100, where the matrix is not extreme: 1e-6. In between a bias
  * of +-60 makes matrices whose limit is a permutation, and no number may leave the finite ones. */
 static void doubly_stochastic(void)
@@ -221,6 +233,24 @@ static void attenuations(void)
             prop_check(fabs(t->site[i].attenuation - 1) < 1e-5 && t->site[i].g_br > 0, "%s: attenuation of %s %.9g, branch %g", ROW[k].settings, t->site[i].name, t->site[i].attenuation, t->site[i].g_br);
         prop_close(&s);
     }
+}
+
+/* Reading and writing depend on the stream, mixing does not and is the identity: what comes back through those coefficients is
+ * the branch's, and the skip still keeps all. */
+static void coefficients_are_branch(void)
+{
+    subject s;
+    open_initial(&s, AN_OBSERVE_BASIC, "design=hyper-connections");
+    for (size_t i = 0; i < s.n_params; i++) {
+        const an_param *p = &s.param[i];
+        if (strstr(p->name, "hyper.scale_")) p->data[0] = 1;
+        if (strstr(p->name, "hyper.beta.weight") || strstr(p->name, "hyper.mix.weight"))
+            for (size_t j = 0; j < s.config.d_model; j++) p->data[j] = AN_R(0.2 * sin((double)(i + 3 * j)));   /* of mix the row that reads */
+    }
+    an_model_forward_backward(s.model, &s.pass);
+    const an_telemetry *t = an_model_get_telemetry(s.model);
+    for (size_t i = 0; i < t->n_sites; i++) prop_check(fabs(t->site[i].attenuation - 1) < 1e-5, "coefficients of the stream: attenuation of %s %.9g", t->site[i].name, t->site[i].attenuation);
+    prop_close(&s);
 }
 
 /* --- packages ------------------------------------------------------------------------------------------------------------ */
@@ -321,9 +351,11 @@ int main(void)
     sources();
     start_values();
     known_gain();
+    order_of_gain();
     doubly_stochastic();
     streams_part();
     attenuations();
+    coefficients_are_branch();
     sizes();
     decays();
     sqrt_init();

@@ -10,7 +10,8 @@
 static const char BLOCKS[] = "attention_residuals_blocks";
 
 static const an_option OPTIONS[] = {
-    { "attention_residuals_blocks", AN_INT, "full", "1..100000", "sum outputs inside so many blocks of layers; full: every output is a source", .words = "full=0", .flags = 0 },
+    { "attention_residuals_blocks", AN_INT, "full", "1..100000", "sum outputs inside so many blocks of layers; full: every output is a source",
+      .words = "full=0", .flags = 0 },
     AN_OPTION_END
 };
 
@@ -18,7 +19,8 @@ static an_status package(const an_net *net, an_package *p)
 {
     const int64_t blocks = an_options_int(net->options, BLOCKS), layers = (int64_t)net->config->n_layer;
     if (blocks > layers)
-        return an_fail(AN_ECONFIG, "%s: %s %lld, but the model has %lld layers; use at most %lld, or full", an_options_place(net->options, BLOCKS), BLOCKS, (long long)blocks, (long long)layers, (long long)layers);
+        return an_fail(AN_ECONFIG, "%s: %s %lld, but the model has %lld layers; use at most %lld, or full", an_options_place(net->options, BLOCKS), BLOCKS,
+                       (long long)blocks, (long long)layers, (long long)layers);
     p->pre = p->final_norm = true;
     return AN_OK;
 }
@@ -57,8 +59,11 @@ static an_value *leave(const an_net *net, const an_package *p, const an_stream *
 
 static const char *const VARIANTS[] = { "attention_residuals_blocks=1", "attention_residuals_blocks=2", NULL };
 
-const an_design an_design_attention_residuals = { .name = "attention-residuals", .formula = "v_i = F(N(h_i)), h_i = sum_k softmax_k(<q_i, RMSNorm(v_k)>) v_k", .source = "arXiv:2603.15031",
-    .parameters = "2d per sub-layer and 2d", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = leave, .alone = true, .silent = "layers.0.attn.depth.", .variants = VARIANTS,
-    .remarks = "Queries must start at 0, so that every source counts alike at first. The first sub-layer has one source, the embedding, so its query and gain never learn. Every output is kept, 2 L + 1 values per token; "
-               "in block form as many as there are blocks, and the paper finds about 8 enough. The design of this name in x-transformers, multi-head with projections and rotary depth, is another one. "
-               "Queries, as all vectors, are not decayed." };
+const an_design an_design_attention_residuals = { .name = "attention-residuals",
+    .formula = "v_i = F(N(h_i)), h_i = sum_k softmax_k(<q_i, RMSNorm(v_k)>) v_k", .source = "arXiv:2603.15031",
+    .parameters = "2d per sub-layer and 2d", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = leave, .alone = true,
+    .silent = "layers.0.attn.depth.", .variants = VARIANTS,
+    .remarks = "Queries must start at 0, so that every source counts alike at first. The first sub-layer has one source, the embedding, so its query and "
+               "gain never learn. Every output is kept, 2 L + 1 values per token; in block form as many as there are blocks, and the paper finds about 8 "
+               "enough. The design of this name in x-transformers, multi-head with projections and rotary depth, is another one. Queries, as all vectors, "
+               "are not decayed." };

@@ -15,8 +15,8 @@ static an_status check_span(const an_net *net, const char *key)
 {
     const int64_t span = an_options_int(net->options, key), layers = (int64_t)net->config->n_layer;
     if (span <= layers) return AN_OK;
-    return an_fail(AN_ECONFIG, "%s: %s %lld goes beyond n_layer %lld, and no average would reach an earlier block; use at most %lld", an_options_place(net->options, key), key, (long long)span,
-                   (long long)layers, (long long)layers);
+    return an_fail(AN_ECONFIG, "%s: %s %lld goes beyond n_layer %lld, and no average would reach an earlier block; use at most %lld",
+                   an_options_place(net->options, key), key, (long long)span, (long long)layers, (long long)layers);
 }
 
 static an_status package(const an_net *net, an_package *p)
@@ -76,7 +76,10 @@ static an_value *leave(const an_net *net, const an_package *p, const an_stream *
 
 static const char *const VARIANTS[] = { "denseformer_dilation=2", "denseformer_period=2", NULL };
 
-const an_design an_design_denseformer = { .name = "denseformer", .formula = "x <- x + F(N(x));  behind a block x <- sum_k w_k X_k", .source = "arXiv:2402.02622",
-    .parameters = "L (L + 3) / 2, less with dilation and period", .options = OPTIONS, .package = package, .enter = enter, .site = site, .block = block, .leave = leave, .alone = true, .variants = VARIANTS,
-    .remarks = "The identity at the start and the missing norm in the average tell it from DLCL, whose weights start as an average. The released code holds the weights in linear layers, which its optimizer decays, "
-               "towards 0 and not towards the identity; here, as all learned scales, they are not decayed." };
+const an_design an_design_denseformer = { .name = "denseformer", .formula = "x <- x + F(N(x));  behind a block x <- sum_k w_k X_k",
+    .source = "arXiv:2402.02622",
+    .parameters = "L (L + 3) / 2, less with dilation and period", .options = OPTIONS, .package = package, .enter = enter, .site = site, .block = block,
+    .leave = leave, .alone = true, .variants = VARIANTS,
+    .remarks = "The identity at the start and the missing norm in the average tell it from DLCL, whose weights start as an average. The released code "
+               "holds the weights in linear layers, which its optimizer decays, towards 0 and not towards the identity; here, as all learned scales, they "
+               "are not decayed." };

@@ -49,7 +49,8 @@ static an_value *coefficients(const an_net *net, an_value *h)
     const an_hyper_attr attr = { net->batch * net->seq, an_here_bool(net, "hyper_tanh") };
     an_value *beta = an_param_const(net, AN_KIND_SCALE, "static_beta", n, 1), *mix = static_mix(net, n);
     if (!an_here_bool(net, "hyper_dynamic")) return AN_EMIT(net->b, &an_op_hyper, "coefficients", &attr, beta, mix, NULL, NULL, NULL, NULL);
-    an_value *normed = an_norm_emit(net, "norm", h), *zb = dynamic(net, "beta", "beta.weight", normed, 1), *zm = dynamic(net, "mix", "mix.weight", normed, n + 1);
+    an_value *normed = an_norm_emit(net, "norm", h);
+    an_value *zb = dynamic(net, "beta", "beta.weight", normed, 1), *zm = dynamic(net, "mix", "mix.weight", normed, n + 1);
     an_value *sb = an_param_const(net, AN_KIND_SCALE, "scale_beta", 1, 0.01), *sm = an_param_const(net, AN_KIND_SCALE, "scale_mix", 1, 0.01);
     return AN_EMIT(net->b, &an_op_hyper, "coefficients", &attr, beta, mix, zb, zm, sb, sm);
 }
@@ -57,11 +58,15 @@ static an_value *coefficients(const an_net *net, an_value *h)
 static void enter(const an_net *net, const an_package *p, an_value *x0, an_stream *s) { (void)p; an_streams_enter(net, false, x0, s); }
 static void site(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f) { an_streams_site(net, p, s, f, "hyper", coefficients); }
 
-static const char *const VARIANTS[] = { "hyper_streams=1", "hyper_streams=3 hyper_dynamic=false", "hyper_streams=2 hyper_tanh=false", "hyper_sqrt_init=true", NULL };
+static const char *const VARIANTS[] = { "hyper_streams=1", "hyper_streams=3 hyper_dynamic=false", "hyper_streams=2 hyper_tanh=false",
+    "hyper_sqrt_init=true", NULL };
 
 const an_design an_design_hyper_connections = { .name = "hyper-connections", .formula = "u = A_m' H;  H <- A_r' H + B' F(N(u))", .source = "arXiv:2409.19606",
-    .parameters = "n (n + 2) + (n + 2) d + 2 and a norm per sub-layer; static: n (n + 2)", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = an_streams_leave, .alone = true,
+    .parameters = "n (n + 2) + (n + 2) d + 2 and a norm per sub-layer; static: n (n + 2)", .options = OPTIONS, .package = package,
+    .enter = enter, .site = site, .leave = an_streams_leave, .alone = true,
     .variants = VARIANTS,
-    .remarks = "The paper scales the initial output matrices \"by a factor of sqrt(n)\" without saying which way; hyper_sqrt_init divides, and is off because the start would no longer be Pre-LN. Without tanh "
-               "its loss is equal or slightly better, and one dynamic stream is worse than Pre-LN. Public ports take a random stream for A_m where no layer number is given, have RMSNorm where the paper has a norm with "
-               "gain and bias, or are the manifold-constrained form under this name, which does not start as Pre-LN. Decay: the paper exempts the static parts; s, a learned scalar, is exempt here too." };
+    .remarks = "The paper scales the initial output matrices \"by a factor of sqrt(n)\" without saying which way; hyper_sqrt_init divides, and is off "
+               "because the start would no longer be Pre-LN. Without tanh its loss is equal or slightly better, and one dynamic stream is worse than "
+               "Pre-LN. Public ports take a random stream for A_m where no layer number is given, have RMSNorm where the paper has a norm with gain and "
+               "bias, or are the manifold-constrained form under this name, which does not start as Pre-LN. Decay: the paper exempts the static parts; s, "
+               "a learned scalar, is exempt here too." };

@@ -11,7 +11,8 @@
 static const an_option OPTIONS[] = {
     AN_STREAMS_ROW,
     { "mhc_iterations", AN_INT, "20", "1..100", "Sinkhorn iterations, columns then rows each", .flags = AN_PER_SITE },
-    { "mhc_bias", AN_FLOAT, "4", "0..20", "logit by which a sub-layer's own stream and the diagonal stand out at the start; 0: all streams alike, for ever", .flags = 0 },
+    { "mhc_bias", AN_FLOAT, "4", "0..20", "logit by which a sub-layer's own stream and the diagonal stand out at the start; 0: all streams alike, for ever",
+      .flags = 0 },
     AN_OPTION_END
 };
 
@@ -49,9 +50,13 @@ static void site(const an_net *net, const an_package *p, an_stream *s, const an_
 
 static const char *const VARIANTS[] = { "hyper_streams=1", "hyper_streams=2 mhc_iterations=3", NULL };
 
-const an_design an_design_mhc = { .name = "mhc", .formula = "u = H_pre H;  H <- H_res H + H_post' F(N(u)), H_res doubly stochastic", .source = "arXiv:2512.24880",
-    .parameters = "n d (n^2 + 2n) + n^2 + 2n + 3 per sub-layer", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = an_streams_leave, .alone = true, .variants = VARIANTS,
-    .remarks = "Neither the paper nor its code says how b and phi start. If b is the same for all streams and phi is 0, the streams are exchangeable: they get equal gradients and stay copies of each other for ever. "
-               "So b starts asymmetric here: every sub-layer reads mostly one stream, taking turns. A large diagonal in b holds H_res near the identity, and its gradient small. Many more parameters than "
-               "hyper-connections: phi reads all n streams at once. Public code disagrees: a softmax and eps 1e-6 in every division, the matrix transposed, a sigmoid for exp, no factor 2 on H_post, rows before columns, "
-               "5 iterations, or the streams collapsed by a learned weighted sum; here exp, columns first, rows last, no eps, and the plain sum." };
+const an_design an_design_mhc = { .name = "mhc", .formula = "u = H_pre H;  H <- H_res H + H_post' F(N(u)), H_res doubly stochastic",
+    .source = "arXiv:2512.24880",
+    .parameters = "n d (n^2 + 2n) + n^2 + 2n + 3 per sub-layer", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = an_streams_leave,
+    .alone = true, .variants = VARIANTS,
+    .remarks = "Neither the paper nor its code says how b and phi start. If b is the same for all streams and phi is 0, the streams are exchangeable: "
+               "they get equal gradients and stay copies of each other for ever. So b starts asymmetric here: every sub-layer reads mostly one stream, "
+               "taking turns. A large diagonal in b holds H_res near the identity, and its gradient small. Many more parameters than hyper-connections: "
+               "phi reads all n streams at once. Public code disagrees: a softmax and eps 1e-6 in every division, the matrix transposed, a sigmoid for "
+               "exp, no factor 2 on H_post, rows before columns, 5 iterations, or the streams collapsed by a learned weighted sum; here exp, columns "
+               "first, rows last, no eps, and the plain sum." };

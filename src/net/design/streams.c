@@ -13,7 +13,8 @@ void an_streams_enter(const an_net *net, bool wide, an_value *x0, an_stream *s)
     an_stream_put(net, s, AN_EMIT(net->b, &an_op_stream_spread, "streams", &attr, x0));
 }
 
-void an_streams_site(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f, const char *scope, an_value *(*coefficients)(const an_net *net, an_value *h))
+void an_streams_site(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f, const char *scope,
+                     an_value *(*coefficients)(const an_net *net, an_value *h))
 {
     const an_streams_attr attr = attr_of(net, false);
     an_value *h = s->x[0];
