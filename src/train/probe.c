@@ -101,30 +101,73 @@ static bool next_set(size_t *pick, size_t k, size_t n)
     return true;
 }
 
-static void draw_set(size_t *pick, size_t k, size_t n, uint64_t seed, uint64_t number)
+/* Lengths of gradients differ by orders of magnitude between sets, mostly by which branches are in them: drawn uniformly, the
+ * mean hangs on the few sets that have the strong ones. So a set is drawn in proportion to the product of its branches' weights,
+ * which are what single branches keep of the gradient, and counts inversely. e[i][j]: log of the sum of such products over all
+ * sets of j among the first i branches. */
+typedef struct sets {
+    size_t n, samples, *pick;
+    unsigned char *cut;
+    double *weight, *e;            /* logs: [n], [n + 1, n + 1] */
+    uint64_t seed, done, all;
+} sets;
+
+static double *sum_at(const sets *s, size_t i, size_t j) { return &s->e[i * (s->n + 1) + j]; }
+
+static double log_add(double a, double b)
 {
-    const an_rng_key key = an_rng_key_make(seed, AN_RNG_PROBE, (uint64_t)k << 32 | number);
-    for (size_t i = 0; i < k; i++) pick[i] = (size_t)an_rng_permute(key, n, i);
+    const double top = fmax(a, b);
+    return isfinite(top) ? top + log(exp(a - top) + exp(b - top)) : top;
 }
 
-typedef struct sets { size_t n, samples, *pick; unsigned char *cut; uint64_t seed, done, all; } sets;
+/* single: lengths through each branch alone. A share of their mean is added, so that every set can be drawn. */
+static void weigh(sets *s, const double *single)
+{
+    double mean = 0;
+    for (size_t i = 0; i < s->n; i++) mean += single[i] / (double)s->n;
+    for (size_t i = 0; i < s->n; i++) s->weight[i] = mean > 0 && isfinite(mean) ? log(single[i] / mean + 0.05) : 0;
+    for (size_t i = 0; i <= s->n; i++)
+        for (size_t j = 0; j <= s->n; j++)
+            *sum_at(s, i, j) = j == 0 ? 0 : i == 0 ? -INFINITY : log_add(*sum_at(s, i - 1, j), s->weight[i - 1] + *sum_at(s, i - 1, j - 1));
+}
+
+/* Draws k branches into pick; returns the log of what the set counts, 1 over its probability. */
+static double draw_set(sets *s, size_t k, uint64_t number)
+{
+    const an_rng_key key = an_rng_key_make(s->seed, AN_RNG_PROBE, (uint64_t)k << 32 | number);
+    double counts = *sum_at(s, s->n, k);
+    for (size_t i = s->n, left = k; left > 0; i--) {
+        const double chance = exp(s->weight[i - 1] + *sum_at(s, i - 1, left - 1) - *sum_at(s, i, left));
+        if (i > left && an_rng_uniform(key, i) >= chance) continue;
+        s->pick[--left] = i - 1;
+        counts -= s->weight[i - 1];
+    }
+    return counts;
+}
 
 /* A gradient through many branches leaves the range of floats. Scaled by the root of what the last length lacked of 1, half of the
  * decay is taken before and half after it; a power of two changes no bit otherwise. */
 static double scale_after(double length, double scale) { return length > 0 && isfinite(length) ? exp2(fmax(-120, fmin(120, round(-log2(length) / 2)))) : scale; }
 
+static bool takes_all(const sets *s, size_t k) { return k <= 1 || exp(log_choose(s->n, k)) <= (double)s->samples + 0.5; }
+
+static double length_through(an_model *m, const an_pass *pass, sets *s, size_t k)
+{
+    memset(s->cut, AN_CUT_BRANCH_GRADIENT, s->n);
+    for (size_t i = 0; i < k; i++) s->cut[s->pick[i]] = AN_CUT_SKIP_GRADIENT;
+    return an_probe_path_gradient(m, pass, s->cut);
+}
+
 static void measure(an_model *m, const an_pass *pass, sets *s, size_t k, an_path *out, const an_ticker *ticker)
 {
     double sum = 0, squares = 0;
-    const double count = exp(log_choose(s->n, k));
-    const bool every = count <= (double)s->samples + 0.5;
+    const bool every = takes_all(s, k);
     size_t taken = 0;
     for (size_t i = 0; i < k; i++) s->pick[i] = i;
     do {
-        if (!every) draw_set(s->pick, k, s->n, s->seed, taken);
-        memset(s->cut, AN_CUT_BRANCH_GRADIENT, s->n);
-        for (size_t i = 0; i < k; i++) s->cut[s->pick[i]] = AN_CUT_SKIP_GRADIENT;
-        const double length = an_probe_path_gradient(m, pass, s->cut);
+        const double counts = every ? 0 : draw_set(s, k, taken) - log_choose(s->n, k);
+        const double length = length_through(m, pass, s, k) * exp(counts);
+        if (k == 1) s->weight[taken] = length;
         sum += length;
         squares += length * length;
         taken++;
@@ -133,6 +176,7 @@ static void measure(an_model *m, const an_pass *pass, sets *s, size_t k, an_path
     const double t = (double)taken, mean = sum / t;
     *out = (an_path){ .length = mean, .log_count = log_choose(s->n, k), .sets = taken };
     out->deviation = every ? 0 : taken > 1 ? sqrt(fmax(0, squares - t * mean * mean) / (t - 1) / t) : NAN;
+    if (k == 1) weigh(s, s->weight);
 }
 
 /* A straight line through (k, log length), and the shares; counts go beyond double's range, so all by logarithms. */
@@ -159,10 +203,10 @@ static void sum_up(an_paths *out, an_path *path, size_t n)
     }
 }
 
-static uint64_t count_sets(size_t n, size_t samples)
+static uint64_t count_sets(const sets *s)
 {
     double all = 0;
-    for (size_t k = 0; k <= n; k++) all += fmin(floor(exp(log_choose(n, k)) + 0.5), (double)samples);
+    for (size_t k = 0; k <= s->n; k++) all += takes_all(s, k) ? floor(exp(log_choose(s->n, k)) + 0.5) : (double)s->samples;
     return (uint64_t)all;
 }
 
@@ -170,8 +214,11 @@ an_status an_probe_paths(an_model *m, const an_pass *pass, size_t samples, uint6
 {
     const size_t n = an_model_site_count(m);
     AN_TRY(an_model_need(m, AN_NEED_PATHS));
-    sets s = { .n = n, .samples = samples, .pick = an_alloc(n * sizeof *s.pick), .seed = seed, .all = count_sets(n, samples) };
-    an_status status = s.pick ? cuts_for(m, &s.cut) : an_fail(AN_ENOMEM, "probe: no memory for %zu sub-layers", n);
+    sets s = { .n = n, .samples = samples, .pick = an_alloc(n * sizeof *s.pick), .seed = seed };
+    s.weight = an_alloc(n * sizeof *s.weight);
+    s.e = an_alloc((n + 1) * (n + 1) * sizeof *s.e);
+    s.all = count_sets(&s);
+    an_status status = s.pick && s.weight && s.e ? cuts_for(m, &s.cut) : an_fail(AN_ENOMEM, "probe: no memory for %zu sub-layers", n);
     if (status == AN_OK) {
         an_pass scaled = *pass;
         scaled.loss_scale = 1;
@@ -183,6 +230,8 @@ an_status an_probe_paths(an_model *m, const an_pass *pass, size_t samples, uint6
         sum_up(out, path, n);
     }
     free(s.pick);
+    free(s.weight);
+    free(s.e);
     free(s.cut);
     return status;
 }

@@ -39,7 +39,8 @@ typedef struct an_paths {
     double mean_k, peak_k;         /* of the shares: mean, and where the largest lies */
 } an_paths;
 
-/* path: [S + 1]. At most `samples` sets for each k, all where there are no more than that, else drawn by `seed`. Costs a forward
+/* path: [S + 1]. All sets where there are no more than `samples` and for k <= 1, else so many, drawn by `seed` in proportion to what their
+ * branches keep one by one and weighted inversely: the expectation is the mean over all sets. Costs a forward
  * and a backward pass without parameter gradients for each set. Takes a loss_scale of its own. Errors: as above. */
 an_status an_probe_paths(an_model *down, const an_pass *pass, size_t samples, uint64_t seed, an_paths *out, an_path *path, const an_ticker *ticker) AN_MUST_USE;
 

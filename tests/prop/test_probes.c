@@ -229,6 +229,33 @@ static void no_branches(void)
     prop_close(&s);
 }
 
+/* Drawn sets estimate the mean over all: within five standard errors, and closer the more are drawn. One strong branch among weak ones. */
+static void drawn_sets(void)
+{
+    enum { SITES = 8, ROUNDS = 20 };
+    subject s;
+    an_path all[SITES + 1], some[SITES + 1];
+    an_paths sum;
+    prop_open(&s, 1, PROP_TRAIN, "design=pre-ln n_layer=4");
+    for (size_t i = 0; i < s.n_params; i++)
+        for (size_t k = 0; strstr(s.param[i].name, "mlp.down.") && !strstr(s.param[i].name, "layers.2") && k < s.param[i].count; k++) s.param[i].data[k] *= AN_R(0.03);
+    an_model *down = open_probe(&s, true);
+    if (an_probe_paths(down, &s.pass, 70, 1, &sum, all, NULL) != AN_OK) exit(1);
+    double off[SITES + 1] = { 0 }, errors[SITES + 1] = { 0 };
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        if (an_probe_paths(down, &s.pass, 12, seed, &sum, some, NULL) != AN_OK) exit(1);
+        for (size_t k = 2; k <= 6; k++) {
+            off[k] += (some[k].length - all[k].length) / ROUNDS;
+            errors[k] += some[k].deviation / ROUNDS;
+            prop_check(some[k].sets == 12 && all[k].sets > 12 && all[k].deviation == 0, "%zu branches: %zu sets of %zu drawn", k, some[k].sets, all[k].sets);
+        }
+    }
+    for (size_t k = 2; k <= 6; k++)
+        prop_check(fabs(off[k]) <= 4 * errors[k] / sqrt(ROUNDS) && errors[k] < 0.35 * all[k].length, "%zu branches: mean over all sets %g, over drawn ones %+g, standard error %g", k, all[k].length, off[k], errors[k]);
+    an_model_destroy(&down);
+    prop_close(&s);
+}
+
 /* Far beyond the range of floats: S branches that keep about a thirtieth each, and every length is still on the line. */
 static void long_paths(void)
 {
@@ -357,6 +384,7 @@ int main(void)
     lens_of("plain", true);
     paths_of_every_design();
     no_branches();
+    drawn_sets();
     long_paths();
     update("pre-ln");
     update("post-ln");
