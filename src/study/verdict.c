@@ -48,8 +48,8 @@ void an_check_judge(an_check *k)
         say(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck: less than 0.15 nats below the unigram entropy after learning rates that add up to 0.5");
         snprintf(k->because, sizeof k->because, "after %zu steps, whose learning rates add up to %.2g, the loss %.3f is %s the unigram entropy %.3f", steps, s->lr_sum, s->loss,
                  gain > 0 ? "hardly below" : "not below", s->entropy);
-    } else if ((apart < FADING || s->reach < WEAK) && gain < LEARNED) {
-        say(k, AN_VERDICT_DEGRADES, "fading: 1 - token cosine < 0.02 or gradient reach < 0.25, and not yet below the unigram entropy");
+    } else if (apart < FADING && s->reach < WEAK && gain < LEARNED) {
+        say(k, AN_VERDICT_DEGRADES, "fading: 1 - token cosine < 0.02 and gradient reach < 0.25, and not yet below the unigram entropy");
         snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine %.4f (%.2f at first) and the gradient at the first sub-layer is %.2g of that at the end "
                  "(%.2g at first): part of the depth is being lost", steps, s->tokens, s->tokens_first, s->reach, s->reach_first);
     } else if (s->behind >= BEHIND) {

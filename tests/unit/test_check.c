@@ -57,7 +57,7 @@ static void at_the_boundaries(void **state)
 {
     (void)state;
     static const struct { double apart, reach, gain, lr_sum, behind; an_verdict verdict; } CASE[] = {
-        { 0.0201, 0.251, 0, 0.1, 0, AN_VERDICT_TRAINS },     { 0.0199, 1, 0, 0.1, 0, AN_VERDICT_DEGRADES },   { 0.5, 0.249, 0, 0.1, 0, AN_VERDICT_DEGRADES },
+        { 0.0201, 0.249, 0, 0.1, 0, AN_VERDICT_TRAINS },     { 0.0199, 0.251, 0, 0.1, 0, AN_VERDICT_TRAINS }, { 0.0199, 0.249, 0, 0.1, 0, AN_VERDICT_DEGRADES },
         { 0.0199, 0.2, 0.151, 0.1, 0, AN_VERDICT_TRAINS },   { 0.0199, 0.2, 0.149, 0.1, 0, AN_VERDICT_DEGRADES },
         { 0.5, 1, 0.149, 0.501, 0, AN_VERDICT_WILL_NOT_TRAIN }, { 0.5, 1, 0.149, 0.499, 0, AN_VERDICT_TRAINS }, { 0.5, 1, 0.151, 0.501, 0, AN_VERDICT_TRAINS },
         { 0.5, 1, 0.3, 0.1, 0.501, AN_VERDICT_DEGRADES },    { 0.5, 1, 0.3, 0.1, 0.499, AN_VERDICT_TRAINS },
