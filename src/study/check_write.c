@@ -137,7 +137,7 @@ static void put_sites(an_page *page, const an_check *k)
 
 static void put_suggestions(an_page *page, const an_check *k)
 {
-    static const char *const COLUMNS[] = { "change", "verdict", "loss of its last probe steps" };
+    static const char *const COLUMNS[] = { "change", "verdict", "loss" };
     if (!k->n_suggestions) return;
     an_page_heading(page, "Tried instead");
     an_page_table_begin(page, COLUMNS, 3);
