@@ -157,22 +157,25 @@ done | awk -F "$tab" -v OFS="$tab" '
     {
         truth = $12; verdict = $16
         right = verdict == "trains" ? truth == "trained" : verdict == "needs warm-up" ? truth != "trained" && $15 == "trained" : verdict == "will degrade" ? truth == "degraded" || truth == "partial" : truth == "failed"
-        kind = right ? "right" : verdict == "trains" ? "miss" : truth == "trained" ? "false alarm" : "other kind"
+        kind = right ? "right" : verdict == "trains" ? "miss" : truth == "trained" ? "false alarm" : "wrong kind"
         print $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, truth, verdict, kind, $13, $14, $15, $17, $18, $19, $20, $21, $22, $23
     }' >"$out/record.tmp"
 mv "$out/record.tmp" "$out/record.tsv"
 
-# ---- the summary ----------------------------------------------------------------------------------------------------------
-count() {   # $1 column, $2 title
-    awk -F "$tab" -v c="$1" -v title="$2" 'NR > 1 { n[$c]++; k[$c, $14]++ }
-        END { printf "\n%-28s %5s %6s %6s %12s %11s\n", title, "cells", "right", "missed", "false alarm", "other kind"
-              for (x in n) printf "%-28s %5d %6d %6d %12d %11d\n", x, n[x], k[x, "right"], k[x, "miss"], k[x, "false alarm"], k[x, "other kind"] | "sort" }' "$out/record.tsv"
+# ---- the summary, as docs/check.md has it -------------------------------------------------------------------------------
+count() {   # $1 column, $2 title, $3 only this half
+    printf '\n| %s | cells | right | missed | false alarm | wrong kind |\n|---|---:|---:|---:|---:|---:|\n' "$2"
+    awk -F "$tab" -v c="$1" -v half="${3:-}" 'NR > 1 && (half == "" || $1 == half) { n[$c]++; k[$c, $14]++ }
+        END { for (x in n) printf "| %s | %d | %d | %d | %d | %d |\n", x, n[x], k[x, "right"], k[x, "miss"], k[x, "false alarm"], k[x, "wrong kind"] }' "$out/record.tsv" | sort
 }
 count 1 half
-count 13 verdict
-count 12 truth
-count 2 design
-printf '\nnot right\n'
-awk -F "$tab" 'NR > 1 && $14 != "right" { printf "%-11s %-26s %-6s %2d layers lr %-5s warm-up %3d: %-11s %-14s truth %s (%.3f, Pre-LN %.3f)\n", $1, $2, $3, $4, $5, $6, $14, $13, $12, $10, $11 }' "$out/record.tsv"
+count 13 "verdict, held-out half" held-out
+count 13 "verdict, both halves"
+count 12 "truth, both halves"
+count 18 "rule, both halves"
+count 2 "design, both halves"
+printf '\n| half | configuration | verdict | truth | final loss | Pre-LN | |\n|---|---|---|---|---:|---:|---|\n'
+awk -F "$tab" 'NR > 1 && $14 != "right" { printf "| %s | %s, init %s, %d layers, lr %s, warm-up %d | %s%s | %s%s | %.2f | %.2f | %s |\n", $1, $2, $3, $4, $5, $6,
+    $13, $15 ? " " $15 : "", $12, $15 ? ", with it " $17 : "", $10, $11, $14 }' "$out/record.tsv"
 echo
 echo "table: $out/record.tsv"

@@ -19,7 +19,8 @@ static json_t *numbers_json(const an_check_numbers *n)
 
 static json_t *signs_json(const an_check_signs *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "unigram_entropy", number(s->entropy), "loss_first", number(s->loss_first), "loss", number(s->loss), "pre_ln_loss", number(s->pre_ln), "behind_pre_ln", number(s->behind),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "unigram_entropy", number(s->entropy), "loss_first", number(s->loss_first),
+                     "loss", number(s->loss), "pre_ln_loss", number(s->pre_ln), "behind_pre_ln", number(s->behind),
                      "attenuation_product_first", number(s->product_first), "attenuation_product", number(s->product), "token_cosine_first", number(s->tokens_first), "token_cosine", number(s->tokens),
                      "gradient_reach_first", number(s->reach_first), "gradient_reach", number(s->reach), "grad_norm_first", number(s->grad_norm_first), "grad_norm_most", number(s->grad_norm_most),
                      "lr_sum", number(s->lr_sum), "finite", s->finite);
@@ -140,7 +141,7 @@ static void put_sites(an_page *page, const an_check *k)
 
 static void put_suggestions(an_page *page, const an_check *k)
 {
-    static const char *const COLUMNS[] = { "change", "verdict", "loss of its last probe steps" };
+    static const char *const COLUMNS[] = { "change", "verdict", "loss" };
     if (!k->n_suggestions) return;
     an_page_heading(page, "Tried instead");
     an_page_table_begin(page, COLUMNS, 3);

@@ -62,7 +62,10 @@ void an_page_begin(an_page *page, an_text *out, const char *title)
                          "Object.assign(Chart.defaults.plugins.legend.labels,{usePointStyle:true,pointStyle:'line',pointStyleWidth:36});"
                          "function draw(id,x,log,labels,sets){new Chart(document.getElementById(id),{type:'line',data:{labels:labels,datasets:sets.map(s=>({label:s[0],data:s[3].map(v=>log&&v<=0?null:v),"
                          "borderColor:s[1],backgroundColor:s[1],borderWidth:2,borderDash:s[2]?[6,4]:[],pointRadius:s[2]||labels.length>48?0:2,spanGaps:true}))},"
-                         "options:{interaction:{mode:'index',intersect:false},scales:{x:{title:{display:true,text:x}},y:{type:log?'logarithmic':'linear'}}}})}</script>\n");
+                         "options:{interaction:{mode:'index',intersect:false},scales:{x:{title:{display:true,text:x}},y:log?{type:'logarithmic',ticks:{callback:tick}}:{type:'linear'}}}})}\n"
+                         /* powers of ten; 2 and 5 between them where there are few */
+                         "function tick(v,i,all){const m=Math.round(v/10**Math.floor(Math.log10(v)+1e-9));"
+                         "return m==1||(all.length<20&&(m==2||m==5))?(v<1e-3||v>=1e5?v.toExponential(0):+v.toPrecision(1)):null}</script>\n");
     }
     an_text_add(out, "</head><body>\n");
     put_element(page, "h1", title);

@@ -42,25 +42,27 @@ void an_check_judge(an_check *k)
         snprintf(k->because, sizeof k->because, "loss or gradient is not finite after %zu steps", steps);
     } else if (s->settled && gain < LEARNED) {
         say(k, AN_VERDICT_WILL_NOT_TRAIN, "collapse: 1 - token cosine < 0.001 and gradient reach < 0.02 at the end of the probe");
-        snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine 1 - %.0e (%.2f at first), and the gradient at the first sub-layer is %.1g of that "
-                 "at the end of the stack (%.2g at first): the model cannot see its context, and the loss will settle at the unigram entropy %.3f", steps, apart, s->tokens_first, s->reach, s->reach_first, s->entropy);
+        snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine 1 - %.0e (%.2f at first), and the gradient at "
+                 "the first sub-layer is %.1g of that at the end of the stack (%.2g at first): the model cannot see its context, and the loss will settle "
+                 "at the unigram entropy %.3f", steps, apart, s->tokens_first, s->reach, s->reach_first, s->entropy);
     } else if (s->lr_sum >= ENOUGH_LR && gain < LEARNED) {
         say(k, AN_VERDICT_WILL_NOT_TRAIN, "stuck: less than 0.15 nats below the unigram entropy after learning rates that add up to 0.5");
-        snprintf(k->because, sizeof k->because, "after %zu steps, whose learning rates add up to %.2g, the loss %.3f is %s the unigram entropy %.3f", steps, s->lr_sum, s->loss,
-                 gain > 0 ? "hardly below" : "not below", s->entropy);
-    } else if ((apart < FADING || s->reach < WEAK) && gain < LEARNED) {
-        say(k, AN_VERDICT_DEGRADES, "fading: 1 - token cosine < 0.02 or gradient reach < 0.25, and not yet below the unigram entropy");
-        snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine %.4f (%.2f at first) and the gradient at the first sub-layer is %.2g of that at the end "
-                 "(%.2g at first): part of the depth is being lost", steps, s->tokens, s->tokens_first, s->reach, s->reach_first);
+        snprintf(k->because, sizeof k->because, "after %zu steps, whose learning rates add up to %.2g, the loss %.3f is %s the unigram entropy %.3f",
+                 steps, s->lr_sum, s->loss, gain > 0 ? "hardly below" : "not below", s->entropy);
+    } else if (apart < FADING && s->reach < WEAK && gain < LEARNED) {
+        say(k, AN_VERDICT_DEGRADES, "fading: 1 - token cosine < 0.02 and gradient reach < 0.25, and not yet below the unigram entropy");
+        snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine %.4f (%.2f at first) and the gradient at the "
+                 "first sub-layer is %.2g of that at the end (%.2g at first): part of the depth is being lost", steps, s->tokens, s->tokens_first, s->reach, s->reach_first);
     } else if (s->behind >= BEHIND) {
         say(k, AN_VERDICT_DEGRADES, "behind: Pre-LN needs less than half of the learning to be as far");
-        snprintf(k->because, sizeof k->because, "after %zu steps the loss is %.3f and that of Pre-LN on the same text %.3f: Pre-LN was as far with %.0f %% of the learning", steps, s->loss, s->pre_ln,
-                 100 * (1 - s->behind));
+        snprintf(k->because, sizeof k->because, "after %zu steps the loss is %.3f and that of Pre-LN on the same text %.3f: Pre-LN was as far with %.0f %% "
+                 "of the learning", steps, s->loss, s->pre_ln, 100 * (1 - s->behind));
     } else {
         say(k, AN_VERDICT_TRAINS, "none of the rules for failing speaks");
         char pre_ln[40] = "";
         if (isfinite(s->pre_ln)) snprintf(pre_ln, sizeof pre_ln, "Pre-LN %.3f, ", s->pre_ln);
-        snprintf(k->because, sizeof k->because, "after %zu steps tokens are still told apart (cosine %.3f, %.2f at first), the gradient reaches the first sub-layer (%.2g of that at the end of the stack), "
-                 "and the loss is %.3f (%.3f at first; %sunigram entropy %.3f)", steps, s->tokens, s->tokens_first, s->reach, s->loss, s->loss_first, pre_ln, s->entropy);
+        snprintf(k->because, sizeof k->because, "after %zu steps tokens are still told apart (cosine %.3f, %.2f at first), the gradient reaches the first "
+                 "sub-layer (%.2g of that at the end of the stack), and the loss is %.3f (%.3f at first; %sunigram entropy %.3f)",
+                 steps, s->tokens, s->tokens_first, s->reach, s->loss, s->loss_first, pre_ln, s->entropy);
     }
 }
