@@ -130,7 +130,7 @@ static void randomise(subject *s, bool buffers, bool others)
     uint64_t at = 0;
     for (size_t i = 0; i < s->n_params; i++) {
         const an_param *p = &s->param[i];
-        const double centre = strstr(p->name, "gain") ? 1 : strstr(p->name, "alpha") ? 1.5 : 0;   /* a squash of small scale hardly passes anything */
+        const double centre = strstr(p->name, "gain") || strstr(p->name, "alpha") ? 1 : 0;   /* a squash of small scale hardly passes anything, one of large scale nothing but signs */
         const double scale = p->rank > 1 ? 1 / sqrt((double)p->dim[1]) : 0.3;
         for (size_t k = 0; k < p->count; k++, at++) {
             if (p->rule.buffer && buffers) p->data[k] = AN_R(0.5 + an_rng_uniform(key, at));

@@ -89,7 +89,7 @@ static void every_design_everywhere(const char *settings)
 static void refused(void)
 {
     static const struct { const char *settings, *words; } ROW[] = {
-        { "n_layer=3 norm@3=rmsnorm", "3" }, { "n_layer=3 design@2-5=plain", "5" }, { "norm@0.ffn=rmsnorm", "ffn" }, { "norm@0=batchnorm", "batchnorm" },
+        { "n_layer=3 norm@3=rmsnorm", "3" }, { "n_layer=3 design@2-5=plain", "5" }, { "norm@0.ffn=rmsnorm", "ffn" }, { "norm@0=no-such-norm", "no-such-norm" },
         { "design@0=pre-lm", "pre-ln" }, { "n_layer@0=3", "n_layer" }, { "norm@x=rmsnorm", "norm@x" }, { "norm@-1=rmsnorm", "norm@-1" },
     };
     for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
