@@ -28,6 +28,7 @@ typedef struct an_net {
 
 /* Settings at this place in the model: an override for (layer, site) or the base value. */
 static inline const char *an_here_text(const an_net *n, const char *key) { return an_options_text_at(n->options, key, n->layer, n->site); }
+static inline const char *an_here_place(const an_net *n, const char *key) { return an_options_place_at(n->options, key, n->layer, n->site); }   /* where it was set */
 static inline double an_here_float(const an_net *n, const char *key) { return an_options_float_at(n->options, key, n->layer, n->site); }
 static inline int64_t an_here_int(const an_net *n, const char *key) { return an_options_int_at(n->options, key, n->layer, n->site); }
 static inline bool an_here_bool(const an_net *n, const char *key) { return an_options_bool_at(n->options, key, n->layer, n->site) != 0; }
