@@ -169,12 +169,13 @@ static void draw(const an_param_def *p, double scale, double shift, uint64_t see
 }
 
 /* The long double copy of what the fixture holds now. */
-typedef struct copy { given g; long double part[PARTS][MOST]; const an_param_def *def[PARTS]; const an_param_def *x; } copy;
+typedef struct copy { given g; long double part[PARTS][MOST]; const an_param_def *def[PARTS]; const an_param_def *x; double w[17 * MOST]; } copy;   /* w: of the probe */
 
 static void take(const fixture *f, copy *k)
 {
     *k = (copy){ .g = { .eps = an_options_float(f->options, "norm_eps"), .offset = an_options_float(f->options, "norm_gain_offset"), .share = an_options_float(f->options, "prmsnorm_p"),
         .outside = an_options_text(f->options, "norm_eps_place")[0] == 'o', .unbiased = an_options_text(f->options, "norm_variance")[0] == 'u', .groups = (size_t)an_options_int(f->options, "norm_groups") } };
+    for (size_t i = 0; i < f->n * f->c; i++) k->w[i] = stack_probe_weight(1, i);
     for (size_t i = 0; i < f->params.n; i++) {
         const an_param_def *p = &f->params.list[i];
         int known = strcmp(p->name, "x") == 0;
@@ -196,7 +197,7 @@ static long double row_sum(const copy *k, formula *y_of, size_t r, size_t c, con
     long double y[MOST], sum = 0;
     g.part[BIAS] = NULL;
     y_of(&g, c, x, y);
-    for (size_t i = 0; i < c; i++) sum += (long double)stack_probe_weight(1, r * c + i) * y[i];
+    for (size_t i = 0; i < c; i++) sum += (long double)k->w[r * c + i] * y[i];
     return sum;
 }
 
@@ -216,7 +217,7 @@ static double off(size_t n, const an_real *a, const long double *b, double least
     return difference == 0 ? 0 : (double)(sqrtl(difference) / fmaxl(sqrtl(size), least));
 }
 
-static void check_rows(const fixture *f, copy *k, const struct law *law, double h, const char *rows)
+static void check_rows(const fixture *f, copy *k, const struct law *law, double h, double least, const char *rows)
 {
     const size_t c = f->c;
     long double x[MOST], want[MOST];
@@ -224,9 +225,10 @@ static void check_rows(const fixture *f, copy *k, const struct law *law, double 
         double steep = 0;                            /* what a saturated unit's gradient is uncertain by */
         row_of(k, r, c, x);
         law->f(&k->g, c, x, want);
-        const double d = off(c, f->y->data + r * c, want, 0);
+        const double d = off(c, f->y->data + r * c, want, least);
         worst_result = fmax(worst_result, d);
         prop_check(d <= RESULT, "%s, %s: row %zu is off by %.1e", f->what, rows, r, d);
+        if (f->n > 8 && r % 8) continue;             /* differences cost c formulas a row */
         for (size_t i = 0; i < c; i++) {
             const long double here = x[i];
             x[i] = here + h;
@@ -234,7 +236,7 @@ static void check_rows(const fixture *f, copy *k, const struct law *law, double 
             x[i] = here - h;
             want[i] = (want[i] - row_sum(k, law->f, r, c, x)) / (2 * (long double)h);
             x[i] = here;
-            if (law->slope) steep += fabs(stack_probe_weight(1, r * c + i) * (double)(gain(&k->g, i) * k->part[ALPHA][0]));
+            if (law->slope) steep += fabs(k->w[r * c + i] * (double)(gain(&k->g, i) * k->part[ALPHA][0]));
         }
         const double e = off(c, k->x->grad + r * c, want, 1e-2 * steep);
         worst_gradient = fmax(worst_gradient, e);
@@ -248,23 +250,28 @@ static void check_learned(const fixture *f, copy *k, const struct law *law, cons
     const size_t c = f->c;
     for (int part = 0; part < PARTS; part++) {
         if (!k->def[part]) continue;
+        given g = k->g;
+        if (part != BIAS) g.part[BIAS] = NULL;           /* it would only add rounding */
         long double want[MOST], x[MOST], y[MOST];
+        an_real got[MOST];
         double size = 0;
-        for (size_t i = 0; i < k->def[part]->count; i++) {
+        size_t n = 0;
+        for (size_t i = 0; i < k->def[part]->count; i += f->n > 8 ? 7 : 1, n++) {
             const long double here = k->part[part][i], h = 1e-6L;
-            want[i] = 0;
+            got[n] = k->def[part]->grad[i];
+            want[n] = 0;
             for (size_t r = 0; r < f->n; r++) {
                 row_of(k, r, c, x);
                 for (int side = -1; side <= 1; side += 2) {
                     k->part[part][i] = here + side * h;
-                    law->f(&k->g, c, x, y);
-                    for (size_t j = 0; j < c; j++) want[i] += side * (long double)stack_probe_weight(1, r * c + j) * y[j] / (2 * h);
+                    law->f(&g, c, x, y);
+                    for (size_t j = 0; j < c; j++) want[n] += side * (long double)k->w[r * c + j] * y[j] / (2 * h);
                 }
             }
             k->part[part][i] = here;
         }
-        for (size_t i = 0; law->slope && i < f->n * c; i++) size += fabs(stack_probe_weight(1, i) * (part == ALPHA ? (double)k->x->data[i] : 1));   /* as above, of a sum */
-        const double e = off(k->def[part]->count, k->def[part]->grad, want, 1e-2 * size);
+        for (size_t i = 0; law->slope && i < f->n * c; i++) size += fabs(k->w[i] * (part == ALPHA ? (double)k->x->data[i] : 1));   /* as above, of a sum */
+        const double e = off(n, got, want, 1e-2 * size);
         worst_gradient = fmax(worst_gradient, e);
         prop_check(e <= GRADIENT, "%s, %s: the gradient of %s is off by %.1e", f->what, rows, PART[part], e);
     }
@@ -288,7 +295,7 @@ static void random_rows(fixture *f, const struct law *law)
         run(f);
         take(f, &k);
         const double size = fabs(ROW[i].shift) + ROW[i].scale;
-        check_rows(f, &k, law, law->slope ? 1e-6 * fmin(1, size) : 1e-6 * ROW[i].scale, rows);
+        check_rows(f, &k, law, law->slope ? 1e-6 * fmin(1, size) : 1e-6 * ROW[i].scale, 0, rows);
         check_learned(f, &k, law, rows);
     }
 }
@@ -317,13 +324,13 @@ static void constant_rows(fixture *f, const struct law *law)
         run(f);
         prop_check(all_finite(f), "%s, %s: nan or inf", f->what, rows);
         take(f, &k);
-        if (v < 3) check_rows(f, &k, law, 1e-12, rows);
+        if (v < 3) check_rows(f, &k, law, 1e-12, 1, rows);   /* a spread of 0 is one of 1e-19 there: compared with 1 */
     }
 }
 
 static void kind(const an_norm_kind *kind, const struct law *law)
 {
-    static const size_t SHAPE[][2] = { { 3, 16 }, { 5, 28 }, { 20, 132 } };
+    static const size_t SHAPE[][2] = { { 3, 16 }, { 5, 28 }, { 17, 132 } };           /* the last: two chunks of rows, whole vectors and a rest */
     static const char *const MORE[] = { "layernorm norm_variance=unbiased norm_eps=0.5", "layernorm norm_eps_place=outside norm_eps=0.5", "rmsnorm norm_eps_place=outside norm_eps=0.5", "rmsnorm norm_gain_offset=1",
         "groupnorm norm_groups=1", "groupnorm norm_groups=2", "scalenorm norm_eps=0.5", "l2norm norm_eps=0.5", "prmsnorm norm_eps=0.5 prmsnorm_p=0.3" };
     char settings[160];
