@@ -121,12 +121,13 @@ static an_status check_mix(const an_net *net, const an_design *here)
 
 void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
 {
+    if (net->b->status != AN_OK) return;                 /* the first refusal is the one that is told */
     net->site = site;
     an_scope_push(net->b, "%s", site);
     const an_design *design = an_design_here(net);
     an_package p;
     an_build_fail(net->b, check_mix(net, design));
-    an_build_fail(net->b, an_design_package(net, design, &p));
+    if (net->b->status == AN_OK) an_build_fail(net->b, an_design_package(net, design, &p));
     char name[64];
     snprintf(name, sizeof name, "layers.%lld.%s", (long long)net->layer, site);
     an_site_mark *mark = an_site_begin(net->b, name, (int)net->layer);

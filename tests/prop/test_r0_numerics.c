@@ -3,7 +3,7 @@
  * huge and tiny numbers and constant rows, in every convention; the two published results on [1,0,0,0]; the share of rows
  * that eps decides. A kind without a formula here fails by name; kinds over the batch are skipped with a reason.
  * Frozen thresholds, relative and row by row: result 1e-5, gradients 1e-4 (the suite's own for f32). Measured when they were set:
- * results 3e-7, gradients 2e-6. Leaving (s + eps) / s out of the backward pass moves dx by 1e-1 where eps is as large as s. */
+ * results 1.1e-7, gradients 7.3e-6. Leaving (s + eps) / s out of the backward pass moves dx by 1e-1 where eps is as large as s. */
 #include "stack.h"
 
 #include "core/rng.h"
@@ -283,7 +283,7 @@ static void random_rows(fixture *f, const struct law *law)
     for (size_t i = 0; i < sizeof ROW / sizeof *ROW; i++) {
         static copy k;
         char rows[48];
-        if (law->slope && ROW[i].scale > 1e3) continue;   /* all of them saturated */
+        if (law->slope && (ROW[i].scale > 1e3 || ROW[i].scale < 1e-6)) continue;   /* saturated, or lost beside the shift */
         snprintf(rows, sizeof rows, "rows of %g +- %g", ROW[i].shift, ROW[i].scale);
         for (size_t p = 0; p < f->params.n; p++) {
             const an_param_def *d = &f->params.list[p];
@@ -294,8 +294,7 @@ static void random_rows(fixture *f, const struct law *law)
         }
         run(f);
         take(f, &k);
-        const double size = fabs(ROW[i].shift) + ROW[i].scale;
-        check_rows(f, &k, law, law->slope ? 1e-6 * fmin(1, size) : 1e-6 * ROW[i].scale, 0, rows);
+        check_rows(f, &k, law, law->slope ? 1e-6 : 1e-6 * ROW[i].scale, 0, rows);
         check_learned(f, &k, law, rows);
     }
 }
