@@ -188,13 +188,15 @@ static int covers(const an_override *v, int64_t layer, const char *site)
     return 0;
 }
 
-static const char *text_at(const an_option_slot *slot, int64_t layer, const char *site)
+static const an_setting *setting_at(const an_option_slot *slot, int64_t layer, const char *site)
 {
     const an_override *best = NULL;
     for (const an_override *v = slot->overrides; v; v = v->next)
         if (covers(v, layer, site) && (!best || v->source >= best->source)) best = v;
-    return best ? best->value.text : an__option_setting(slot)->text;
+    return best ? &best->value : an__option_setting(slot);
 }
+
+static const char *text_at(const an_option_slot *slot, int64_t layer, const char *site) { return setting_at(slot, layer, site)->text; }
 
 /* ---- conditions ---- */
 
@@ -372,6 +374,12 @@ const char *an_options_place(const an_options *o, const char *name)
 {
     const an_option_slot *slot = get(o, name);
     return slot ? an__option_setting(slot)->place : "";
+}
+
+const char *an_options_place_at(const an_options *o, const char *name, int64_t layer, const char *site)
+{
+    const an_option_slot *slot = get(o, name);
+    return slot ? setting_at(slot, layer, site)->place : "";
 }
 
 int an_options_in_use(const an_options *o, const char *name)

@@ -112,6 +112,7 @@ const char *an_options_text_at(const an_options *options, const char *name, int6
 /* Where the value in force comes from: the level, and a phrase: "default", "preset demo", "config.yaml:3", "ADDNORM_LR", "--lr". */
 an_source an_options_source(const an_options *options, const char *name);
 const char *an_options_place(const an_options *options, const char *name);
+const char *an_options_place_at(const an_options *options, const char *name, int64_t layer, const char *site);
 int an_options_in_use(const an_options *options, const char *name);   /* its needs hold */
 
 /* Walking all rows, in the order of addition; canonical name or alias -> row. */

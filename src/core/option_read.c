@@ -154,7 +154,9 @@ static an_status visit_entry(void *ctx, const an_config_entry *e)
     if (e->group) AN_TRY(check_group(f->options, place, e));
     const an_option_slot *slot = an__option_find(f->options, e->key, strcspn(e->key, "@"));
     const int many = slot && slot->option->type == AN_PATHS;
-    if (slot && e->is_list && !many) return an_fail(AN_ECONFIG, "%s: '%s' takes one value, not a list", place, e->key);
+    if (slot && e->is_list && !many)
+        return slot->option->flags & AN_PER_SITE ? an_fail(AN_ECONFIG, "%s: '%s' takes one value, not a list; for single layers set %s@LAYERS", place, e->key, slot->option->name)
+                                                 : an_fail(AN_ECONFIG, "%s: '%s' takes one value, not a list", place, e->key);
     if (slot && e->is_null && !many && slot->option->type != AN_STRING) return an_fail(AN_ECONFIG, "%s: '%s' has no value", place, e->key);
     an_text joined = { 0 };
     for (size_t i = 0; i < e->count && !e->is_null; i++) {

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/init.h"
+
 #define AN_DESIGN(name) extern const an_design an_design_##name;
 #include "net/design/design.def"
 #undef AN_DESIGN
@@ -60,12 +62,31 @@ void an_stream_put(const an_net *net, an_stream *s, an_value *v)
     s->x[s->n++] = v;
 }
 
+/* DeepNorm's skip on a pre-norm block, as public code has it: a to the number of sub-layers, and nothing takes it back. */
+static an_status check_growth(const an_net *net, const an_design *design, const an_package *p)
+{
+    const bool none = strcmp(an_here_text(net, "norm"), "none") == 0;
+    if (!net->site || p->skip.value <= 1 || (!none && (p->post || p->skip_normed))) return AN_OK;
+    return an_fail(AN_ECONFIG, "design %s (%s) multiplies the stream of layers.%lld.%s by %g and no norm behind the sum takes it back, so that it grows without bound with depth; %s", design->name,
+                   an_here_place(net, "design"), (long long)net->layer, net->site, p->skip.value, none ? "choose a norm other than none, or a design whose skip is 1" : "put one there (custom_post true), or use a skip of at most 1");
+}
+
+/* A learned scale that starts at 0 in front of matrices that start at 0: each one's gradient is a multiple of the other. */
+static an_status check_alive(const an_net *net, const an_design *design, const an_package *p)
+{
+    if (!net->site || p->branch.kind == AN_SCALE_CONST || p->branch.value != 0 || strcmp(an_init_here(net)->name, "zero-out") != 0) return AN_OK;
+    return an_fail(AN_ECONFIG, "init zero-out (%s) with design %s (%s), whose learned branch scale starts at 0 too: neither would ever get a gradient; set another init or leave it out", an_here_place(net, "init"),
+                   design->name, an_here_place(net, "design"));
+}
+
 an_status an_design_package(const an_net *net, const an_design *design, an_package *p)
 {
     *p = (an_package){ .pre_scale = 1, .skip = { AN_SCALE_CONST, 1 }, .branch = { AN_SCALE_CONST, 1 }, .embed_scale = 1,
         .inside = { .qk_norm = "off", .value_residual = "off" } };
     for (size_t i = 0; i < AN_ROLES; i++) p->gain[i] = 1;
     AN_TRY(design->package(net, p));
+    AN_TRY(check_growth(net, design, p));
+    AN_TRY(check_alive(net, design, p));
     return an_scaling_apply(net, design, p);
 }
 
@@ -139,12 +160,13 @@ static an_status check_mix(const an_net *net, const an_design *here)
 
 void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
 {
+    if (net->b->status != AN_OK) return;                 /* the first refusal is the one that is told */
     net->site = site;
     an_scope_push(net->b, "%s", site);
     const an_design *design = an_design_here(net);
     an_package p;
     an_build_fail(net->b, check_mix(net, design));
-    an_build_fail(net->b, an_design_package(net, design, &p));
+    if (net->b->status == AN_OK) an_build_fail(net->b, an_design_package(net, design, &p));
     char name[64];
     snprintf(name, sizeof name, "layers.%lld.%s", (long long)net->layer, site);
     an_site_mark *mark = an_site_begin(net->b, name, (int)net->layer);

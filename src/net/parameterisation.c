@@ -16,14 +16,18 @@ const an_option an_scaling_options[] = {
     AN_OPTION_END
 };
 
+static an_status check_init(const char *init, const char *place, const char *name)
+{
+    if (strcmp(init, "auto") == 0 || strcmp(init, "normal") == 0) return AN_OK;
+    return an_fail(AN_ECONFIG, "init %s (%s) contradicts parameterization %s, which scales a fixed standard deviation by width and needs no other depth law; set init normal or leave it out", init, place, name);
+}
+
 an_status an_scaling_read(an_scaling *scaling, const an_options *options, size_t d_model, size_t n_layer)
 {
     const char *name = an_options_text(options, "parameterization"), *init = an_options_text(options, "init");
     *scaling = (an_scaling){ .width = 1, .depth = 1, .alpha = 1, .input = 1, .output = 1 };
     if (strcmp(name, "standard") == 0) return AN_OK;
-    if (strcmp(init, "auto") != 0 && strcmp(init, "normal") != 0)
-        return an_fail(AN_ECONFIG, "init %s (%s) contradicts parameterization %s, which scales a fixed standard deviation by width and needs no other depth law; set init normal or leave it out",
-                       init, an_options_place(options, "init"), name);
+    AN_TRY(check_init(init, an_options_place(options, "init"), name));
     scaling->on = true;
     scaling->width = (double)d_model / (double)an_options_int(options, "base_width");
     scaling->input = an_options_float(options, "input_multiplier");
@@ -38,10 +42,16 @@ an_status an_scaling_apply(const an_net *net, const an_design *design, an_packag
 {
     const an_scaling *s = &net->config->scaling;
     if (!s->on) return AN_OK;
+    const char *name = an_options_text(net->options, "parameterization"), *place = an_options_place(net->options, "parameterization");
     const bool plain_sum = !design->alone && !p->post && p->skip.kind == AN_SCALE_CONST && p->skip.value == 1 && p->branch.kind == AN_SCALE_CONST && p->branch.value == 1 && p->pre_scale == 1;
     if (!plain_sum && net->site)
         return an_fail(AN_ECONFIG, "parameterization %s (%s) is a law for x + F(N(x)), but design %s scales its sum in its own way; use pre-ln or parameterization standard",
-                       an_options_text(net->options, "parameterization"), an_options_place(net->options, "parameterization"), design->name);
+                       name, place, design->name);
+    for (size_t r = 0; r < AN_ROLES && net->site; r++)
+        if (p->gain[r] != 1)
+            return an_fail(AN_ECONFIG, "parameterization %s (%s) gives every matrix its size, but design %s multiplies some by %g at initialisation; use pre-ln or parameterization standard", name, place,
+                           design->name, p->gain[r]);
+    AN_TRY(check_init(an_here_text(net, "init"), an_here_place(net, "init"), name));
     p->branch.value *= pow(s->depth, -s->alpha);
     return AN_OK;
 }

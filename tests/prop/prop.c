@@ -51,8 +51,10 @@ static an_status set_all(an_options *options, const char *settings, an_source so
     for (char *rest = text, *pair; (pair = strtok_r(rest, " ", &rest));) {
         char *equal = strchr(pair, '=');
         if (!equal) return an_fail(AN_EUSAGE, "'%s' is not key=value", pair);
+        char place[80];
         *equal = '\0';
-        AN_TRY(an_options_set(options, pair, equal + 1, source, "the test"));
+        snprintf(place, sizeof place, "--%s", pair);
+        AN_TRY(an_options_set(options, pair, equal + 1, source, place));
     }
     return AN_OK;
 }

@@ -5,6 +5,38 @@
 
 #include "net/design.h"
 #include "net/sublayers.h"
+#include "plan/ledger.h"
+
+static an_status probe_infer(struct an_build *b, an_step *s) { return an_out(b, s, 0, "", AN_VEC(1), false); }
+
+static size_t probe_parts(const an_step *s, an_direction dir, int phase)
+{
+    (void)s; (void)dir;
+    return phase == 0 ? 1 : 0;
+}
+
+double stack_probe_weight(uint64_t seed, size_t i) { return an_rng_normal(an_rng_key_make(seed, AN_RNG_PROBE, 9), i); }
+
+static void probe_forward(const an_run *r, const an_step *s, const an_part *p)
+{
+    double sum = 0;
+    (void)r; (void)p;
+    for (size_t i = 0; i < s->in[0]->count; i++) sum += stack_probe_weight(((const stack_probe_attr *)s->attr)->seed, i) * (double)s->in[0]->data[i];
+    s->out[0]->data[0] = AN_R(sum);
+}
+
+static void probe_backward(const an_run *r, const an_step *s, const an_part *p)
+{
+    (void)p;
+    for (size_t i = 0; an_has_grad(s, 0) && i < s->in[0]->count; i++) {
+        const an_real w = AN_R(stack_probe_weight(((const stack_probe_attr *)s->attr)->seed, i));
+        s->in[0]->grad[i] = an_add(r, s, 0) ? s->in[0]->grad[i] + w : w;
+    }
+}
+
+static an_cost probe_cost(const an_step *s) { return (an_cost){ 2 * (double)s->in[0]->count, (double)s->in[0]->count * sizeof(an_real) }; }
+
+const an_op stack_probe = { .name = "probe", .infer = probe_infer, .parts = probe_parts, .forward = probe_forward, .backward = probe_backward, .cost = probe_cost };
 
 static void need(an_status status, const char *settings)
 {
@@ -37,9 +69,9 @@ static an_status emit(stack *s, int what, size_t batch)
 {
     static const an_sublayer attention = { an_attention_emit }, feed_forward = { an_feed_forward_emit };
     const an_model_config *c = &s->config;
-    an_build b = { .plan = s->plan, .block = -1, .branch = -1 };
+    an_build b = { .plan = s->plan, .block = -1, .branch = -1, .train = what & STACK_TRAIN };
     an_value *first_value = NULL;
-    an_net net = { .b = &b, .config = c, .options = s->options, .batch = batch, .seq = c->seq_len, .bidirectional = what & STACK_BIDIRECTIONAL, .layer = -1, .first_value = &first_value };
+    an_net net = { .b = &b, .config = c, .options = s->options, .batch = batch, .seq = c->seq_len, .bidirectional = (what & STACK_BIDIRECTIONAL) != 0, .layer = -1, .first_value = &first_value };
     an_package p;
     const an_design *design = an_design_here(&net);
     const an_init unit = { AN_LAW_NORMAL, 1, 0 };
@@ -56,12 +88,14 @@ static an_status emit(stack *s, int what, size_t batch)
             if (!(what & site)) continue;
             an_site(&net, &stream, site == STACK_ATTN ? "attn" : "mlp", site == STACK_ATTN ? &attention : &feed_forward);
             if (b.status != AN_OK) return b.status;
+            keep(s->input, s->n, s->plan->sites[s->plan->n_sites - 1].branch_in);
             keep(s->branch, s->n++, s->plan->sites[s->plan->n_sites - 1].branch_out);
             keep(s->stream, s->n, stream.x[0]);
         }
         an_block_end(&net, &stream);
         an_scope_pop(&b);
     }
+    if (what & STACK_TRAIN) s->plan->loss = AN_EMIT(&b, &stack_probe, "probe", (&(const stack_probe_attr){ 1 }), stream.x[0]);
     return b.status;
 }
 
@@ -78,23 +112,35 @@ void stack_open(stack *s, int what, size_t batch, const char *format, ...)
     s->rows = batch * s->config.seq_len;
     s->stream = calloc(2 * s->config.n_layer + 1, sizeof *s->stream);
     s->branch = calloc(2 * s->config.n_layer + 1, sizeof *s->branch);
-    if (!s->stream || !s->branch) exit(1);
-    need(an_plan_create(&s->plan, &s->params, false), text);
+    s->input = calloc(2 * s->config.n_layer + 1, sizeof *s->input);
+    if (!s->stream || !s->branch || !s->input) exit(1);
+    need(an_plan_create(&s->plan, &s->params, what & STACK_TRAIN), text);
     need(emit(s, what, batch), text);
+    s->plan->observe = what & STACK_TRAIN ? AN_OBSERVE_BASIC : AN_OBSERVE_OFF;
     need(an_plan_freeze(s->plan, false, false), text);
-    need(an_params_freeze(&s->params, false), text);
+    need(an_params_freeze(&s->params, what & STACK_TRAIN), text);
     need(an_plan_bind(s->plan, 2), text);
+}
+
+void stack_draw(stack *s, uint64_t seed) { an_params_draw(&s->params, seed); }
+
+void stack_forward(stack *s)
+{
+    static const int32_t ANY[1] = { 0 };
+    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .loss_scale = 1, .observe = s->plan->train };
+    for (size_t i = 0; i < s->plan->n_values; i++)
+        if (s->plan->values[i]->home == AN_HOME_INPUT) s->plan->values[i]->tokens = ANY;   /* present, and never read */
+    an_plan_forward(s->plan, &run);
+    if (s->plan->train) an_plan_backward(s->plan, &run);
 }
 
 void stack_run(stack *s, uint64_t seed)
 {
-    static const int32_t ANY[1] = { 0 };
-    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get() };
-    for (size_t i = 0; i < s->plan->n_values; i++)
-        if (s->plan->values[i]->home == AN_HOME_INPUT) s->plan->values[i]->tokens = ANY;   /* present, and never read */
-    an_params_draw(&s->params, seed);
-    an_plan_forward(s->plan, &run);
+    stack_draw(s, seed);
+    stack_forward(s);
 }
+
+const an_telemetry *stack_telemetry(const stack *s) { return &s->plan->ledger->telemetry; }
 
 void stack_close(stack *s)
 {
@@ -103,6 +149,7 @@ void stack_close(stack *s)
     an_options_destroy(&s->options);
     free(s->stream);
     free(s->branch);
+    free(s->input);
 }
 
 double stack_factor(const stack *s, size_t i)

@@ -1,8 +1,8 @@
 /* net/design/custom.c
  * Custom: the operator's own fields from the configuration, for every layer and sub-layer if wished, so that a new design can be
  * stated without C:   u = c Npre(x);   x <- Npost( skip (x or Npre(x)) + branch Nout(F(u)) )
- * Errors    build: a norm over the batch (statistics see the future) unless custom_allow_future -> AN_ECONFIG; no skip and no
- *           norm anywhere in a deep stack is allowed, it is an experiment
+ * Errors    build: a norm over the batch (statistics see the future) unless custom_allow_future -> AN_ECONFIG; a skip above 1 and no norm
+ *           behind the sum (net/design.c) -> AN_ECONFIG; no skip and no norm anywhere in a deep stack is allowed, it is an experiment
  * Source    none; see docs/designs.md for what published designs are in these terms */
 #include <string.h>
 
@@ -44,7 +44,7 @@ static an_status package(const an_net *net, an_package *p)
     const char *norm = an_here_text(net, "norm");
     if (an_norm_find(norm)->batchwise && !an_options_bool(net->options, "custom_allow_future"))
         return an_fail(AN_ECONFIG, "design custom with norm %s (%s) is not causal-safe: its training statistics see later tokens; choose a norm over one token, or set custom_allow_future true", norm,
-                       an_options_place(net->options, "norm"));
+                       an_here_place(net, "norm"));
     p->pre = an_here_bool(net, "custom_pre");
     p->out = an_here_bool(net, "custom_out");
     p->post = an_here_bool(net, "custom_post");
@@ -61,9 +61,9 @@ static an_status package(const an_net *net, an_package *p)
     p->gain[AN_ROLE_FC1] = an_here_float(net, "custom_gain_fc1");
     p->gain[AN_ROLE_FC2] = an_here_float(net, "custom_gain_fc2");
     if (p->skip_normed && !p->pre)
-        return an_fail(AN_ECONFIG, "custom_skip_normed true in layer %lld needs the norm that custom_pre false leaves out; set custom_pre true", (long long)net->layer);
+        return an_fail(AN_ECONFIG, "custom_skip_normed true (%s) needs the norm that custom_pre false (%s) leaves out; set custom_pre true", an_here_place(net, "custom_skip_normed"), an_here_place(net, "custom_pre"));
     if (p->skip.kind == AN_SCALE_CONST && p->skip.value == 0 && p->branch.kind == AN_SCALE_CONST && p->branch.value == 0)
-        return an_fail(AN_ECONFIG, "custom_skip 0 and custom_branch 0 in layer %lld leave nothing of the stream; give one of them a value above 0", (long long)net->layer);
+        return an_fail(AN_ECONFIG, "custom_skip 0 (%s) and custom_branch 0 (%s) leave nothing of the stream; give one of them a value above 0", an_here_place(net, "custom_skip"), an_here_place(net, "custom_branch"));
     return AN_OK;
 }
 

@@ -13,7 +13,7 @@ static an_status package(const an_net *net, an_package *p)
 {
     if (strcmp(an_here_text(net, "init"), "gpt2") == 0)
         return an_fail(AN_ECONFIG, "init gpt2 (%s) contradicts design layernorm-scaling: its 1/sqrt(2 n_layer) takes the effect of 1/sqrt(l) away; set init normal or leave it out",
-                       an_options_place(net->options, "init"));
+                       an_here_place(net, "init"));
     p->pre = p->final_norm = true;
     p->pre_scale = net->layer >= 0 ? 1 / sqrt((double)net->layer + 1) : 1;
     return AN_OK;

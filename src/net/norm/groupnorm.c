@@ -24,7 +24,7 @@ static an_value *emit(const an_net *net, an_value *x)
     if (c % groups) {
         size_t near = groups < c ? groups : c;
         while (c % near) near--;
-        an_build_fail(net->b, an_fail(AN_ECONFIG, "norm_groups %zu (%s) does not divide the %zu channels of %s; try %zu", groups, an_options_place(net->options, "norm_groups"), c, x->name, near));
+        an_build_fail(net->b, an_fail(AN_ECONFIG, "norm_groups %zu (%s) does not divide the %zu channels of %s; try %zu", groups, an_here_place(net, "norm_groups"), c, x->name, near));
         return NULL;
     }
     const an_norm_attr attr = { { .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_here_text(net, "norm_eps_place")[0] == 'o', .center = 1 } };
