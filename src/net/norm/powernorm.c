@@ -130,7 +130,8 @@ static void reduce(const an_run *r, const an_step *s)
         put(r, s, G, j, total(s, SUMS, DYZ * c + j));
         put(r, s, B, j, total(s, SUMS, DY * c + j));
         if (!moves) continue;
-        const double v = (double)s->out[V]->data[j], phi = (double)s->in[SQUARE]->data[j], first = t < (double)((const power_attr *)s->attr)->warmup ? phi * (t - 1) / t + v / t : phi;
+        const double v = (double)s->out[V]->data[j], phi = (double)s->in[SQUARE]->data[j];
+        const double first = t < (double)((const power_attr *)s->attr)->warmup ? phi * (t - 1) / t + v / t : phi;
         s->in[SQUARE]->data[j] = AN_R((1 - MOVE) * first + MOVE * v);
         s->in[GRAD]->data[j] += AN_R(total(s, SUMS, EZ * c + j) / (double)an_rows(s->in[X]));
     }
@@ -191,7 +192,8 @@ static an_value *scale_groups(const an_net *net, an_value *x)
     if (groups == 0) return x;
     if (groups == 1) return AN_EMIT(net->b, &an_op_norm, "scaled", &attr, x, NULL, NULL);
     if (c % groups) {
-        an_build_fail(net->b, an_fail(AN_ECONFIG, "powernorm_groups %zu (%s) does not divide the %zu channels of %s; use a divisor, 1 or 0", groups, an_options_place(net->options, "powernorm_groups"), c, x->name));
+        an_build_fail(net->b, an_fail(AN_ECONFIG, "powernorm_groups %zu (%s) does not divide the %zu channels of %s; use a divisor, 1 or 0", groups,
+                                      an_options_place(net->options, "powernorm_groups"), c, x->name));
         return NULL;
     }
     const an_split_attr cut = { 1, { c }, { c / groups } };
@@ -208,8 +210,10 @@ static an_value *emit(const an_net *net, an_value *x)
     const power_attr attr = { an_here_float(net, "norm_eps"), an_here_int(net, "powernorm_warmup") };
     const bool affine = an_here_bool(net, "norm_affine");
     x = scale_groups(net, x);
-    an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", c, 1) : NULL, *b = affine && an_norm_wants_bias(net) ? an_param_const(net, AN_KIND_VECTOR, "bias", c, 0) : NULL;
-    an_value *square = an_param_const(net, AN_KIND_BUFFER, "running_square", c, 1), *grad = an_param_const(net, AN_KIND_BUFFER, "running_grad", c, 0);
+    an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", c, 1) : NULL;
+    an_value *b = affine && an_norm_wants_bias(net) ? an_param_const(net, AN_KIND_VECTOR, "bias", c, 0) : NULL;
+    an_value *square = an_param_const(net, AN_KIND_BUFFER, "running_square", c, 1);
+    an_value *grad = an_param_const(net, AN_KIND_BUFFER, "running_grad", c, 0);
     return AN_EMIT(net->b, &OP, "norm", &attr, x, g, b, square, grad, an_param_const(net, AN_KIND_BUFFER, "steps", 1, 0), tokens);
 }
 
@@ -236,11 +240,14 @@ static void oracle(const an_net *net, size_t n, size_t c, const double *x, const
 
 static const char *const VARIANTS[] = { "powernorm_groups=0", "powernorm_warmup=0", "norm_affine=false", NULL };
 
-const an_norm_kind an_norm_powernorm = { .name = "powernorm", .formula = "y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token", .source = "arXiv:2003.07845", .parameters = "2d (and 2d + 1 running)",
+const an_norm_kind an_norm_powernorm = { .name = "powernorm", .formula = "y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token",
+    .source = "arXiv:2003.07845", .parameters = "2d (and 2d + 1 running)",
     .options = OPTIONS, .emit = emit, .oracle_batch = oracle, .variants = VARIANTS, .batchwise = true,
-    .surrogate = "its backward is an approximation by definition (running sums stand for the derivative of the mean square), not the derivative of its forward",
-    .note = "norm powernorm: in its first powernorm_warmup training passes its statistics run over the whole batch, later tokens included, so the training loss is not that of a causal model; validation, sampling and "
-            "eval use running statistics",
-    .remarks = "This is the authors' code, which differs from the paper in four ways: tokens are first scaled by their root mean square (an RMSNorm in front; off with `powernorm_groups: 0`; 4 groups in their script), the "
-               "batch's mean square is used for the first 10000 passes (`powernorm_warmup`), the backward divides by the batch's mean square where the forward divides by the running one, and the running square is "
-               "updated twice per pass during warm-up. Padding is masked in v but not in E." };
+    .surrogate = "its backward is an approximation by definition (running sums stand for the derivative of the mean square), not the derivative of its "
+                 "forward",
+    .note = "norm powernorm: in its first powernorm_warmup training passes its statistics run over the whole batch, later tokens included, so the training "
+            "loss is not that of a causal model; validation, sampling and eval use running statistics",
+    .remarks = "This is the authors' code, which differs from the paper in four ways: tokens are first scaled by their root mean square (an RMSNorm in front; "
+               "off with `powernorm_groups: 0`; 4 groups in their script), the batch's mean square is used for the first 10000 passes (`powernorm_warmup`), "
+               "the backward divides by the batch's mean square where the forward divides by the running one, and the running square is updated twice per "
+               "pass during warm-up. Padding is masked in v but not in E." };
