@@ -113,14 +113,14 @@ an_status an_cmd_check(an_cli *cli)
 {
     an_check check;
     an_progress progress;
-    if (an_options_text(cli->options, "resume")[0])
-        return an_fail(AN_EUSAGE, "--resume: a probe starts from new weights; give the run's configuration, RUN/config.yaml");
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
     const an_check_probe_options probe = { settings.probe, settings.page, settings.steps, settings.sets, tick };
     if (settings.probe[0]) return an_check_probe(cli, &probe, &progress);
     if (cli->arguments && an_path_is_dir(cli->argument[0]))
-        return an_fail(AN_EUSAGE, "%s: a run can only be probed (--probe lesion,paths,lens); the report is about initialisation and takes a configuration",
-                       cli->argument[0]);
+        return an_fail(AN_EUSAGE, "%s: a run can only be probed (--probe lesion,paths,lens); the report is about a configuration: give it %s/config.yaml",
+                       cli->argument[0], cli->argument[0]);
+    if (an_options_text(cli->options, "resume")[0])
+        return an_fail(AN_EUSAGE, "--resume: a probe starts from new weights; give the run's configuration, RUN/config.yaml");
     const an_check_settings how = { .steps = (uint64_t)settings.steps, .suggest = settings.suggest, .tick = tick, .ctx = &progress };
     an_status status = an_check_run(&check, cli->options, &cli->config, &how);
     an_progress_clear(&progress);

@@ -38,14 +38,14 @@ $ addnorm check
 2| addnorm check: data: no text given; name a file, --data FILE
 [2]
 $ addnorm check small.yaml again.yaml
-2| addnorm check: 'again.yaml' is one argument too many; usage: addnorm check [CONFIG.yaml] [--key value ...]
+2| addnorm check: 'again.yaml' is one argument too many; usage: addnorm check [CONFIG.yaml|RUN] [--key value ...]
 [2]
 $ addnorm check missing.yaml
 2| addnorm check: configuration missing.yaml: cannot open: No such file or directory
 [2]
 $ mkdir folder; addnorm check folder
-2| addnorm check: configuration folder: is a folder; a file is needed
-[2]
+2| addnorm check: folder: neither a run folder with a checkpoint nor a checkpoint folder
+[3]
 $ addnorm check small.yaml --check_steps 0
 2| addnorm check: --check_steps: '0' is out of range; an integer 1..100000 or auto is needed
 [2]
@@ -56,7 +56,7 @@ $ addnorm check small.yaml --suggest=perhaps
 2| addnorm check: --suggest: 'perhaps' is neither true nor false
 [2]
 $ addnorm check small.yaml --design pre-nl
-2| addnorm check: --design: 'pre-nl' is no design; did you mean 'pre-ln'? choices: plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|layerscale|t-fixup|value-residual|qk-norm|custom
+2| addnorm check: --design: 'pre-nl' is no design; did you mean 'pre-ln'? choices: plain|post-ln|pre-ln|deepnorm|admin|b2t|sandwich-ln|peri-ln|reordered|sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|denseformer|attention-residuals|residual-dual|parallel|ngpt|custom
 [2]
 $ addnorm check small.yaml --data missing.txt
 2| addnorm check: data: missing.txt: cannot open: No such file or directory

@@ -47,10 +47,18 @@ add_norm:
   norm_gain_offset: 0                   # default
   # prmsnorm_p: 0.0625                  # default; unused, needs norm=prmsnorm
   # norm_groups: 4                      # default; unused, needs norm=groupnorm
+  # norm_masked: true                   # default; unused, needs norm=batchnorm|rbn|powernorm
+  # batchnorm_momentum: 0.1             # default; unused, needs norm=batchnorm
+  # rbn_momentum: 0.05                  # default; unused, needs norm=rbn
+  # rbn_mean: 0                         # default; unused, needs norm=rbn
+  # rbn_var: 0                          # default; unused, needs norm=rbn
+  # powernorm_groups: 1                 # default; unused, needs norm=powernorm
+  # powernorm_warmup: 10000             # default; unused, needs norm=powernorm
   # dyt_alpha: 0.5                      # default; unused, needs norm=dyt
   # derf_alpha: 0.5                     # default; unused, needs norm=derf
   # deepnorm_alpha: auto                # default; unused, needs design=deepnorm
   # deepnorm_beta: auto                 # default; unused, needs design=deepnorm
+  # admin_init: profile                 # default; unused, needs design=admin
   # b2t_rescale: true                   # default; unused, needs design=b2t
   # peri_embed_norm: true               # default; unused, needs design=peri-ln
   # normformer_resscale: false          # default; unused, needs design=normformer
@@ -60,6 +68,19 @@ add_norm:
   # rezero_share: layer                 # default; unused, needs design=rezero
   # skipinit_start: 0                   # default; unused, needs design=skipinit
   # layerscale_start: auto              # default; unused, needs design=layerscale
+  # hyper_streams: 4                    # default; unused, needs design=hyper-connections|mhc
+  # hyper_dynamic: true                 # default; unused, needs design=hyper-connections
+  # hyper_tanh: true                    # default; unused, needs design=hyper-connections
+  # hyper_sqrt_init: false              # default; unused, needs design=hyper-connections
+  # mhc_iterations: 20                  # default; unused, needs design=mhc
+  # mhc_bias: 4                         # default; unused, needs design=mhc
+  # denseformer_dilation: 1             # default; unused, needs design=denseformer
+  # denseformer_period: 1               # default; unused, needs design=denseformer
+  # attention_residuals_blocks: full    # default; unused, needs design=attention-residuals
+  # residual_dual_scale: 1              # default; unused, needs design=residual-dual
+  # residual_dual_eps: 1e-7             # default; unused, needs design=residual-dual
+  # parallel_norms: shared              # default; unused, needs design=parallel
+  # ngpt_alpha: 0.05                    # default; unused, needs design=ngpt
   # custom_pre: true                    # default; unused, needs design=custom
   # custom_out: false                   # default; unused, needs design=custom
   # custom_post: false                  # default; unused, needs design=custom
@@ -189,4 +210,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-96
+117

@@ -19,7 +19,8 @@ model:
                           with position=rotary
   --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
   --tie_embeddings NAME   the output head is the token table; auto: true, but false where embeddings
-                          have unit size (init xavier, pytorch): auto|true|false [auto]
+                          have unit size (init xavier, pytorch) or the design keeps the two apart:
+                          auto|true|false [auto]
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]
   --parameterization NAME how learning rates, sizes and eps follow width and depth:
@@ -35,12 +36,14 @@ model:
 1|
 Add & Norm:
   --design NAME           residual design: where skips, norms and scales stand:
-                          plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|sub-ln|
-                          normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|
-                          layerscale|t-fixup|value-residual|qk-norm|custom [pre-ln] @
+                          plain|post-ln|pre-ln|deepnorm|admin|b2t|sandwich-ln|peri-ln|reordered|
+                          sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|
+                          skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|
+                          denseformer|attention-residuals|residual-dual|parallel|ngpt|custom
+                          [pre-ln] @
   --norm NAME             norm kind:
-                          layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
-                          [layernorm] @
+                          layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|
+                          powernorm|dyt|derf|none [layernorm] @
   --init NAME             law that the first weights are drawn from; auto: what the design
                           prescribes (gpt2 for most):
                           auto|gpt2|normal|xavier|xavier-uniform|pytorch|zero-out [auto] @
@@ -50,27 +53,46 @@ Add & Norm:
                           design prescribes (off for most): auto|off|half|learned [auto] @
   --norm_eps X            keeps a norm finite on small rows; unit of x^2 inside the root, of x
                           outside [1e-5; > 0]; only with
-                          norm=layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm @
+                          norm=layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|
+                          powernorm @
   --norm_eps_place NAME   inside: sqrt(var + eps); outside: sqrt(var) + eps: inside|outside
                           [inside]; only with norm=layernorm|rmsnorm|prmsnorm|groupnorm @
   --norm_variance NAME    divide the variance by C or by C - 1: biased|unbiased [biased]; only with
                           norm=layernorm @
   --[no-]norm_affine      learn a gain (and bias) per channel [true]; only with
-                          norm=layernorm|rmsnorm|prmsnorm|groupnorm|dyt|derf @
+                          norm=layernorm|rmsnorm|prmsnorm|groupnorm|batchnorm|rbn|powernorm|dyt|derf
+                          @
   --norm_bias NAME        learn a bias per channel; auto: as `bias`: auto|true|false [auto]; only
-                          with norm=layernorm|groupnorm|dyt|derf @
+                          with norm=layernorm|groupnorm|batchnorm|rbn|powernorm|dyt|derf @
   --norm_gain_offset X    y = (offset + g) x / rms; 1 in Gemma, whose stored gain starts at 0 [0;
                           0..1]; only with norm=rmsnorm @
   --prmsnorm_p X          share of the channels, from the first, that the root mean square is taken
                           from [0.0625; (0,1]]; only with norm=prmsnorm @
   --norm_groups N         groups of channels; must divide the width [4; 1..65536]; only with
                           norm=groupnorm @
+  --[no-]norm_masked      statistics over valid tokens only; false: padding counts too [true]; only
+                          with norm=batchnorm|rbn|powernorm @
+  --batchnorm_momentum X  share of the batch in the running statistics [0.1; (0,1]]; only with
+                          norm=batchnorm @
+  --rbn_momentum X        share of the batch in the running statistics [0.05; (0,1]]; only with
+                          norm=rbn @
+  --rbn_mean X            penalty per channel on (running mean - batch mean)^2 [0; >= 0]; only with
+                          norm=rbn @
+  --rbn_var X             penalty per channel on |running variance - batch variance| [0; >= 0]; only
+                          with norm=rbn @
+  --powernorm_groups N    groups of channels that each token is first scaled in, by root mean
+                          square; 0: no such scaling [1; 0..65536]; only with norm=powernorm @
+  --powernorm_warmup N    training passes normalised by the batch, before the running square takes
+                          over [10000; 0..16777215]; only with norm=powernorm @
   --dyt_alpha X           what the learned scale a starts at [0.5; > 0]; only with norm=dyt @
   --derf_alpha X          what the learned scale a starts at [0.5; > 0]; only with norm=derf @
   --deepnorm_alpha X      factor on the skip; auto: (2 n_layer)^1/4 for a decoder [auto; > 0 or
                           auto]; only with design=deepnorm @
   --deepnorm_beta X       gain on v, o, fc1 and fc2 at initialisation; auto: (8 n_layer)^-1/4 for a
                           decoder [auto; > 0 or auto]; only with design=deepnorm @
+  --admin_init NAME       what the skips start at: profile: from the first batch; log, sqrt, one:
+                          closed forms, for an output whose change grows with depth n as log n, 1,
+                          n: profile|log|sqrt|one [profile]; only with design=admin
   --[no-]b2t_rescale      multiply the initial matrices by 1/sqrt(n_layer), as the authors' code
                           does [true]; only with design=b2t
   --[no-]peri_embed_norm  norm on the embedding [true]; only with design=peri-ln
@@ -87,6 +109,34 @@ Add & Norm:
   --skipinit_start X      what the learned scale starts at [0; 0..1]; only with design=skipinit @
   --layerscale_start X    what the learned vector starts at; auto: 0.1 to 18 layers, 1e-5 to 24,
                           1e-6 beyond [auto; > 0 or auto]; only with design=layerscale @
+  --hyper_streams N       n, streams that run side by side [4; 1..16]; only with
+                          design=hyper-connections|mhc
+  --[no-]hyper_dynamic    coefficients depend on the token; false: learned constants [true]; only
+                          with design=hyper-connections @
+  --[no-]hyper_tanh       bound the dynamic part by tanh [true]; only with design=hyper-connections
+                          @
+  --hyper_sqrt_init       divide the initial output matrices of sub-layers by sqrt(hyper_streams);
+                          only with design=hyper-connections
+  --mhc_iterations N      Sinkhorn iterations, columns then rows each [20; 1..100]; only with
+                          design=mhc @
+  --mhc_bias X            logit by which a sub-layer's own stream and the diagonal stand out at the
+                          start; 0: all streams alike, for ever [4; 0..20]; only with design=mhc
+  --denseformer_dilation N
+                          averages take every so many-th earlier value, counted back from the newest
+                          [1; 1..100000]; only with design=denseformer
+  --denseformer_period N  averages stand behind every so many-th block [1; 1..100000]; only with
+                          design=denseformer
+  --attention_residuals_blocks N
+                          sum outputs inside so many blocks of layers; full: every output is a
+                          source [full; 1..100000 or full]; only with design=attention-residuals
+  --residual_dual_scale X s, factor on what the second stream collects; below 1 it stays smaller [1;
+                          0..1]; only with design=residual-dual
+  --residual_dual_eps X   eps of the norm on the second stream [1e-7; > 0]; only with
+                          design=residual-dual
+  --parallel_norms NAME   one norm for the sub-layers of a layer, or one each: shared|separate
+                          [shared]; only with design=parallel
+  --ngpt_alpha X          how far a sub-layer's first step goes, of the way to its branch [0.05;
+                          (0,1]]; only with design=ngpt @
   --[no-]custom_pre       norm before F [true]; only with design=custom @
   --custom_out            norm behind F; only with design=custom @
   --custom_post           norm behind the sum; only with design=custom @
@@ -227,12 +277,13 @@ compare every derivative with finite differences, in double
 1|
 derivative test:
   --norm NAME             only this norm kind:
-                          all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
-                          [all]
+                          all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|
+                          powernorm|dyt|derf|none [all]
   --design NAME           only this residual design:
-                          all|plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|
+                          all|plain|post-ln|pre-ln|deepnorm|admin|b2t|sandwich-ln|peri-ln|reordered|
                           sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|
-                          skipinit|layerscale|t-fixup|value-residual|qk-norm|custom [all]
+                          skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|
+                          denseformer|attention-residuals|residual-dual|parallel|ngpt|custom [all]
   --arch NAME             only this architecture: all|decoder [all]
   --model TEXT            only this one model, as "key=value key=value"; keys as in train
   --plant TEXT            put a 1 % error into the gradient of this tensor (layers.0.attn.pre.gain)
@@ -277,37 +328,48 @@ command:
   --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
                           [auto]
 $ addnorm list norms
-layernorm  y = g (x - mu) / sqrt(var + eps) + b                             arXiv:1607.06450          2d
-rmsnorm    y = g x / sqrt(mean(x^2) + eps)                                  arXiv:1910.07467          d
-prmsnorm   y = g x / sqrt(mean_{i<k} x_i^2 + eps), k = floor(p C)           arXiv:1910.07467          d
-scalenorm  y = g x / max(|x|, eps), one g                                   arXiv:1910.05895          1
-l2norm     y = sqrt(C) x / max(|x|, eps)                                    nanochat; x-transformers  none
-groupnorm  y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels  arXiv:1803.08494          2d
-dyt        y = g tanh(a x) + b                                              arXiv:2503.10622          2d + 1
-derf       y = g erf(a x + s) + b                                           arXiv:2512.10938          2d + 2
-none       y = x                                                            the control               none
+layernorm  y = g (x - mu) / sqrt(var + eps) + b                                                         arXiv:1607.06450          2d
+rmsnorm    y = g x / sqrt(mean(x^2) + eps)                                                              arXiv:1910.07467          d
+prmsnorm   y = g x / sqrt(mean_{i<k} x_i^2 + eps), k = floor(p C)                                       arXiv:1910.07467          d
+scalenorm  y = g x / max(|x|, eps), one g                                                               arXiv:1910.05895          1
+l2norm     y = sqrt(C) x / max(|x|, eps)                                                                nanochat; x-transformers  none
+groupnorm  y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels                              arXiv:1803.08494          2d
+batchnorm  y = g (x - mu_B) / sqrt(var_B + eps) + b, per channel over the batch's valid tokens          arXiv:1502.03167          2d (and 2d running)
+rbn        batchnorm; loss + m sum (mu_run - mu_B)^2 + v sum |var_run - var_B|                          arXiv:2210.05153          2d (and 2d running)
+powernorm  y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token  arXiv:2003.07845          2d (and 2d + 1 running)
+dyt        y = g tanh(a x) + b                                                                          arXiv:2503.10622          2d + 1
+derf       y = g erf(a x + s) + b                                                                       arXiv:2512.10938          2d + 2
+none       y = x                                                                                        the control               none
 $ addnorm list designs
-plain              x <- F(N(x))                                                      arXiv:1512.03385    as pre-ln
-post-ln            x <- N(x + F(x))                                                  arXiv:1706.03762    no final norm
-pre-ln             x <- x + F(N(x))                                                  arXiv:2002.04745    2d per sub-layer and 2d (with layernorm)
-deepnorm           x <- N(a x + F(x)), a = (2L)^1/4; init gain (8L)^-1/4             arXiv:2203.00555    as post-ln
-b2t                m = N(x + A(x));  x <- N(x + m + F(m))                            arXiv:2206.00330    as post-ln
-sandwich-ln        x <- x + N(F(N(x)))                                               arXiv:2105.13290    2d more per sub-layer
-peri-ln            x0 <- N(x0);  x <- x + N(F(N(x)))                                 arXiv:2502.02732    2d more per sub-layer, 2d for the embedding norm
-reordered          x <- x + N(F(x)), N on q and k                                    arXiv:2501.00656    2d per layer for q and k
-sub-ln             x <- x + W_O N(A(N(x)));  x <- x + W_2 N(act(W_1 N(x)))           arXiv:2210.06423    2d + 2d_ff more per layer
-normformer         x <- x + N(sum_h g_h head_h W_O);  x <- x + W_2 N(act(W_1 N(x)))  arXiv:2110.09456    2d + 2d_ff + H per layer
-hybridnorm         h = x + A(N(q), N(k), N(v));  z = N(h);  x <- z + F(z)            arXiv:2503.04598    3 d/H more per layer, 2d fewer
-keel               x <- N(a x + F(N(x))), a = 2L                                     arXiv:2601.19895    2d more per sub-layer, no final norm
-mix-ln             l <= L/4: x <- N(x + F(x)); else x <- x + F(N(x))                 arXiv:2412.13795    as pre-ln
-layernorm-scaling  x <- x + F(N(x) / sqrt(l))                                        arXiv:2502.05795    as pre-ln
-rezero             x <- x + a F(x), a = 0 at first                                   arXiv:2003.04887    1 per layer, no norms
-skipinit           x <- x + a_i F_i(x), a_i = 0 at first                             arXiv:2002.10444    1 per sub-layer, no norms
-layerscale         x <- x + s * F(N(x)), s in R^d                                    arXiv:2103.17239    d more per sub-layer
-t-fixup            x <- x + F(x), init v, o, fc1, fc2, embedding x (9L)^-1/4         Huang et al. 2020   no norms
-value-residual     x <- x + F(N(x)), v_l <- (v_1 + v_l) / 2                          arXiv:2410.17897    none; learned: 2 per layer
-qk-norm            x <- x + F(N(x)), q <- N(q), k <- N(k) per head                   arXiv:2302.05442    2 d/H per layer
-custom             x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration    your configuration  as configured
+plain                x <- F(N(x))                                                           arXiv:1512.03385    as pre-ln
+post-ln              x <- N(x + F(x))                                                       arXiv:1706.03762    no final norm
+pre-ln               x <- x + F(N(x))                                                       arXiv:2002.04745    2d per sub-layer and 2d (with layernorm)
+deepnorm             x <- N(a x + F(x)), a = (2L)^1/4; init gain (8L)^-1/4                  arXiv:2203.00555    as post-ln
+admin                x <- N(w x + F(x)), w^2 = sum of Var F so far                          arXiv:2004.08249    d more per sub-layer than post-ln
+b2t                  m = N(x + A(x));  x <- N(x + m + F(m))                                 arXiv:2206.00330    as post-ln
+sandwich-ln          x <- x + N(F(N(x)))                                                    arXiv:2105.13290    2d more per sub-layer
+peri-ln              x0 <- N(x0);  x <- x + N(F(N(x)))                                      arXiv:2502.02732    2d more per sub-layer, 2d for the embedding norm
+reordered            x <- x + N(F(x)), N on q and k                                         arXiv:2501.00656    2d per layer for q and k
+sub-ln               x <- x + W_O N(A(N(x)));  x <- x + W_2 N(act(W_1 N(x)))                arXiv:2210.06423    2d + 2d_ff more per layer
+normformer           x <- x + N(sum_h g_h head_h W_O);  x <- x + W_2 N(act(W_1 N(x)))       arXiv:2110.09456    2d + 2d_ff + H per layer
+hybridnorm           h = x + A(N(q), N(k), N(v));  z = N(h);  x <- z + F(z)                 arXiv:2503.04598    3 d/H more per layer, 2d fewer
+keel                 x <- N(a x + F(N(x))), a = 2L                                          arXiv:2601.19895    2d more per sub-layer, no final norm
+mix-ln               l <= L/4: x <- N(x + F(x)); else x <- x + F(N(x))                      arXiv:2412.13795    as pre-ln
+layernorm-scaling    x <- x + F(N(x) / sqrt(l))                                             arXiv:2502.05795    as pre-ln
+rezero               x <- x + a F(x), a = 0 at first                                        arXiv:2003.04887    1 per layer, no norms
+skipinit             x <- x + a_i F_i(x), a_i = 0 at first                                  arXiv:2002.10444    1 per sub-layer, no norms
+layerscale           x <- x + s * F(N(x)), s in R^d                                         arXiv:2103.17239    d more per sub-layer
+t-fixup              x <- x + F(x), init v, o, fc1, fc2, embedding x (9L)^-1/4              Huang et al. 2020   no norms
+value-residual       x <- x + F(N(x)), v_l <- (v_1 + v_l) / 2                               arXiv:2410.17897    none; learned: 2 per layer
+qk-norm              x <- x + F(N(x)), q <- N(q), k <- N(k) per head                        arXiv:2302.05442    2 d/H per layer
+hyper-connections    u = A_m' H;  H <- A_r' H + B' F(N(u))                                  arXiv:2409.19606    n (n + 2) + (n + 2) d + 2 and a norm per sub-layer; static: n (n + 2)
+mhc                  u = H_pre H;  H <- H_res H + H_post' F(N(u)), H_res doubly stochastic  arXiv:2512.24880    n d (n^2 + 2n) + n^2 + 2n + 3 per sub-layer
+denseformer          x <- x + F(N(x));  behind a block x <- sum_k w_k X_k                   arXiv:2402.02622    L (L + 3) / 2, less with dilation and period
+attention-residuals  v_i = F(N(h_i)), h_i = sum_k softmax_k(<q_i, RMSNorm(v_k)>) v_k        arXiv:2603.15031    2d per sub-layer and 2d
+residual-dual        u <- N(u + F(u));  r <- r + s F(u);  y = u + N(r)                      arXiv:2304.14802    as pre-ln
+parallel             x <- x + A(N(x)) + F(N(x))                                             arXiv:2204.02311    2d per layer fewer; separate: as pre-ln
+ngpt                 x <- U(x + |a| (U(F(x)) - x)), U(x) = x / |x|; unit weights            arXiv:2410.01131    3d and the rows of up per layer, vocab; no norms
+custom               x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration         your configuration  as configured
 $ addnorm list archs
 decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token  Radford et al. 2019
 $ addnorm list inits
@@ -347,6 +409,12 @@ $ addnorm list designs --json
   "text": "x <- N(a x + F(x)), a = (2L)^1/4; init gain (8L)^-1/4",
   "source": "arXiv:2203.00555",
   "parameters": "as post-ln"
+ },
+ {
+  "name": "admin",
+  "text": "x <- N(w x + F(x)), w^2 = sum of Var F so far",
+  "source": "arXiv:2004.08249",
+  "parameters": "d more per sub-layer than post-ln"
  },
  {
   "name": "b2t",
@@ -445,6 +513,48 @@ $ addnorm list designs --json
   "parameters": "2 d/H per layer"
  },
  {
+  "name": "hyper-connections",
+  "text": "u = A_m' H;  H <- A_r' H + B' F(N(u))",
+  "source": "arXiv:2409.19606",
+  "parameters": "n (n + 2) + (n + 2) d + 2 and a norm per sub-layer; static: n (n + 2)"
+ },
+ {
+  "name": "mhc",
+  "text": "u = H_pre H;  H <- H_res H + H_post' F(N(u)), H_res doubly stochastic",
+  "source": "arXiv:2512.24880",
+  "parameters": "n d (n^2 + 2n) + n^2 + 2n + 3 per sub-layer"
+ },
+ {
+  "name": "denseformer",
+  "text": "x <- x + F(N(x));  behind a block x <- sum_k w_k X_k",
+  "source": "arXiv:2402.02622",
+  "parameters": "L (L + 3) / 2, less with dilation and period"
+ },
+ {
+  "name": "attention-residuals",
+  "text": "v_i = F(N(h_i)), h_i = sum_k softmax_k(<q_i, RMSNorm(v_k)>) v_k",
+  "source": "arXiv:2603.15031",
+  "parameters": "2d per sub-layer and 2d"
+ },
+ {
+  "name": "residual-dual",
+  "text": "u <- N(u + F(u));  r <- r + s F(u);  y = u + N(r)",
+  "source": "arXiv:2304.14802",
+  "parameters": "as pre-ln"
+ },
+ {
+  "name": "parallel",
+  "text": "x <- x + A(N(x)) + F(N(x))",
+  "source": "arXiv:2204.02311",
+  "parameters": "2d per layer fewer; separate: as pre-ln"
+ },
+ {
+  "name": "ngpt",
+  "text": "x <- U(x + |a| (U(F(x)) - x)), U(x) = x / |x|; unit weights",
+  "source": "arXiv:2410.01131",
+  "parameters": "3d and the rows of up per layer, vocab; no norms"
+ },
+ {
   "name": "custom",
   "text": "x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration",
   "source": "your configuration",
@@ -486,6 +596,9 @@ $ addnorm list norms --markdown
 | [`scalenorm`](#scalenorm) | y = g x / max(\|x\|, eps), one g | 1 | arXiv:1910.05895 |
 | [`l2norm`](#l2norm) | y = sqrt(C) x / max(\|x\|, eps) | none | nanochat; x-transformers |
 | [`groupnorm`](#groupnorm) | y = g (x - mu_G) / sqrt(var_G + eps) + b, per group of channels | 2d | arXiv:1803.08494 |
+| [`batchnorm`](#batchnorm) | y = g (x - mu_B) / sqrt(var_B + eps) + b, per channel over the batch's valid tokens | 2d (and 2d running) | arXiv:1502.03167 |
+| [`rbn`](#rbn) | batchnorm; loss + m sum (mu_run - mu_B)^2 + v sum \|var_run - var_B\| | 2d (and 2d running) | arXiv:2210.05153 |
+| [`powernorm`](#powernorm) | y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token | 2d (and 2d + 1 running) | arXiv:2003.07845 |
 | [`dyt`](#dyt) | y = g tanh(a x) + b | 2d + 1 | arXiv:2503.10622 |
 | [`derf`](#derf) | y = g erf(a x + s) + b | 2d + 2 | arXiv:2512.10938 |
 | [`none`](#none) | y = x | none | the control |
@@ -573,6 +686,57 @@ Per token over C/G channels. PyTorch's GroupNorm on a (C, T) layout also average
 | `norm_affine` | true | learn a gain (and bias) per channel |
 | `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
 | `norm_groups` | 4 | groups of channels; must divide the width |
+1|
+1| ## batchnorm
+1|
+    y = g (x - mu_B) / sqrt(var_B + eps) + b, per channel over the batch's valid tokens
+1|
+Adds: 2d (and 2d running). Source: arXiv:1502.03167.
+1|
+PyTorch has no mask: padding enters its statistics unless the caller takes it out. The running variance takes the batch's unbiased variance, the normalisation its biased one; some codes use the biased one for both. In a causal model judge it by validation loss only. Measures of its training/inference discrepancy differ between codes; ours is in docs/telemetry.md (tid_mean, tid_dev).
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `norm_masked` | true | statistics over valid tokens only; false: padding counts too |
+| `batchnorm_momentum` | 0.1 | share of the batch in the running statistics |
+1|
+1| ## rbn
+1|
+    batchnorm; loss + m sum (mu_run - mu_B)^2 + v sum |var_run - var_B|
+1|
+Adds: 2d (and 2d running). Source: arXiv:2210.05153.
+1|
+Without `rbn_mean` and `rbn_var` it is BatchNorm with momentum 0.05. The paper compares the batch with the population; the authors' code with running values that it has just updated, as here. That code also divides by sqrt(max(var, eps)) and keeps the biased variance as running value; here eps is added and the running variance unbiased, as in batchnorm. Its log of the discrepancy (mean over channels of |mu_run - mu_B| / sigma_B and |sigma_run / sigma_B - 1|) is ours; another public test divides lengths of vectors.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `norm_masked` | true | statistics over valid tokens only; false: padding counts too |
+| `rbn_momentum` | 0.05 | share of the batch in the running statistics |
+| `rbn_mean` | 0 | penalty per channel on (running mean - batch mean)^2 |
+| `rbn_var` | 0 | penalty per channel on \|running variance - batch variance\| |
+1|
+1| ## powernorm
+1|
+    y = g x' / sqrt(phi + eps) + b, phi a running mean over tokens of x'^2, x' scaled per token
+1|
+Adds: 2d (and 2d + 1 running). Source: arXiv:2003.07845.
+1|
+This is the authors' code, which differs from the paper in four ways: tokens are first scaled by their root mean square (an RMSNorm in front; off with `powernorm_groups: 0`; 4 groups in their script), the batch's mean square is used for the first 10000 passes (`powernorm_warmup`), the backward divides by the batch's mean square where the forward divides by the running one, and the running square is updated twice per pass during warm-up. Padding is masked in v but not in E.
+1|
+| key | default | meaning |
+|---|---|---|
+| `norm_eps` | 1e-5 | keeps a norm finite on small rows; unit of x^2 inside the root, of x outside |
+| `norm_affine` | true | learn a gain (and bias) per channel |
+| `norm_bias` | auto | learn a bias per channel; auto: as `bias` |
+| `norm_masked` | true | statistics over valid tokens only; false: padding counts too |
+| `powernorm_groups` | 1 | groups of channels that each token is first scaled in, by root mean square; 0: no such scaling |
+| `powernorm_warmup` | 10000 | training passes normalised by the batch, before the running square takes over |
 1|
 1| ## dyt
 1|

@@ -54,10 +54,10 @@ $ addnorm plan --no-n_layer
 2| addnorm plan: unknown option '--no-n_layer'; did you mean '--n_layer'?
 [2]
 $ addnorm plan --norm rmsnrm
-2| addnorm plan: --norm: 'rmsnrm' is no norm; did you mean 'rmsnorm'? choices: layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
+2| addnorm plan: --norm: 'rmsnrm' is no norm; did you mean 'rmsnorm'? choices: layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|powernorm|dyt|derf|none
 [2]
 $ addnorm plan --design sandwhich
-2| addnorm plan: --design: 'sandwhich' is no design; did you mean 'sandwich-ln'? choices: plain|post-ln|pre-ln|deepnorm|b2t|sandwich-ln|peri-ln|reordered|sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|layerscale|t-fixup|value-residual|qk-norm|custom
+2| addnorm plan: --design: 'sandwhich' is no design; did you mean 'sandwich-ln'? choices: plain|post-ln|pre-ln|deepnorm|admin|b2t|sandwich-ln|peri-ln|reordered|sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|denseformer|attention-residuals|residual-dual|parallel|ngpt|custom
 [2]
 $ addnorm plan --preset shakespear-char
 2| addnorm plan: --preset: 'shakespear-char' is no preset; did you mean 'shakespeare-char'? choices: none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m

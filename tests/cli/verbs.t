@@ -6,7 +6,7 @@ $ addnorm
 2|   addnorm sample     write text with a trained model, one token at a time
 2|   addnorm eval       loss, perplexity and bits per byte of a trained model
 2|   addnorm plan       steps, shapes, bytes, flops, parameters and peak memory; trains nothing
-2|   addnorm check      will this train? theory and measurement at initialisation, a few probe steps, a verdict
+2|   addnorm check      will this train? theory and measurement at initialisation, a few probe steps, a verdict; --probe: measures on demand, of a run too
 2|   addnorm gradcheck  compare every derivative with finite differences, in double
 2|   addnorm list       what there is to choose from
 2|   addnorm bench      kernels and whole steps beside the machine's measured limits
@@ -51,7 +51,7 @@ $ addnorm gradcheck stray
 2| addnorm gradcheck: 'stray' is one argument too many; usage: addnorm gradcheck [--norm N] [--design D]
 [2]
 $ addnorm gradcheck --norm rmsnrom
-2| addnorm gradcheck: --norm: 'rmsnrom' is no norm; did you mean 'rmsnorm'? choices: all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|dyt|derf|none
+2| addnorm gradcheck: --norm: 'rmsnrom' is no norm; did you mean 'rmsnorm'? choices: all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|powernorm|dyt|derf|none
 [2]
 $ addnorm bench --shape 1,2
 2| addnorm bench: --shape: '1,2' is not M,N,K with three sizes 1..1000000

@@ -38,7 +38,7 @@ void prop_rewind(subject *s);                     /* the running statistics as t
 void prop_tokens(int32_t *tokens, size_t n, size_t vocab, uint64_t seed);
 an_param *prop_param(subject *s, const char *name);   /* the parameter of that name, or NULL */
 
-/* Calls test for "design=D norm=N [variant] position=P" of every row of the registries. A pair that the product refuses
+/* Calls test for "design=D norm=N [variant] position=P" of every pair of rows of the registries; positions take turns. A pair that the product refuses
  * is counted as skipped; a design or norm that never runs is a failure. variants = 0: the norms' defaults only. */
 void prop_product(int variants, void (*test)(const char *settings));
 
