@@ -231,6 +231,7 @@ static an_status try_change(an_check *k, const an_options *options, const an_che
     snprintf(text, sizeof text, "--%s %s", key, value);
     an_status status = probe_changed(&other, options, settings, (const char *const[]){ key, value, NULL }, text);
     if (status == AN_OK && other.n_steps > 0) {
+        other.offer = true;
         an_check_judge(&other);
         if (other.verdict == AN_VERDICT_TRAINS && strcmp(key, "design") != 0) status = refer(&other, &reference, options, settings, key, value);
         if (status == AN_OK) add_suggestion(k, text, &other);
