@@ -210,8 +210,12 @@ static const an_real *gain_of(stack *s, const char *site, const char *slot, cons
     char name[96];
     snprintf(name, sizeof name, "%s.%s.%s", site, slot, part);
     const an_param_def *p = an_params_find(&s->params, name);
-    if (!prop_check(p != NULL, "there is no %s", name)) exit(1);
-    return p->data;
+    return p ? p->data : NULL;
+}
+
+static int has_slot(stack *s, const char *design, const char *site, const char *slot, int wanted)
+{
+    return prop_check((gain_of(s, site, slot, "gain") != NULL) == wanted, "%s: %s has %s norm '%s'", design, site, wanted ? "no" : "a", slot);
 }
 
 /* LayerNorm of one row in double. */
@@ -244,10 +248,11 @@ static void keep_worst(double *worst, char *where, double now, const char *site)
     snprintf(where, 32, "%s", site);
 }
 
-static void check_sublayer(stack *s, size_t i, const law *l, const an_value *bottom, errors *e)
+static void check_sublayer(stack *s, const char *design, size_t i, const law *l, const an_value *bottom, errors *e)
 {
     char site[32];
     snprintf(site, sizeof site, "layers.%zu.%s", i / 2, i % 2 ? "mlp" : "attn");
+    if (!has_slot(s, design, site, "pre", l->pre) || !has_slot(s, design, site, "out_norm", l->out) || !has_slot(s, design, site, "post", l->post)) return;
     for (size_t r = 0; r < ROWS; r++) {
         double x[D], n[D], u[D], y[D], f[D], out[D];
         for (size_t k = 0; k < D; k++) {
@@ -299,7 +304,7 @@ static void equations(void)
         stack_forward(&s);
         for (size_t i = 0; i < s.n; i++) {
             law_of(design, (int)(i / 2), i % 2, LAYERS, &l);
-            check_sublayer(&s, i, &l, s.stream[i & ~(size_t)1], &e);
+            check_sublayer(&s, design, i, &l, s.stream[i & ~(size_t)1], &e);
         }
         worst = fmax(worst, fmax(e.in, e.out));
         prop_check(e.in < 1e-5, "%s: what F of %s reads is off by %.1e", design, e.in_site, e.in);
