@@ -590,15 +590,21 @@ static void groups_of(const char *settings)
 {
     static const char *const BARE_PARTS[] = { ".gain", ".bias", ".scale", ".alpha", ".shift", ".head_scale", ".value_first", ".value_own" };
     subject s;
+    size_t unknown = 0, wrong = 0;
+    char which[96] = "";
     prop_open(&s, 1, PROP_TRAIN, "%s", settings);
     for (size_t i = 0; i < s.n_params; i++) {
         const an_param *p = &s.param[i];
         int bare = 0;
         for (size_t k = 0; k < COUNT(BARE_PARTS); k++) bare |= ends_with(p->name, BARE_PARTS[k]);
         const int matrix = ends_with(p->name, ".weight") && p->rank == 2;
-        prop_check(bare != matrix, "%s: %s is neither a matrix nor one of the learned vectors known here", settings, p->name);
-        prop_check(p->rule.decay == matrix && p->rule.lr == 1 && p->rule.eps == 1 && !p->rule.buffer, "%s: %s [rank %zu] has decay %g, rate %g, eps %g", settings, p->name, p->rank, p->rule.decay, p->rule.lr, p->rule.eps);
+        const int bad = !(p->rule.decay == matrix && p->rule.lr == 1 && p->rule.eps == 1 && !p->rule.buffer);
+        if ((bad || bare == matrix) && !unknown && !wrong) snprintf(which, sizeof which, "%s, decay %g, rate %g, eps %g", p->name, p->rule.decay, p->rule.lr, p->rule.eps);
+        unknown += bare == matrix;
+        wrong += bad;
     }
+    prop_check(unknown == 0, "%s: %zu tensors are neither matrices nor learned vectors known here: %s", settings, unknown, which);
+    prop_check(wrong == 0, "%s: %zu of %zu tensors are in the wrong group: %s", settings, wrong, s.n_params, which);
     prop_close(&s);
 }
 
