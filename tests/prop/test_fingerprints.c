@@ -601,7 +601,7 @@ static void groups_of(const char *settings)
         const int bad = !(p->rule.decay == matrix && p->rule.lr == 1 && p->rule.eps == 1 && !p->rule.buffer);
         if ((bad || bare == matrix) && !unknown && !wrong) snprintf(which, sizeof which, "%s, decay %g, rate %g, eps %g", p->name, p->rule.decay, p->rule.lr, p->rule.eps);
         unknown += bare == matrix;
-        wrong += bad;
+        wrong += (size_t)bad;
     }
     prop_check(unknown == 0, "%s: %zu tensors are neither matrices nor learned vectors known here: %s", settings, unknown, which);
     prop_check(wrong == 0, "%s: %zu of %zu tensors are in the wrong group: %s", settings, wrong, s.n_params, which);
@@ -671,14 +671,14 @@ static void same_norm(const char *a, const char *b, double gain_shift)
     for (size_t i = 0; i < s.n_params; i++)
         for (size_t k = 0; gain_shift != 0 && strstr(s.param[i].name, ".gain") && k < s.param[i].count; k++) s.param[i].data[k] = AN_R((double)s.param[i].data[k] + gain_shift);
     const double x = an_model_forward_backward(s.model, &s.pass), y = an_model_forward_backward(t.model, &t.pass);
-    prop_check(fabs(x - y) <= 2e-6 * y, "norm %s and %s: loss %.9g and %.9g", a, b, x, y);
+    prop_check(fabs(x - y) <= 2e-6 * y, "%s and %s: loss %.9g and %.9g", a, b, x, y);
     for (size_t i = 0; i < s.n_params; i++) {
         const an_param *p = &s.param[i], *q = prop_param(&t, p->name);
-        if (!prop_check(q && q->count == p->count, "norm %s has %s, %s has none such", a, p->name, b)) continue;
+        if (!prop_check(q && q->count == p->count, "%s has %s, %s has none such", a, p->name, b)) continue;
         const double d = prop_distance(p->count, p->grad, q->grad);
-        prop_check(d <= 2e-5, "norm %s and %s: gradients of %s differ by %.1e", a, b, p->name, d);
+        prop_check(d <= 2e-5, "%s and %s: gradients of %s differ by %.1e", a, b, p->name, d);
     }
-    prop_check(s.n_params == t.n_params, "norm %s has %zu tensors, %s %zu", a, s.n_params, b, t.n_params);
+    prop_check(s.n_params == t.n_params, "%s has %zu tensors, %s %zu", a, s.n_params, b, t.n_params);
     prop_close(&s);
     prop_close(&t);
 }
