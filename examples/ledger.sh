@@ -46,13 +46,19 @@ done
 
 command -v gnuplot >/dev/null || exit 0
 gnuplot <<END
-set terminal pngcairo size 1200,420
+set terminal pngcairo size 1200,420 font ",11"
 set output "$out/ledger.png"
 set multiplot layout 1,3
-set logscale y; set format y "%.0e"; set xlabel "sub-layer"; set key bottom right
-do for [d in "plain post-ln pre-ln"] {
-    set title d
-    plot "$out/".d.".dat" using 0:2 with lines lw 2 title "gradient", "" using 0:(column(3) > 0 ? column(3) : 1/0) with lines lw 2 title "by the skip", "" using 0:4 with lines lw 2 title "by the branch"
+set logscale y; set format y "10^{%L}"; set yrange [1e-9:1e-1]; set xrange [0:*]; set xlabel "sub-layer"; set grid ytics lc rgb "#dddddd"
+set key bottom right
+names = "plain post-ln pre-ln"; rules = "'x ← F(N(x))' 'x ← N(x + F(x))' 'x ← x + F(N(x))'"
+do for [i = 1:3] {
+    d = "$out/".word(names, i).".dat"
+    set title word(names, i).":  ".word(rules, i)
+    set ylabel i == 1 ? "length of the gradient" : ""
+    plot d using 0:2 with lines lw 5 lc rgb "#bbbbbb" title "gradient", d using 0:(column(3) > 0 ? column(3) : 1/0) with lines lw 2 lc rgb "#0072b2" title "down the skip", \\
+         d using 0:4 with lines lw 2 lc rgb "#d55e00" title "down the branch"
+    unset key
 }
 unset multiplot
 END

@@ -114,7 +114,8 @@ typedef struct an_tensor_view {
 
 /* A model of its own from the session's settings, parameters drawn from `seed` (or copied from the model that the session
  * has trained or opened), and an optimizer from the settings beta1, beta2, adam_eps, weight_decay, grad_clip. Every call
- * works on batch x seq tokens. The session must outlive it. Codes: AN_WRONG_USAGE, AN_FAILED. */
+ * works on batch x seq tokens. A design that takes its start from a real batch (admin) takes the first one that
+ * an_engine_backward gets, if the parameters were drawn here. The session must outlive it. Codes: AN_WRONG_USAGE, AN_FAILED. */
 AN_API an_code an_engine_create(an_engine **engine, an_session *session, size_t batch, size_t seq) AN_CHECK;
 AN_API void an_engine_destroy(an_engine **engine);
 

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "train/presets.h"
 #include "train/run.h"
 
@@ -80,8 +81,10 @@ static an_status read_all(an_cli *cli, int argc, const char **argv)
     AN_TRY(an_options_read_env(cli->options, (const char *const *)environ, OTHER_VARIABLES, run_config));
     if (!run_config) return an_options_resolve(cli->options);
     AN_TRY(an_cli_need_arguments(cli, 0, 1));
+    const bool folder = (cli->verb->traits & AN_VERB_RUN_FOLDER) && cli->arguments == 1 && an_path_is_dir(cli->argument[0]);
+    if (folder) AN_TRY(an_options_set(cli->options, "resume", cli->argument[0], AN_FROM_FLAG, "RUN"));
     AN_TRY(an_run_read_config(cli->options));   /* --resume: the stored configuration is the first file, CONFIG may change it */
-    if (cli->arguments == 1) AN_TRY(an_options_read_file(cli->options, cli->argument[0]));
+    if (cli->arguments == 1 && !folder) AN_TRY(an_options_read_file(cli->options, cli->argument[0]));
     AN_TRY(an_preset_apply(cli->options, an_options_text(cli->options, "preset")));
     return an_options_resolve(cli->options);
 }

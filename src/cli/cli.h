@@ -31,7 +31,8 @@ typedef struct an_verb {
 
 enum {
     AN_VERB_JSON = 1,              /* has --json */
-    AN_VERB_RUN_CONFIG = 2         /* takes [CONFIG] and every key of a training run */
+    AN_VERB_RUN_CONFIG = 2,        /* takes [CONFIG] and every key of a training run */
+    AN_VERB_RUN_FOLDER = 4         /* with it: or a run or checkpoint folder, which then is what `resume` says */
 };
 
 const an_verb *an_verb_at(size_t i);

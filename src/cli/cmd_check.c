@@ -1,25 +1,26 @@
 /* cli/cmd_check.c
  * addnorm check: will this configuration train? Theory, measurement at initialisation, the first steps of the run itself, a
  * verdict with its evidence; where the verdict is not good, changes that were tried the same way. Trains nothing to the end
- * and writes no run folder. */
+ * and writes no run folder. With --probe it measures on demand instead (check_probe.c), a configuration or a run. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/check_probe.h"
 #include "core/file.h"
 #include "study/check.h"
 
-typedef struct check_options { int64_t steps; bool suggest; const char *page; } check_options;
+typedef struct check_options { int64_t steps, sets; bool suggest; const char *page, *probe; } check_options;
 static check_options settings;
 
 #define AT(field) .at = AN_AT(check_options, field), .group = "check", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "check_steps", AN_INT, "auto", "1..100000", "probe steps; auto: warm-up and 40 more, at most 400 and at most `steps`", .words = "auto=0", AT(steps) },
+    { "check_steps", AN_INT, "auto", "1..100000", "probe steps; auto: until the signs are clear, from 40 (past the warm-up) to a third of `steps`, at most 400; with --probe the updates to follow, auto: 10", .words = "auto=0", AT(steps) },
     { "suggest", AN_BOOL, "true", NULL, "where the verdict is not good, try changes and tell what came of them", AT(suggest) },
+    { "probe", AN_STRING, "", NULL, "measure instead, a configuration or a RUN: all, or lesion, paths, lens, amplification, linearisation, with commas", AT(probe) },
+    { "probe_sets", AN_INT, "16", "1..100000", "for paths: sets of branches drawn for each number of them; all where there are no more", AT(sets) },
     { "page", AN_STRING, "", NULL, "write the report as a page (HTML, with charts) to this file", AT(page) },
     AN_OPTION_END
 };
@@ -73,10 +74,13 @@ static void put_verdict(an_text *out, const an_check *k)
     an_text_add(out, "\nverdict   %s", an_verdict_name(k->verdict));
     if (k->warmup) an_text_add(out, ": about %llu steps", (unsigned long long)k->warmup);
     an_text_add(out, "\nbecause   %s\nrule      %s\n", k->because, k->rule);
+    for (size_t i = 0; i < k->n_notes; i++) an_text_add(out, "note      %s\n", k->note[i]);
     if (k->n_suggestions) an_text_add(out, "tried     ");
     for (size_t i = 0; i < k->n_suggestions; i++)
         an_text_add(out, "%s%-24s %s, loss %.3f\n", i ? "          " : "", k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].loss);
-    an_text_add(out, "limits    probe of %zu steps on %s; how often the verdict is right: docs/check.md\n", k->n_steps, k->signs.finite ? "the run's own data and schedule" : "the run's own data");
+    an_text_add(out, "limits    probe of %zu steps on the run's own data and schedule", k->n_steps);
+    if (k->n_steps < k->warmup_set) an_text_add(out, ", inside its warm-up of %llu", (unsigned long long)k->warmup_set);
+    an_text_add(out, "; how often the verdict is right: docs/check.md\n");
 }
 
 static an_status write_page(const an_check *k, const an_cli *cli)
@@ -109,7 +113,14 @@ an_status an_cmd_check(an_cli *cli)
 {
     an_check check;
     an_progress progress;
+    if (an_options_text(cli->options, "resume")[0])
+        return an_fail(AN_EUSAGE, "--resume: a probe starts from new weights; give the run's configuration, RUN/config.yaml");
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
+    const an_check_probe_options probe = { settings.probe, settings.page, settings.steps, settings.sets, tick };
+    if (settings.probe[0]) return an_check_probe(cli, &probe, &progress);
+    if (cli->arguments && an_path_is_dir(cli->argument[0]))
+        return an_fail(AN_EUSAGE, "%s: a run can only be probed (--probe lesion,paths,lens); the report is about initialisation and takes a configuration",
+                       cli->argument[0]);
     const an_check_settings how = { .steps = (uint64_t)settings.steps, .suggest = settings.suggest, .tick = tick, .ctx = &progress };
     an_status status = an_check_run(&check, cli->options, &cli->config, &how);
     an_progress_clear(&progress);

@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "core/arena.h"
+#include "core/threads.h"
 #include "net/arch.h"
 #include "net/design.h"
 #include "net/gradcheck.h"
@@ -81,21 +83,40 @@ static an_status print_tally(tally *t, const an_cli *cli)
     return an_cli_print(stdout, &t->text);
 }
 
+/* Cases are independent, so they are dealt to the threads, some at a time; results are told in the order of the cases. */
+enum { AT_ONCE = 64 };
+typedef struct batch { char model[AT_ONCE][512]; an_gradcheck_result result[AT_ONCE]; size_t n; } batch;
+
+static void run_case(void *ctx, size_t i, int thread)
+{
+    batch *b = ctx;
+    (void)thread;
+    an_f64_gradcheck(b->model[i], settings.plant[0] ? settings.plant : NULL, 1.01, &b->result[i]);
+}
+
+static void run_cases(tally *t, const an_cli *cli, an_progress *progress, batch *b, size_t all)
+{
+    for (size_t i = 0; i < all; i += b->n) {
+        an_progress_part(progress, "gradcheck", (double)i, (double)all);
+        for (b->n = 0; b->n < AT_ONCE && case_at(i + b->n, b->model[b->n], sizeof b->model[0]);) b->n++;
+        an_parallel_for(an_threads_available(), b->n, run_case, b);
+        for (size_t k = 0; k < b->n; k++) record(t, cli, b->model[k], &b->result[k]);
+    }
+}
+
 an_status an_cmd_gradcheck(an_cli *cli)
 {
     an_progress progress;
     char model[512];
     size_t all = 0;
     AN_TRY(an_cli_need_arguments(cli, 0, 0));
+    batch *b = an_alloc(sizeof *b);
+    if (!b) return an_fail(AN_ENOMEM, "gradcheck: no memory for its results");
     tally t = { .list = json_array() };
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
     while (case_at(all, model, sizeof model)) all++;
-    for (size_t i = 0; case_at(i, model, sizeof model); i++) {
-        an_gradcheck_result result;
-        an_progress_part(&progress, "gradcheck", (double)i, (double)all);
-        an_f64_gradcheck(model, settings.plant[0] ? settings.plant : NULL, 1.01, &result);
-        record(&t, cli, model, &result);
-    }
+    run_cases(&t, cli, &progress, b, all);
+    free(b);
     an_progress_clear(&progress);
     const an_status status = print_tally(&t, cli);
     json_decref(t.list);

@@ -94,6 +94,7 @@ static void put_summary(an_text *out, const an_cli *cli, const an_model *model, 
     const json_t *memory = json_object_get(plan, "memory");
     const double tokens = (double)integer(plan, "tokens_per_pass"), forward = number(plan, "flops_forward"), backward = number(plan, "flops_backward");
     an_text_add(out, "\n");
+    for (size_t i = 0; i < json_array_size(json_object_get(plan, "notes")); i++) an_text_add(out, "note         %s\n", json_string_value(json_array_get(json_object_get(plan, "notes"), i)));
     put_parameters(out, model);
     an_text_add(out, "shortcuts    %lld\n", (long long)integer(plan, "shortcuts"));
     an_text_add(out, "pass         %.0f tokens; %lld %s per update\n", tokens, (long long)cli->config.grad_accum, cli->config.grad_accum == 1 ? "pass" : "passes");

@@ -75,6 +75,7 @@ static void on_start(void *ctx, const an_event_start *e)
     say(p, "model", "%s, %zu layers, %zu heads, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, m->d_model, m->d_ff, m->seq_len,
         m->vocab_size, m->activation, m->position, an_human_count(a, (double)e->params));
     say_design(p);
+    for (size_t i = 0; i < e->n_notes; i++) say(p, "note", "%s", e->notes[i]);
     say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
     say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name, AN_REAL_NAME);
     if (an_kern_note()[0]) say(p, "note", "%s", an_kern_note());

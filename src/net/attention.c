@@ -55,6 +55,14 @@ static an_value *mix_values(const an_net *net, const char *how, an_value *v)
     return AN_EMIT(net->b, &an_op_residual, "value_mix", &sum, first, own);
 }
 
+static bool take_apart(const an_net *net, const char *name, const an_split_attr *attr, an_value *qkv, an_value *part[3])
+{
+    AN_EMIT(net->b, &an_op_split, name, attr, qkv);
+    if (net->b->status != AN_OK) return false;
+    memcpy(part, net->b->plan->steps[net->b->plan->n_steps - 1]->out, 3 * sizeof *part);
+    return true;
+}
+
 /* Norms on queries, keys and values, before positions are turned in, and value residuals: q|k|v is taken apart and packed again. */
 static an_value *treat_qkv(const an_net *net, an_value *qkv)
 {
@@ -63,16 +71,36 @@ static an_value *treat_qkv(const an_net *net, an_value *qkv)
     if (!qkv || (is(qk, "off") && !inside->v_norm && is(residual, "off"))) return qkv;
     const size_t d = net->config->d_model, head = d / net->config->n_head, cut = is(qk, "full") ? d : head, v_cut = inside->v_norm ? head : d;
     const an_split_attr attr = { 3, { d, d, d }, { cut, cut, v_cut } };
-    AN_EMIT(net->b, &an_op_split, "parts", &attr, qkv);
-    if (net->b->status != AN_OK) return NULL;
-    const an_step *split = net->b->plan->steps[net->b->plan->n_steps - 1];
-    an_value *q = split->out[0], *k = split->out[1], *v = split->out[2];
+    an_value *part[3];
+    if (!take_apart(net, "parts", &attr, qkv, part)) return NULL;
+    an_value *q = part[0], *k = part[1], *v = part[2];
     if (!is(qk, "off")) {
         q = an_norm_emit_kind(net, "rmsnorm", "q_norm", q);
         k = an_norm_emit_kind(net, "rmsnorm", "k_norm", k);
     }
     if (inside->v_norm) v = an_norm_emit_kind(net, "rmsnorm", "v_norm", v);
     return AN_EMIT(net->b, &an_op_pack, "packed", &attr, q, k, mix_values(net, residual, v));
+}
+
+/* Queries and keys at length 1 per head, times a learned vector, behind the positions. */
+static an_value *to_sphere(const an_net *net, an_value *qkv)
+{
+    const an_inside *inside = &net->package->inside;
+    const size_t d = net->config->d_model, head = d / net->config->n_head;
+    const an_split_attr attr = { 3, { d, d, d }, { d, d, d } };
+    an_value *part[3];
+    if (!inside->qk_unit || !qkv) return qkv;
+    if (!take_apart(net, "turned", &attr, qkv, part)) return NULL;
+    an_value *q = an_stored_emit(net, inside->qk_scale, "s_qk", "q_scaled", an_unit_emit(net, "q_unit", head, part[0]));
+    an_value *k = an_stored_emit(net, inside->qk_scale, "s_qk", "k_scaled", an_unit_emit(net, "k_unit", head, part[1]));
+    return AN_EMIT(net->b, &an_op_pack, "sphere", &attr, q, k, part[2]);
+}
+
+/* What q k' is multiplied by. */
+static double score_factor(const an_net *net, double width)
+{
+    const double prescribed = net->package->inside.scores;
+    return prescribed > 0 ? prescribed : net->config->scaling.on ? 1 / width : 1 / sqrt(width);
 }
 
 /* One learned scalar per head, before the output projection. */
@@ -91,8 +119,9 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     an_value *qkv = an_linear_emit(net, "qkv", u, 3 * d, qkv_init, 2);
     qkv = treat_qkv(net, qkv);
     if (strcmp(c->position, "rotary") == 0) qkv = rotate(net, qkv);
+    qkv = to_sphere(net, qkv);
     const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .width = width, .cache = net->cache,
-        .scale = c->scaling.on ? 1 / (double)width : 1 / sqrt((double)width), .dropout = c->dropout, .causal = !net->bidirectional };
+        .scale = score_factor(net, (double)width), .dropout = c->dropout, .causal = !net->bidirectional };
     an_value *y;
     if (net->cache) {
         an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * d } });
@@ -102,5 +131,5 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     }
     if (net->package->inside.head_scale) y = scale_heads(net, y);
     y = an_slot(net, net->package->inside.attn_norm, "inner", y);
-    return an_dropout_emit(net, "drop", an_linear_emit(net, "out", y, d, &out_init, 1));
+    return an_dropout_emit(net, "drop", an_linear_out_emit(net, "out", y, &out_init));
 }

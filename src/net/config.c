@@ -28,7 +28,7 @@ static const an_option TABLE[] = {
     { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch)", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
@@ -64,14 +64,17 @@ static an_status check_heads(const an_model_config *c)
     return AN_OK;
 }
 
-/* Embeddings of init xavier have unit size; as a tied head they would give logits of size sqrt(d_model). */
+/* Embeddings of init xavier have unit size; as a tied head they would give logits of size sqrt(d_model). Some designs cannot tie either. */
 static an_status decide_tie(an_model_config *c, const an_options *options)
 {
     const char tie = an_options_text(options, "tie_embeddings")[0];
-    const char *init = an_options_text(options, "init"), *prescribed = an_design_find(an_options_text(options, "design"))->init;
+    const an_design *design = an_design_find(an_options_text(options, "design"));
+    const char *init = an_options_text(options, "init"), *prescribed = design->init;
     const char *law = strcmp(init, "auto") != 0 ? init : prescribed ? prescribed : "gpt2";
     const bool unit_size = strcmp(law, "xavier") == 0 || strcmp(law, "pytorch") == 0;
-    c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size);
+    c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size && !design->untied);
+    if (c->tie_embeddings && design->untied)
+        return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts design %s: %s; set tie_embeddings false", an_options_place(options, "tie_embeddings"), design->name, design->untied);
     if (!c->tie_embeddings || !unit_size) return AN_OK;
     return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init %s, whose embeddings have unit size; set tie_embeddings false or another init",
                    an_options_place(options, "tie_embeddings"), law);

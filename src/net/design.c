@@ -40,6 +40,11 @@ an_status an_design_options_add(an_options *options)
 
 const an_design *an_design_here(const an_net *net) { return an_design_find(an_here_text(net, "design")); }
 
+bool an_design_is_silent(const an_design *design, const char *tensor)
+{
+    return design->silent && strncmp(tensor, design->silent, strlen(design->silent)) == 0;
+}
+
 void an_stream_put(const an_net *net, an_stream *s, an_value *v)
 {
     if (net->b->status != AN_OK) return;
@@ -103,10 +108,44 @@ void an_branch_end(const an_net *net, an_value *added)
     if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
 }
 
+an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest,
+                           const void *attr, size_t attr_bytes)
+{
+    if (net->b->status != AN_OK) return NULL;
+    an_value **in = an_arena_alloc(&net->b->plan->arena, (n_first + n_rest) * sizeof *in);
+    if (!in) {
+        an_build_fail(net->b, an_fail(AN_ENOMEM, "out of memory for the %zu inputs of %s", n_first + n_rest, name));
+        return NULL;
+    }
+    memcpy(in, first, n_first * sizeof *in);
+    memcpy(in + n_first, rest, n_rest * sizeof *in);
+    return an_emit(net->b, op, name, in, (int)(n_first + n_rest), attr, attr_bytes);
+}
+
+void an_layer_scope_enter(const an_net *net, an_layer_scope *scope)
+{
+    char *site = net->b->scope + net->b->marks[net->b->depth - 1];
+    snprintf(scope->site, sizeof scope->site, "%s", site);
+    *site = '\0';
+}
+
+void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope) { strcat(net->b->scope, scope->site); }
+
+/* What profiling needs at this sub-layer, see net/profile.c: the parameter that an_scaled has made of the skip. */
+static void mark_profile(const an_net *net, const an_package *p, an_site_mark *mark)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.skip.scale", mark->name);
+    const an_param_def *skip = an_params_find(net->b->plan->params, name);
+    if (!skip) an_build_fail(net->b, an_fail(AN_EFAIL, "%s: a design asks for a profiled skip and has no learned one", mark->name));
+    else mark->profiled = skip->value;
+    mark->profile = p->profile;
+}
+
 static size_t copy_stream(an_value **to, const an_stream *s)
 {
     const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
-    memcpy(to, s->x, n * sizeof *to);
+    if (n) memcpy(to, s->x + (s->n - n), n * sizeof *to);
     return n;
 }
 
@@ -140,6 +179,9 @@ void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
         net->package = outer;
         mark = &net->b->plan->sites[at];
         mark->n_out = copy_stream(mark->out, s);
+        mark->history = s->history;
+        mark->end = (int)net->b->plan->n_steps;
+        if (p.profile && net->b->status == AN_OK) mark_profile(net, &p, mark);
     }
     net->site_index++;
     an_scope_pop(net->b);
@@ -150,4 +192,5 @@ void an_block_end(an_net *net, an_stream *s)
 {
     const an_design *design = an_design_here(net);
     if (net->b->status == AN_OK && design->block) design->block(net, net->package, s);
+    if (!design->alone && s->n > 1) s->n = 1;                /* what a design of the common stream laid beside it ends with the layer */
 }

@@ -21,8 +21,10 @@ an_value *an_feed_forward_emit(const an_net *net, an_value *u)
     const bool gated = strcmp(c->activation, SWIGLU) == 0;
     const an_init up_init = an_init_matrix(net, AN_ROLE_FC1, c->d_model, c->d_ff, 0), down_init = an_init_matrix(net, AN_ROLE_FC2, c->d_ff, c->d_model, 0);
     an_value *z = an_linear_emit(net, "up", u, gated ? 2 * c->d_ff : c->d_ff, &up_init, 1);
+    z = an_stored_emit(net, net->package->inside.up_scale, "s_uv", "scaled", z);
     const an_act_attr attr = { an_act_find(c->activation) };
-    an_value *h = gated ? AN_EMIT(net->b, &an_op_swiglu, "act", &attr, z) : AN_EMIT(net->b, &an_op_activation, "act", &attr, z);
+    const an_swiglu_attr halves = { net->package->inside.gate_last };
+    an_value *h = gated ? AN_EMIT(net->b, &an_op_swiglu, "act", &halves, z) : AN_EMIT(net->b, &an_op_activation, "act", &attr, z);
     h = an_slot(net, net->package->inside.mlp_norm, "inner", h);
-    return an_dropout_emit(net, "drop", an_linear_emit(net, "down", h, c->d_model, &down_init, 1));
+    return an_dropout_emit(net, "drop", an_linear_out_emit(net, "down", h, &down_init));
 }

@@ -35,7 +35,7 @@ int an_gradcheck_case(size_t i, const char *norm, const char *design, const char
  * test fail), or NULL. Lives in the double engine; the float program reaches it through the sealed object. */
 void an_f64_gradcheck(const char *settings, const char *plant, double plant_factor, an_gradcheck_result *result);
 
-/* Name of the i-th parameter tensor of a case, to plant errors in; 0 past the last. */
+/* Name of the i-th parameter tensor of a case, to plant errors in: no buffers, no biases that norms remove; 0 past the last. */
 int an_f64_gradcheck_tensor(const char *settings, size_t i, char *name, size_t size);
 
 const char *an_gradcheck_status_name(an_gradcheck_status status);

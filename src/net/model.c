@@ -18,6 +18,8 @@ an_status an_model_emit(an_model *m, size_t cache)
     m->logits = an_arch_find(m->config.arch)->emit(&net, m->tokens);
     if (b.status != AN_OK) return b.status;
     m->logits->keep = m->shape.logits || cache;
+    m->hidden = m->logits->producer->in[0];
+    m->hidden->keep |= m->shape.probe;
     if (cache) return AN_OK;
     m->targets = an_input(&b, "targets", m->shape.batch * m->shape.seq);
     m->plan->loss = m->loss = AN_EMIT_BARE(&b, &an_op_xent, "loss", m->logits, m->targets);
@@ -53,6 +55,7 @@ an_status an_model_build(an_model *m, size_t cache)
     AN_TRY(an_plan_create(&m->plan, m->params, m->shape.train));
     AN_TRY(an_model_emit(m, cache));
     m->plan->observe = m->shape.observe;
+    m->plan->apart = m->shape.probe;
     AN_TRY(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute && m->shape.train));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));
@@ -111,6 +114,12 @@ const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ?
 const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
 json_t *an_model_describe(const an_model *m) { return an_plan_describe(m->plan); }
 
+const char *const *an_model_get_notes(const an_model *m, size_t *count)
+{
+    *count = m->plan->n_notes;
+    return m->plan->note;
+}
+
 const an_param *an_model_get_params(const an_model *m, size_t *count)
 {
     *count = m->params->n;
@@ -127,7 +136,7 @@ an_status an_model_set_threads(an_model *m, int threads)
 an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
-        .accumulate = pass->accumulate, .observe = pass->observe, .loss_scale = pass->loss_scale };
+        .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale };
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;
     for (size_t i = 0; pass->targets && i < m->shape.batch * m->shape.seq; i++) run.n_target += pass->targets[i] >= 0;

@@ -12,6 +12,7 @@
 #include "core/real.h"
 #include "core/status.h"
 #include "net/config.h"
+#include "plan/cut.h"
 #include "plan/rule.h"
 #include "plan/telemetry.h"
 
@@ -33,17 +34,20 @@ typedef struct an_model_shape {
     size_t batch, seq;             /* B, T */
     bool train;                    /* forward + backward; otherwise forward only */
     an_observe observe;            /* what observed passes measure; AN_OBSERVE_OFF: nothing, and no memory for it */
+    bool probe;                    /* passes may cut and streams stay readable, see below; unfused, more memory. With train, backward gives
+                                    * the gradient of the stream before the first sub-layer, and none of a parameter */
     bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
 } an_model_shape;
 
 /* One pass over B*T tokens. */
 typedef struct an_pass {
-    const int32_t *tokens;         /* [B*T] ids in [0, V) */
+    const int32_t *tokens;         /* [B*T] ids in [0, V), or -1: padding, whose embedding is 0 and which batch statistics leave out */
     const int32_t *targets;        /* [B*T] ids, or -1: position does not count; NULL: no loss (logits only) */
     uint64_t seed, step, micro;    /* key of all randomness (dropout) in this pass */
-    bool train;                    /* dropout on */
+    bool train;                    /* dropout on; batch norms take the statistics of this pass, and its backward half moves the running ones */
     bool observe;                  /* measure on the way (an_model_get_telemetry); changes no bit of loss and gradients */
     bool accumulate;               /* add to the gradients instead of setting them (2nd and later micro-batches) */
+    const unsigned char *cut;      /* shape.probe: for each sub-layer AN_CUT_... or 0; NULL: nothing */
     double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
 } an_pass;
 
@@ -63,10 +67,14 @@ an_status an_model_set_threads(an_model *model, int threads) AN_MUST_USE;   /* A
 /* Draws every parameter from the configured init law; a pure function of (configuration, seed, tensor). */
 void an_model_init_params(an_model *model, uint64_t seed);
 
+/* Sets what the design takes from a real batch before the first step (Admin's skips), in one forward pass; nothing where it asks
+ * for nothing. After an_model_init_params and before the first update of a fresh model. The same bits for any number of threads. */
+void an_model_profile(an_model *model, const an_pass *pass);
+
 /* Forward only. Returns the mean loss in nats over targets >= 0 (0 if none). */
 double an_model_forward(an_model *model, const an_pass *pass);
 
-/* Forward and backward: gradients of loss_scale * mean loss. Returns the mean loss. */
+/* Forward and backward: gradients of loss_scale * mean loss (and of penalties that norms put on their statistics: norm rbn). Returns the mean loss. */
 double an_model_forward_backward(an_model *model, const an_pass *pass);
 
 /* What the last observed pass has measured: sub-layers (the gradient ledger), norms, attentions, the output; borrowed, valid
@@ -77,8 +85,28 @@ const an_telemetry *an_model_get_telemetry(const an_model *model);
 const an_real *an_model_get_logits(const an_model *model);
 
 /* After a non-finite loss or gradient: runs the same pass again, looking at every value as it is made, and names the
- * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. */
+ * first non-finite one ("layers.3.attn.out"), "gradient of X" if the forward pass is finite, or NULL if all is finite. Leaves
+ * running statistics alone. */
 const char *an_model_find_nonfinite(an_model *model, const an_pass *pass);
+
+/* --- plans built with shape.probe (net/inside.c) -----------------------------------------------------------------
+ * A pass may leave out what a sub-layer's branch adds (where there is no skip: replace the sub-layer by the identity), or keep the
+ * forward pass and stop the gradient at the branch or at the skip where the two join: AN_CUT_BRANCH, AN_CUT_BRANCH_GRADIENT,
+ * AN_CUT_SKIP_GRADIENT (plan/cut.h). */
+/* Whether the design has what is asked for. Errors: AN_ECONFIG naming design, sub-layer and reason. */
+typedef enum an_inside_need { AN_NEED_LESIONS, AN_NEED_PATHS, AN_NEED_REST } an_inside_need;   /* AN_CUT_BRANCH; both gradients; forward_rest */
+an_status an_model_need(const an_model *model, an_inside_need what) AN_MUST_USE;
+
+/* The stream after a sub-layer as the last pass left it: `streams` arrays [rows, cols], borrowed. */
+typedef struct an_site_view { const char *name; size_t rows, cols, streams; const an_real *const *stream; } an_site_view;
+size_t an_model_site_count(const an_model *model);
+an_site_view an_model_get_site(an_model *model, size_t i);                   /* each view is valid until the next one of this model */
+an_site_view an_model_get_hidden(an_model *model);                           /* what the output head reads, one stream [B*T, C] */
+an_site_view an_model_get_root_gradient(an_model *model);                    /* trains: d (loss_scale loss) / d (stream before the first sub-layer) */
+
+/* After a forward pass: what stands behind the last sub-layer (final norm, head, loss) on `stream` [B*T, C] instead of its
+ * output. Returns the mean loss; logits are those of this stream. */
+double an_model_forward_rest(an_model *model, const an_pass *pass, const an_real *stream);
 
 /* Memory in bytes and work, known from the plan before the first pass touches a page. */
 typedef struct an_model_memory { size_t params, grads, optimizer, activations, scratch, constants; } an_model_memory;
@@ -86,6 +114,10 @@ typedef struct an_model_cost { double flops_forward, flops_backward, bytes_forwa
 an_model_memory an_model_get_memory(const an_model *model);
 an_model_cost an_model_get_cost(const an_model *model);      /* of one pass of B*T tokens */
 json_t *an_model_describe(const an_model *model);             /* the plan as JSON (plan/describe.c); a new reference, NULL: out of memory */
+
+/* What the user of this configuration must know before training, one sentence each (norms speak of their batch statistics). The list is
+ * borrowed from the model, its sentences are static. */
+const char *const *an_model_get_notes(const an_model *model, size_t *count);
 
 /* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
 typedef struct an_decoder an_decoder;

@@ -14,6 +14,8 @@ struct an_model {
     an_plan *plan;
     an_param *list;                /* what get_params shows */
     an_value *tokens, *targets, *logits;
+    an_value *hidden;              /* what the head reads */
+    const an_real *view[AN_SITE_STREAMS];
     const an_value *loss;
     int threads;
     char text[256];

@@ -38,13 +38,44 @@ an_status an_norm_options_add(an_options *options)
 
 an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x) { return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x); }
 
+an_value *an_norm_emit_eps(const an_net *net, const char *slot, an_value *x, double eps)
+{
+    an_net here = *net;
+    here.prescribed = (an_prescribed){ "norm_eps", eps };
+    return an_norm_emit(&here, slot, x);
+}
+
 an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slot, an_value *x)
 {
     if (net->b->status != AN_OK) return NULL;
     an_scope_push(net->b, "%s", slot);
+    if (an_norm_find(kind)->note) an_note(net->b, an_norm_find(kind)->note);
     an_value *y = an_norm_find(kind)->emit(net, x);
     an_scope_pop(net->b);
     return y;
+}
+
+bool an_norm_mask(const an_net *net, const char *kind, const an_value *x, an_value **tokens)
+{
+    *tokens = an_here_bool(net, "norm_masked") ? net->tokens : NULL;
+    if (net->b->status == AN_OK && net->b->train && an_rows(x) == 1)
+        an_build_fail(net->b, an_fail(AN_ECONFIG,
+            "norm %s (%s) trained on 1 token per pass (batch_size %zu x seq_len %zu): the token is its own mean, so the norm puts out its bias and passes no "
+            "gradient; raise batch_size or seq_len, or choose a norm over channels", kind, an_options_place(net->options, "norm"), net->batch, net->seq));
+    return net->b->status == AN_OK;
+}
+
+an_value *an_norm_batch(const an_net *net, const char *kind, an_value *x, const an_batch_norm_attr *attr)
+{
+    an_value *tokens;
+    if (!x || !an_norm_mask(net, kind, x, &tokens)) return NULL;
+    const size_t c = an_cols(x);
+    const bool affine = an_here_bool(net, "norm_affine");
+    an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", c, 1) : NULL;
+    an_value *b = affine && an_norm_wants_bias(net) ? an_param_const(net, AN_KIND_VECTOR, "bias", c, 0) : NULL;
+    an_value *mean = an_param_const(net, AN_KIND_BUFFER, "running_mean", c, 0);
+    an_value *var = an_param_const(net, AN_KIND_BUFFER, "running_var", c, 1);
+    return AN_EMIT(net->b, &an_op_batch_norm, "norm", attr, x, g, b, mean, var, tokens);
 }
 
 bool an_norm_wants_bias(const an_net *net)

@@ -61,10 +61,13 @@ static an_rule rule_of(const an_net *net, an_kind kind)
     const an_scaling *s = &net->config->scaling;
     const bool inside = net->layer >= 0;
     const double depth_lr = inside ? pow(s->depth, s->alpha - 1) : 1, eps = (inside ? pow(s->depth, -s->alpha) : 1) / s->width;
+    const bool unit = net->package && net->package->unit_weights;   /* the length is held, so there is nothing to decay */
+    const an_unit along = !unit ? AN_UNIT_FREE : kind == AN_KIND_OUTPUT ? AN_UNIT_COLS : AN_UNIT_ROWS;
     switch (kind) {
-    case AN_KIND_MATRIX: return (an_rule){ .lr = depth_lr / s->width, .decay = s->width, .eps = eps };
+    case AN_KIND_MATRIX:
+    case AN_KIND_OUTPUT: return (an_rule){ .lr = depth_lr / s->width, .decay = unit ? 0 : s->width, .eps = eps, .unit = along };
     case AN_KIND_EMBEDDING:
-    case AN_KIND_HEAD: return (an_rule){ .lr = 1, .decay = 1, .eps = 1 / s->width };
+    case AN_KIND_HEAD: return (an_rule){ .lr = 1, .decay = !unit, .eps = 1 / s->width, .unit = along };
     case AN_KIND_VECTOR:
     case AN_KIND_SCALE: return (an_rule){ .lr = depth_lr, .decay = 0, .eps = eps };
     case AN_KIND_BUFFER: break;
@@ -81,4 +84,9 @@ an_value *an_param_const(const an_net *net, an_kind kind, const char *name, size
 {
     const an_init init = { AN_LAW_CONST, value, 0 };
     return an_param_emit(net, kind, name, AN_VEC(n), &init, 1);
+}
+
+an_value *an_param_start(const an_net *net, an_kind kind, const char *name, an_dims dims, const double *start)
+{
+    return an_param_make_at(net->b, name, dims, start, rule_of(net, kind));
 }

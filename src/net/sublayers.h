@@ -14,6 +14,7 @@ an_value *an_head_emit(const an_net *net, an_value *x, an_value *table);        
 
 /* y = x w' + bias in the scope `name`, w in row groups of their own init. */
 an_value *an_linear_emit(const an_net *net, const char *name, an_value *x, size_t out, const an_init *init, size_t groups);
+an_value *an_linear_out_emit(const an_net *net, const char *name, an_value *x, const an_init *init);   /* the last one of a sub-layer: to the stream's width */
 an_value *an_dropout_emit(const an_net *net, const char *name, an_value *x);
 
 const char *an_activation_name(size_t i);

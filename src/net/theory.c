@@ -276,7 +276,7 @@ static void up(walker *w, const an_package *p, an_theory_site *out)
     through_norm(net, p->out, &w->f, w->tape.out);
     for (size_t i = 0; i < w->x.t * w->x.t; i++) w->x.c[i] = a * a * w->side.c[i] + b * b * w->f.c[i];
     through_norm(net, p->post, &w->x, w->tape.post);
-    *out = (an_theory_site){ .layer = (int)net->layer, .site = net->site, .stream = mean_square(&w->x), .branch = b * b * mean_square(&w->f), .correlation = correlation(&w->x) };
+    *out = (an_theory_site){ .layer = (int)net->layer, .site = net->site, .skip = a, .stream = mean_square(&w->x), .branch = b * b * mean_square(&w->f), .correlation = correlation(&w->x) };
 }
 
 /* The same sub-layer, down, after `up` has filled the tape again. g: the gradient behind it and before. */
@@ -304,7 +304,15 @@ static an_status check_law(const an_design *d)
 {
     if (!d->alone && d->site == an_site_operator) return AN_OK;
     return an_fail(AN_ECONFIG, "design %s has no closed law here: %s; its report shows measurements only", d->name,
-                   d->alone ? "its stream is more than one value per token" : "its sub-layers depend on more than the stream before them");
+                   d->alone ? "its stream is its own" : "its sub-layers depend on more than the stream before them");
+}
+
+/* Statistics over the batch tie tokens together that this page follows one sequence at a time. */
+static an_status check_norm(const an_net *net)
+{
+    const an_norm_kind *kind = an_norm_find(an_here_text(net, "norm"));
+    if (!kind->batchwise) return AN_OK;
+    return an_fail(AN_ECONFIG, "norm %s has no closed law here: its statistics run over the batch; its report shows measurements only", kind->name);
 }
 
 static void embedding(walker *w, const an_package *p, const an_theory_input *in)
@@ -345,6 +353,7 @@ static an_status stand(walker *w, const char *sites, size_t layer, size_t k, an_
         if (strcmp(NAMES[i], name) == 0) w->net.site = NAMES[i];
     if (!w->net.site) return an_fail(AN_ECONFIG, "sub-layer %s of arch %s has no law here; its report shows measurements only", name, w->net.config->arch);
     AN_TRY(check_law(an_design_here(&w->net)));
+    AN_TRY(check_norm(&w->net));
     return an_design_package(&w->net, an_design_here(&w->net), p);
 }
 
@@ -364,7 +373,9 @@ static an_status walk_up(an_theory *t, walker *w, const char *sites, const an_th
 {
     an_package p;
     AN_TRY(check_law(an_design_here(&w->net)));
+    AN_TRY(check_norm(&w->net));
     AN_TRY(an_design_package(&w->net, an_design_here(&w->net), &p));
+    double next = 0;               /* skip of the next profiled sub-layer; 0: this is the first */
     w->net.package = &p;
     embedding(w, &p, in);
     t->stream_in = mean_square(&w->x);
@@ -375,7 +386,11 @@ static an_status walk_up(an_theory *t, walker *w, const char *sites, const an_th
             AN_TRY(stand(w, sites, l, k, &p, &there));
             if (!there) break;
             keep(w, t->n);
-            up(w, &p, &t->site[t->n++]);
+            if (p.profile && next > 0) p.skip.value = next;
+            const double before = mean_square(&w->x);
+            up(w, &p, &t->site[t->n]);
+            if (p.profile) next = p.profile(p.skip.value, before, t->site[t->n].branch);
+            t->n++;
         }
     return AN_OK;
 }
@@ -399,6 +414,7 @@ static an_status walk_down(an_theory *t, walker *w, const char *sites, size_t pe
         AN_TRY(stand(w, sites, i / per_layer, i % per_layer, &p, &there));
         w->net.package = &p;
         restore(w, i);
+        p.skip.value = t->site[i].skip;
         up(w, &p, &scratch);
         down(w, &p, g, &t->site[i]);
         t->site[i].gradient /= end;

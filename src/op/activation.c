@@ -75,11 +75,13 @@ static an_status glu_infer(struct an_build *b, an_step *s)
     return an_out(b, s, 0, "", AN_MAT(an_rows(s->in[Z]), w / 2), false);
 }
 
+static int gate_last(const an_step *s) { return ((const an_swiglu_attr *)s->attr)->gate_last; }
+
 static void glu_forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const size_t f = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    r->k->swiglu_fwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, s->out[0]->data + w.begin * f);
+    r->k->swiglu_fwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, gate_last(s), s->out[0]->data + w.begin * f);
 }
 
 static void glu_backward(const an_run *r, const an_step *s, const an_part *p)
@@ -87,7 +89,7 @@ static void glu_backward(const an_run *r, const an_step *s, const an_part *p)
     const size_t f = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
     if (an_has_grad(s, Z))
-        r->k->swiglu_bwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, s->out[0]->grad + w.begin * f, s->in[Z]->grad + w.begin * 2 * f, an_add(r, s, Z));
+        r->k->swiglu_bwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, gate_last(s), s->out[0]->grad + w.begin * f, s->in[Z]->grad + w.begin * 2 * f, an_add(r, s, Z));
 }
 
 static an_cost glu_cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 12 * n, 3 * n * sizeof(an_real) }; }

@@ -20,9 +20,11 @@ static double dot(size_t n, const an_real *a, const an_real *b)
     return sum;
 }
 
-/* --- norms: root mean square of the gains; share of rows whose variance is below 10 eps --------------------------- */
+size_t an_gauge_chunks(const an_step *s) { return an_chunks(an_rows(s->in[0])); }
+size_t an_gauge_once(const an_step *s) { (void)s; return 1; }
+double an_gauge_rms(const an_value *v) { return v ? sqrt(dot(v->count, v->data, v->data) / (double)v->count) : 1; }
 
-static size_t norm_parts(const an_step *s) { return an_chunks(an_rows(s->in[0])); }
+/* --- norms: root mean square of the gains; share of rows whose variance is below 10 eps --------------------------- */
 
 /* Whether a row's variance is below 10 eps; outside the root eps is a deviation, and its square a variance. */
 static bool is_small(const an_norm_spec *sp, double rstd)
@@ -34,7 +36,7 @@ static bool is_small(const an_norm_spec *sp, double rstd)
 static double measure_norm(const an_step *s, const an_norm_spec *sp, const an_value *gain, const an_value *rstd, size_t part, double *m)
 {
     const an_range w = an_chunk(an_rows(s->in[0]), part);
-    m[0] = (double)w.n * (gain ? sqrt(dot(gain->count, gain->data, gain->data) / (double)gain->count) : 1);
+    m[0] = (double)w.n * an_gauge_rms(gain);
     for (size_t i = w.begin; i < w.begin + w.n; i++) m[1] += is_small(sp, (double)rstd->data[i]);
     return (double)w.n;
 }
@@ -51,8 +53,39 @@ static double of_add_norm(const an_run *r, const an_step *s, size_t part, double
     return measure_norm(s, &((const an_add_norm_attr *)s->attr)->spec, s->in[2], s->out[3], part, m);
 }
 
-const an_gauges an_gauges_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, norm_parts, of_norm };
-const an_gauges an_gauges_add_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, norm_parts, of_add_norm };
+const an_gauges an_gauges_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_chunks, of_norm };
+const an_gauges an_gauges_add_norm = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_chunks, of_add_norm };
+
+/* --- batch norm: channels that eps decides, and how far the running statistics (before this pass moves them) are from the batch's --- */
+
+enum { GAIN_RMS, SMALL_CHANNELS, TID_MEAN, TID_DEV, MEAN_DISTANCE, VAR_DISTANCE, PENALTY };
+
+static double of_batch_norm(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    const an_batch_norm_attr *at = s->attr;
+    const size_t c = an_cols(s->in[0]);
+    const double n = (double)an_counted_rows(s, 5);
+    (void)r;
+    (void)part;
+    m[GAIN_RMS] = (double)c * an_gauge_rms(s->in[1]);
+    for (size_t j = 0; j < c; j++) {
+        const double mean = (double)s->out[1]->data[j], var = (double)s->out[2]->data[j], run_mean = (double)s->in[3]->data[j], run_var = (double)s->in[4]->data[j];
+        const double deviation = sqrt(var + at->eps), keep = 1 - at->momentum, after_mean = keep * run_mean + at->momentum * mean;
+        m[SMALL_CHANNELS] += var < 10 * at->eps;
+        m[TID_MEAN] += fabs(run_mean - mean) / deviation;
+        m[TID_DEV] += fabs(sqrt(run_var + at->eps) / deviation - 1);
+        m[MEAN_DISTANCE] += (run_mean - mean) * (run_mean - mean);
+        m[VAR_DISTANCE] += (run_var - var) * (run_var - var);
+        if (n > 1) m[PENALTY] += at->mean_penalty * (after_mean - mean) * (after_mean - mean) + at->var_penalty * fabs(keep * run_var + at->momentum * var * n / (n - 1) - var);
+    }
+    m[MEAN_DISTANCE] = (double)c * sqrt(m[MEAN_DISTANCE] / (double)c);
+    m[VAR_DISTANCE] = (double)c * sqrt(m[VAR_DISTANCE] / (double)c);
+    m[PENALTY] *= (double)c;                             /* a sum, where the others are means */
+    return (double)c;
+}
+
+const an_gauges an_gauges_batch_norm = { "norm", 7, { "gain_rms", "small_channels", "tid_mean", "tid_dev", "mean_distance", "var_distance", "penalty" },
+    { AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_once, of_batch_norm };
 
 /* --- attention: per head, on QUERIES rows of each of SEQUENCES sequences ------------------------------------------- */
 

@@ -67,10 +67,12 @@ typedef struct an_run {
     const an_kernels *k;
     const an_gemm_backend *gemm;
     uint64_t seed, step, micro;  /* keys of randomness */
-    bool train;                  /* dropout on */
+    bool train;                  /* dropout on; statistics of the batch where an op has any, else the running ones */
+    bool frozen;                 /* a pass that only looks: running statistics are not moved */
     bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
     bool observe;                /* take telemetry (plan/ledger.h); needs a plan made for it */
     bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
+    const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
     size_t n_target;             /* number of targets >= 0 in this pass */
     size_t position;             /* decoding: position of the first row */
@@ -87,7 +89,7 @@ struct an_build;
  * measure adds up one part into m (zeroed) and returns the weight of what it saw; parts are folded in order: the sum over
  * the weights (mean), the largest, the smallest. */
 typedef enum an_fold { AN_FOLD_MEAN, AN_FOLD_MAX, AN_FOLD_MIN } an_fold;
-enum { AN_GAUGES = 6 };
+enum { AN_GAUGES = 7 };
 typedef struct an_gauges {
     const char *family;          /* "norm", "attention", "output" */
     size_t n;
@@ -120,6 +122,7 @@ typedef struct an_op {
     /* where backward itself adds to the gradient of out[grad_out] before it hands it down: that addition, for one row; NULL: none */
     void (*own_grad)(const an_run *r, const an_step *s, size_t row, an_real *out);
     const an_gauges *gauges;     /* NULL: none */
+    uint32_t terms;                                       /* bit i: outputs are sums in which in[i] (times a factor) is a term: zeros there leave it out */
     bool in_place;               /* out[0] overwrites in[0], and backward turns the gradient of out[0] into in[0]'s in place */
     bool clobbers;               /* backward overwrites the gradient of out[0] (it is the last to read it) */
     bool late;                   /* while training, forward does nothing and backward computes result and gradients at once */
@@ -167,25 +170,39 @@ static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && coun
 an_real *an_affine_sums(const an_step *s, bool wanted, size_t chunk, size_t c);
 void an_reduce_affine(const an_run *r, const an_step *s, int gain, int bias, size_t chunks, size_t c);
 
+/* Which rows of in[0] count in statistics over the batch: those of a token >= 0. in[tokens] may be absent (all count); several rows may
+ * belong to one token. Defined in batch_norm.c. */
+bool an_row_counts(const an_step *s, int tokens, size_t row);
+size_t an_counted_rows(const an_step *s, int tokens);
+
 /* Loss: the mean of the row losses over counted targets, and the gradient of one row's loss. Defined in xent.c. */
 an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
-    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent;
+    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent,
+    an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
 
-extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
+extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_batch_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
+size_t an_gauge_chunks(const an_step *s);                /* parts: the chunks of rows of in[0] */
+size_t an_gauge_once(const an_step *s);                  /* parts: one */
+double an_gauge_rms(const an_value *v);                  /* root mean square of a parameter; 1 where it is absent */
 
 /* Settings of those ops. */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
-typedef struct an_length_norm_attr { double factor, eps; } an_length_norm_attr;                /* in[1]: gain [1] or NULL */
+typedef struct an_length_norm_attr { double factor, eps; size_t width; } an_length_norm_attr;  /* in[1]: gain [1] or NULL; width: of what has its own length, 0: rows */
 typedef struct an_squash_attr { bool erf; } an_squash_attr;                                    /* in[1]: scale [1]; in[2]: shift [1] or absent; tanh otherwise */
+typedef struct an_batch_norm_attr { double eps, momentum, mean_penalty, var_penalty; } an_batch_norm_attr;   /* inputs: op/batch_norm.c */
 typedef struct an_residual_attr { double a, b; } an_residual_attr;
 typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
 typedef struct an_gain_attr { double factor, offset; bool magnitude; } an_gain_attr;           /* in[1]: gains [K] or NULL; in[2]: bias [C] or absent */
 typedef struct an_split_attr { size_t n, width[AN_MAX_OUT], cut[AN_MAX_OUT]; } an_split_attr;  /* columns of each part, and of each of its rows */
+typedef struct an_streams_attr { size_t n, width; bool wide; } an_streams_attr;                /* n streams of `width` channels; spread: into [N, n C] instead of [N n, C] */
+typedef struct an_hyper_attr { size_t rows; bool bounded; } an_hyper_attr;                     /* tokens; tanh, or nothing */
+typedef struct an_sinkhorn_attr { size_t n, iterations; double eps; } an_sinkhorn_attr;
+typedef struct an_depth_attr { double eps; } an_depth_attr;
 typedef struct an_act_kind {                                                                  /* one row per pointwise activation */
     const char *name, *formula;
     void (*fwd)(const an_kernels *k, size_t n, size_t c, const an_real *bias, an_real *z, an_real *y);
@@ -193,6 +210,7 @@ typedef struct an_act_kind {                                                    
     double flops;                                                                             /* per element, forward */
 } an_act_kind;
 typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
+typedef struct an_swiglu_attr { bool gate_last; } an_swiglu_attr;                              /* which half of a row goes through silu: the first, or the second */
 typedef struct an_dropout_attr { double p; } an_dropout_attr;
 typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
 typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;

@@ -49,4 +49,4 @@ static bool shortcut(const an_step *s) { return ((const an_residual_attr *)s->at
 static an_cost cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 3 * n, 3 * n * sizeof(an_real) }; }
 
 const an_op an_op_residual = { .name = "residual", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1, .same_grad = same_grad, .identity = true, .shortcut = shortcut };
+    .backward_flops = 1, .same_grad = same_grad, .terms = 3, .identity = true, .shortcut = shortcut };

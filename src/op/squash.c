@@ -96,8 +96,23 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     sums[1] = ds;
 }
 
+/* The scale, and the share of elements on the flat parts of f: slope below 0.1, |z| above 1.82 for tanh and 1.56 for erf. */
+static double measure(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    (void)r;
+    const bool is_erf = ((const an_squash_attr *)s->attr)->erf;
+    const size_t c = an_cols(s->in[X]);
+    const an_range w = an_chunk(an_rows(s->in[X]), part);
+    const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data;
+    m[0] = (double)(w.n * c) * (double)a;
+    for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) m[1] += slope(is_erf, a * x[i] + shift) < AN_R(0.1);
+    return (double)(w.n * c);
+}
+
+static const an_gauges GAUGES = { "norm", 2, { "alpha", "saturated" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_chunks, measure };
+
 static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? 2 * an_chunks(an_rows(s->in[X])) * sizeof(double) / sizeof(an_real) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 20 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_squash = { .name = "squash", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << A | 1u << S };
+    .backward_flops = 1.5, .work = work, .saves_in = 1u << X | 1u << A | 1u << S, .gauges = &GAUGES };

@@ -11,6 +11,14 @@ static an_status no_memory(const char *what) { return an_fail(AN_ENOMEM, "out of
 
 void an_build_fail(an_build *b, an_status status) { if (b->status == AN_OK) b->status = status; }
 
+void an_note(an_build *b, const char *text)
+{
+    an_plan *plan = b->plan;
+    for (size_t i = 0; i < plan->n_notes; i++)
+        if (plan->note[i] == text) return;
+    if (plan->n_notes < AN_NOTES) plan->note[plan->n_notes++] = text;
+}
+
 void an_scope_push(an_build *b, const char *format, ...)
 {
     const size_t used = strlen(b->scope);
@@ -138,6 +146,22 @@ an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_in
         if (!rule.buffer) params->trained += v->count;
     }
     def->value = v;
+    return v;
+}
+
+an_value *an_param_make_at(an_build *b, const char *name, an_dims dims, const double *start, an_rule rule)
+{
+    static const an_init NOWHERE = { AN_LAW_CONST, 0, 0 };
+    an_value *v = an_param_make(b, name, dims, &NOWHERE, 1, rule);
+    an_param_def *def = v ? an_params_find(b->plan->params, v->name) : NULL;
+    if (!def || def->start) return v;
+    double *copy = an_arena_alloc(&b->plan->params->arena, v->count * sizeof *copy);
+    if (!copy) {
+        an_build_fail(b, no_memory(name));
+        return NULL;
+    }
+    memcpy(copy, start, v->count * sizeof *copy);
+    def->start = copy;
     return v;
 }
 

@@ -65,7 +65,9 @@ json_t *an_plan_describe(const an_plan *plan)
     for (size_t i = 0; i < plan->n_steps; i++) json_array_append_new(steps, step_json(plan, plan->steps[i]));
     size_t replays = 0;
     for (size_t c = plan->n_forward; c < plan->n_code; c++) replays += plan->code[c].dir == AN_FORWARD;
-    return json_pack("{s:o, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "steps", steps, "shortcuts", (json_int_t)an_plan_shortcuts(plan),
+    json_t *notes = json_array();
+    for (size_t i = 0; i < plan->n_notes; i++) json_array_append_new(notes, json_string(plan->note[i]));
+    return json_pack("{s:o, s:o, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "steps", steps, "notes", notes, "shortcuts", (json_int_t)an_plan_shortcuts(plan),
                      "replayed_steps", (json_int_t)replays, "fused", plan->fused, "flops_forward", forward.flops, "flops_backward", backward.flops,
                      "bytes_forward", forward.bytes, "bytes_backward", backward.bytes, "parameters", (json_int_t)plan->params->trained,
                      "activation_bytes", (json_int_t)(plan->activations.count * sizeof(an_real)), "scratch_bytes", (json_int_t)(plan->scratch.count * sizeof(an_real)),

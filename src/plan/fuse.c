@@ -26,7 +26,8 @@ static bool join_linear_act(an_plan *plan, const an_step *a, const an_step *b, a
     return true;
 }
 
-static bool fits_add_norm(const an_step *a, const an_step *b) { return b->in[0] == a->out[0] && !a->out[0]->keep; }
+/* A norm that nobody reads has no gradient and stays a step of its own, which the backward pass leaves out. */
+static bool fits_add_norm(const an_step *a, const an_step *b) { return b->in[0] == a->out[0] && !a->out[0]->keep && b->out[0]->n_use > 0; }
 
 static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
 {

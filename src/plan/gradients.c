@@ -14,10 +14,10 @@ static bool is_trained(const an_plan *plan, const an_value *v)
     return v->home == AN_HOME_PARAM && !an_params_find(plan->params, v->name)->rule.buffer;
 }
 
-/* A value wants a gradient when a parameter lies below it (or it is one) and the loss above it. */
+/* A value wants a gradient when a parameter (or the plan's root) lies below it (or it is one) and the loss above it. */
 static void find_wanted(an_plan *plan, char *below, char *above)
 {
-    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = is_trained(plan, plan->values[i]);
+    for (size_t i = 0; i < plan->n_values; i++) below[plan->values[i]->id] = plan->root ? plan->values[i] == plan->root : is_trained(plan, plan->values[i]);
     for (size_t c = 0; c < plan->n_code; c++) {                    /* forward and replays: parameters flow up */
         const an_step *s = plan->code[c].step;
         if (plan->code[c].dir != AN_FORWARD) continue;
@@ -49,19 +49,21 @@ static void find_wanted(an_plan *plan, char *below, char *above)
 
 static bool writes(const an_step *s, int i) { return can_flow(s, i) && s->in[i]->wants_grad; }
 
-static bool has_gradient_work(const an_step *s)
+/* Something to write, and something to make it from: a value that nobody reads has no gradient. */
+static bool has_gradient_work(const an_plan *plan, const an_step *s)
 {
-    for (int i = 0; i < s->n_in; i++)
-        if (writes(s, i)) return true;
-    return false;
+    bool wanted = false, given = false;
+    for (int i = 0; i < s->n_in; i++) wanted |= writes(s, i);
+    for (int o = 0; o < s->n_out; o++) given |= s->out[o]->wants_grad || s->out[o] == plan->loss;
+    return wanted && given;
 }
 
-/* Backward instructions that would write nothing are dropped. */
+/* Backward instructions without work are dropped. */
 static void prune(an_plan *plan)
 {
     size_t kept = plan->n_forward;
     for (size_t c = plan->n_forward; c < plan->n_code; c++)
-        if (plan->code[c].dir == AN_FORWARD || has_gradient_work(plan->code[c].step)) plan->code[kept++] = plan->code[c];
+        if (plan->code[c].dir == AN_FORWARD || has_gradient_work(plan, plan->code[c].step)) plan->code[kept++] = plan->code[c];
     plan->n_code = kept;
 }
 
@@ -105,7 +107,8 @@ static size_t backward_position(const an_plan *plan, const an_step *step, size_t
 
 /* y = x + f: the gradients of x, f and y are one and the same until somebody adds to x's. They share y's buffer when
  *   x: this step is its first writer, and nobody writes again before f's maker has read it;
- *   f: this step is its only reader, and its maker does not overwrite what it reads while x shares too. */
+ *   f: this step is its only reader, and while x shares too, its maker neither overwrites what it reads nor shares it further
+ *      down: the end of f's maker would not be the end of the buffer's use on that side (two streams that meet in one sum). */
 static void find_shared(an_plan *plan, const an_value_use *use)
 {
     for (size_t c = plan->n_forward; c < plan->n_code; c++) {
@@ -118,7 +121,7 @@ static void find_shared(an_plan *plan, const an_value_use *use)
         const size_t f_read = f_may ? backward_position(plan, f->producer, c) : c;
         const bool x_may = (same & 1u) && writes(s, 0) && x->home == AN_HOME_ACT && use[x->id].first_writer == (int)c && next_writer(plan, x, c) > f_read;
         s->shared[0] = x_may;
-        s->shared[1] = f_may && !(x_may && f->producer->op->clobbers);
+        s->shared[1] = f_may && !(x_may && (f->producer->op->clobbers || f->producer->op->same_grad));
         if (s->shared[0] || s->shared[1]) s->out[s->op->grad_out]->wants_grad = true;   /* even when nobody else reads it */
     }
 }
@@ -135,7 +138,7 @@ an_status an_plan_gradients(an_plan *plan)
         prune(plan);
         status = find_writers(plan, use);
     }
-    if (status == AN_OK) find_shared(plan, use);
+    if (status == AN_OK && !plan->apart) find_shared(plan, use);
     free(below);
     free(above);
     free(use);

@@ -131,17 +131,16 @@ static an_status watch_inputs(an_ledger *l, size_t i)
     return AN_OK;
 }
 
-/* What leaves this site is what enters the next one, unless something stands between them. */
+/* What leaves this site is what enters the next one, unless something stands between them that reads the stream too. */
 static an_status watch_outputs(an_ledger *l, size_t i)
 {
-    const an_site_mark *m = &l->plan->sites[i], *next = i + 1 < l->plan->n_sites ? m + 1 : NULL;
+    const an_site_mark *m = &l->plan->sites[i], *next = i + 1 < l->plan->n_sites && m[1].begin == m->end ? m + 1 : NULL;
     for (size_t k = 0; k < m->n_out; k++) {
         size_t found = (size_t)-1;
         for (size_t j = 0; next && j < next->n_in; j++)
             if (next->in[j] == m->out[k]) found = l->site[i + 1].in + j;
-        const an_step *maker = m->out[k] ? m->out[k]->producer : NULL;
         l->site[i].out[k] = found != (size_t)-1 ? found : l->n_watch;
-        if (found == (size_t)-1) AN_TRY(add_watch(l, m->out[k], -1, next ? next->begin : maker ? maker->id : 0));
+        if (found == (size_t)-1) AN_TRY(add_watch(l, m->out[k], -1, m->end));
     }
     return AN_OK;
 }
@@ -175,13 +174,15 @@ static an_status watch_stream(an_ledger *l, size_t i)
     an_site_plan *s = &l->site[i];
     const an_step *adder = adder_of(l->plan, m->branch_out);
     size_t at = 0;
-    s->n_x = m->n_in;
-    s->n_y = m->n_out;
+    s->n_x = m->history && m->n_in ? 1 : m->n_in;
+    s->n_y = m->history && m->n_out ? 1 : m->n_out;
     s->f = m->branch_out;
     s->sum = adder ? adder->out[adder->op->grad_out] : NULL;
     s->scale = adder ? scale_in(adder) : 1;
-    for (size_t k = 0; k < s->n_x; k++) s->x[k] = m->in[k];
-    for (size_t k = 0; k < s->n_y; k++) s->y[k] = m->out[k];
+    for (size_t k = 0; k < s->n_x; k++) s->x[k] = m->in[m->n_in - s->n_x + k];
+    for (size_t k = 0; k < s->n_y; k++) s->y[k] = m->out[m->n_out - s->n_y + k];
+    s->tokens = s->f ? an_rows(s->f) : s->n_y && s->y[0] ? an_rows(s->y[0]) : 0;
+    s->fold = s->f && s->n_y && s->y[0] && s->f->count ? s->y[0]->count / s->f->count : 1;
     for (size_t k = 0; k < s->n_y + 1; k++) {
         const size_t made = made_at(l->plan, k < s->n_y ? s->y[k] : s->f);
         if (made < l->plan->n_forward && made > at) at = made;

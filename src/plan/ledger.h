@@ -27,9 +27,10 @@ typedef struct an_watch {
 typedef struct an_site_plan {
     size_t in, fork, out[AN_SITE_STREAMS];   /* watches: the first of n_in; where skip and branch part (n_fork of them); after the site */
     size_t n_fork;
-    const an_value *x[AN_SITE_STREAMS], *y[AN_SITE_STREAMS], *f, *sum;   /* as in the mark; sum: x + f before any norm, or NULL */
+    const an_value *x[AN_SITE_STREAMS], *y[AN_SITE_STREAMS], *f, *sum;   /* as in the mark, of a history the newest; sum: x + f before any norm, or NULL */
     double scale;                  /* of f in that sum */
     size_t n_x, n_y;
+    size_t tokens, fold;           /* fold: streams that lie side by side in one value */
     double sums[8];                /* of the forward probe */
     an_real *sample;
 } an_site_plan;

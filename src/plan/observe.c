@@ -120,7 +120,7 @@ enum { XX, FF, YY, VAR_F, VAR_SUM, COS_XF, COS_XY };
 static size_t stream_parts(const an_ledger *l, const an_probe *p)
 {
     const an_site_plan *s = &l->site[p->index];
-    return s->n_x && s->x[0] ? an_chunks(an_rows(s->x[0])) : 0;
+    return s->n_x && s->x[0] ? an_chunks(s->tokens) : 0;
 }
 
 static double cosine(double ab, double aa, double bb) { return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0; }
@@ -128,10 +128,11 @@ static double cosine(double ab, double aa, double bb) { return aa > 0 && bb > 0 
 static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t index, int thread, double *sums)
 {
     const an_site_plan *s = &l->site[p->index];
-    const size_t c = an_cols(s->x[0]), same = s->n_x == s->n_y ? s->n_x : 0, most = s->n_x > s->n_y ? s->n_x : s->n_y;
-    const an_range w = an_chunk(an_rows(s->x[0]), index);
+    const size_t c = s->x[0]->count / s->tokens, width = c / s->fold, same = s->n_x == s->n_y ? s->n_x : 0, most = s->n_x > s->n_y ? s->n_x : s->n_y;
+    const an_range w = an_chunk(s->tokens, index);
     (void)thread;
-    for (size_t o = w.begin * c; o < (w.begin + w.n) * c; o += c) {
+    for (size_t t = w.begin; t < w.begin + w.n; t++) {
+        const size_t o = t * c;
         double xx = 0, yy = 0, xy = 0;
         for (size_t k = 0; k < most; k++) {
             const an_real *x = s->x[k < s->n_x ? k : 0]->data + o, *y = s->y[k < s->n_y ? k : 0]->data + o;
@@ -144,7 +145,7 @@ static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t
         sums[YY] += yy;
         sums[COS_XY] += cosine(xy, xx, yy);
         if (!s->f) continue;
-        const an_pair q = pair_of(r, c, s->x[0]->data + o, s->f->data + o);
+        const an_pair q = pair_of(r, width, s->x[0]->data + o, s->f->data + t * width);
         sums[FF] += q.bb;
         sums[COS_XF] += cosine(q.ab, q.aa, q.bb);        /* means something for one stream only */
         if (!s->sum) continue;
@@ -156,15 +157,17 @@ static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t
 
 static size_t sample_rows(size_t rows) { return rows < AN_SAMPLE_ROWS ? rows : AN_SAMPLE_ROWS; }
 
-/* Rows at even distances; several streams added up, or where their number grows the newest. */
+static size_t width_of(const an_site_plan *s) { return s->y[0]->count / s->tokens / s->fold; }
+
+/* Rows at even distances; several streams added up. */
 static void take_sample(const an_site_plan *s)
 {
-    const size_t rows = an_rows(s->y[0]), c = an_cols(s->y[0]), n = sample_rows(rows);
-    const size_t first = s->n_x == s->n_y ? 0 : s->n_y - 1;
+    const size_t rows = s->tokens, c = width_of(s), n = sample_rows(rows);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < c; j++) {
             an_real sum = 0;
-            for (size_t k = first; k < s->n_y; k++) sum += s->y[k]->data[(i * rows / n) * c + j];
+            for (size_t k = 0; k < s->n_y; k++)
+                for (size_t a = 0; a < s->fold; a++) sum += s->y[k]->data[(i * rows / n * s->fold + a) * c + j];
             s->sample[i * c + j] = sum;
         }
 }
@@ -222,7 +225,7 @@ an_status an_ledger_bind(an_ledger *l)
 {
     size_t reals = 0;
     for (size_t i = 0; i < l->n_site && l->plan->observe == AN_OBSERVE_FULL; i++)
-        if (l->site[i].n_y) reals += sample_rows(an_rows(l->site[i].y[0])) * an_cols(l->site[i].y[0]);
+        if (l->site[i].n_y) reals += sample_rows(l->site[i].tokens) * width_of(&l->site[i]);
     AN_TRY(an_block_init(&l->samples, reals, "samples for telemetry"));
     l->record = an_alloc(l->n_site * sizeof *l->record);
     l->gauge_record = an_alloc(l->n_gauge * sizeof *l->gauge_record);
@@ -232,11 +235,11 @@ an_status an_ledger_bind(an_ledger *l)
         const an_site_mark *m = &l->plan->sites[i];
         an_site_plan *s = &l->site[i];
         const an_value *y = s->n_y ? s->y[0] : NULL;
-        l->record[i] = (an_site_record){ .name = m->name, .layer = m->layer, .n_in = s->n_x, .n_out = s->n_y, .rows = y ? an_rows(y) : 0, .cols = y ? an_cols(y) : 0 };
+        l->record[i] = (an_site_record){ .name = m->name, .layer = m->layer, .n_in = m->n_in * s->fold, .n_out = m->n_out * s->fold, .rows = s->tokens, .cols = y ? width_of(s) : 0 };
         if (!reals || !y) continue;
         l->record[i].sample = s->sample = at;
-        l->record[i].sample_rows = sample_rows(an_rows(y));
-        at += l->record[i].sample_rows * an_cols(y);
+        l->record[i].sample_rows = sample_rows(s->tokens);
+        at += l->record[i].sample_rows * width_of(s);
     }
     for (size_t i = 0; i < l->n_gauge; i++) {
         const an_step *s = l->gauge[i].step;
@@ -277,7 +280,7 @@ static double total_of(const an_ledger *l, const size_t *at, size_t first, size_
     return sqrt(sum);
 }
 
-static void finish_gradients(const an_ledger *l, const an_site_plan *s, an_site_record *r)
+static void finish_gradients(const an_ledger *l, const an_site_mark *m, const an_site_plan *s, an_site_record *r)
 {
     double id = 0, br = 0, both = 0;
     for (size_t k = 0; k < s->n_fork; k++) {
@@ -286,8 +289,8 @@ static void finish_gradients(const an_ledger *l, const an_site_plan *s, an_site_
         br += w->br;
         both += w->dot;
     }
-    r->g_in = total_of(l, NULL, s->in, s->n_x);
-    r->g_out = total_of(l, s->out, 0, s->n_y);
+    r->g_in = total_of(l, NULL, s->in, m->n_in);
+    r->g_out = total_of(l, s->out, 0, m->n_out);
     r->g_fork = total_of(l, NULL, s->fork, s->n_fork);
     r->g_id = sqrt(id);
     r->g_br = sqrt(br);
@@ -303,14 +306,14 @@ void an_ledger_finish(an_ledger *l)
         an_site_record *r = &l->record[i];
         const double rows = (double)r->rows, n = rows * (double)r->cols;
         r->g_in = r->g_out = r->g_fork = r->g_id = r->g_br = r->g_dot = r->g_cos = r->attenuation = (double)NAN;
-        if (l->plan->train) finish_gradients(l, s, r);
-        r->x_rms = sqrt(s->sums[XX] / (n * (double)s->n_x));
-        r->y_rms = sqrt(s->sums[YY] / (n * (double)s->n_y));
+        if (l->plan->train) finish_gradients(l, &l->plan->sites[i], s, r);
+        r->x_rms = sqrt(s->sums[XX] / (n * (double)(s->n_x * s->fold)));
+        r->y_rms = sqrt(s->sums[YY] / (n * (double)(s->n_y * s->fold)));
         r->f_rms = s->f ? fabs(s->scale) * sqrt(s->sums[FF] / n) : (double)NAN;
         r->rho = r->f_rms / r->x_rms;
         r->dependency = s->sum ? s->scale * s->scale * s->sums[VAR_F] / s->sums[VAR_SUM] : (double)NAN;
         r->sum_dev = s->sum ? sqrt(s->sums[VAR_SUM] / n) : (double)NAN;
-        r->cos_xf = s->f && s->n_x == 1 ? (s->scale < 0 ? -1 : 1) * s->sums[COS_XF] / rows : (double)NAN;
+        r->cos_xf = s->f && s->n_x == 1 && s->fold == 1 ? (s->scale < 0 ? -1 : 1) * s->sums[COS_XF] / rows : (double)NAN;
         r->cos_xy = s->n_x == s->n_y ? s->sums[COS_XY] / rows : (double)NAN;
     }
 }

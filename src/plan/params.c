@@ -70,11 +70,13 @@ void an_params_draw(an_params *params, uint64_t seed)
         const an_rng_key key = an_rng_key_make(seed, name_hash(p->name), 0);
         const size_t row = p->dims.rank > 1 ? p->count / p->dims.d[0] : 1;
         size_t done = 0;
+        for (; p->start && done < p->count; done++) p->data[done] = AN_R(p->start[done]);
         for (size_t g = 0; g < AN_INIT_GROUPS && done < p->count; g++) {
             size_t n = p->init[g].rows ? p->init[g].rows * row : p->count - done;
             if (n > p->count - done) n = p->count - done;
             draw(&p->init[g], key, done, n, p->data + done);
             done += n;
         }
+        for (size_t part = 0; part < an_unit_parts(p->rule.unit, p->dims.d[0], row); part++) an_unit_scale(p->rule.unit, p->dims.d[0], row, p->data, part);
     }
 }

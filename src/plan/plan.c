@@ -38,10 +38,12 @@ void an_plan_destroy(an_plan **plan)
 
 an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
 {
-    plan->fused = fuse;
-    if (fuse) AN_TRY(an_plan_fuse(plan, recompute));
-    AN_TRY(an_plan_schedule(plan, recompute));
+    plan->fused = fuse && !plan->apart;
+    if (plan->apart) an_plan_open(plan);
+    if (plan->fused) AN_TRY(an_plan_fuse(plan, recompute));
+    AN_TRY(an_plan_schedule(plan, recompute && !plan->apart));
     AN_TRY(an_plan_gradients(plan));
+    if (plan->apart) AN_TRY(an_plan_join(plan));
     AN_TRY(an_plan_watch(plan));
     return an_plan_layout(plan);
 }

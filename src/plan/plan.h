@@ -23,6 +23,7 @@ typedef struct an_param_def {
     an_dims dims;
     size_t count, offset;        /* offset in elements in both arenas */
     an_init init[AN_INIT_GROUPS];
+    const double *start;         /* [count], what it starts at where no law can say it; NULL: init */
     an_rule rule;
     an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
@@ -49,14 +50,19 @@ typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
 /* One sub-layer as the ledger sees it: the values between which identity path and branch run. A design records it while
  * emitting (net/design.h); steps of the branch carry its position in `branch`. */
-enum { AN_SITE_STREAMS = 16 };
+enum { AN_SITE_STREAMS = 64 };   /* of a longer stream, a history, the newest are looked at */
 typedef struct an_site_mark {
     const char *name;            /* "layers.3.attn" */
-    int layer, begin;            /* begin: emission number of its first step */
+    int layer, begin, end;       /* emission numbers of its first step, and of the first one behind it */
     an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after */
     size_t n_in, n_out;
+    bool history;                /* the newest value is the stream, the earlier ones are read again later */
     an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
+    double (*profile)(double skip, double stream, double branch);   /* as in the design's package, with its parameter; NULL: none */
+    an_value *profiled;
 } an_site_mark;
+
+enum { AN_NOTES = 8 };
 
 typedef struct an_plan {
     an_arena arena;
@@ -69,9 +75,14 @@ typedef struct an_plan {
     size_t n_code, n_forward;    /* code[0, n_forward) is the forward pass */
     an_site_mark *sites;         /* in forward order */
     size_t n_sites, cap_sites;
+    const char *note[AN_NOTES];  /* what the user of this program must know, told at start; static strings */
+    size_t n_notes;
     bool train, fused;
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
+    bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
+    struct an_joint *joints;     /* [n_sites], or NULL */
+    const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
     const an_value *loss;
     int threads;
     an_block activations, constants, state, scratch, thread_scratch;
@@ -98,6 +109,8 @@ void an_scope_pop(an_build *b);
 an_value *an_input(an_build *b, const char *name, size_t n);                /* int32 [n] */
 /* A parameter; the same full name asked for again in one plan is the same value. */
 an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_init *init, size_t groups, an_rule rule);
+/* The same, starting at these numbers [count], which are copied. */
+an_value *an_param_make_at(an_build *b, const char *name, an_dims dims, const double *start, an_rule rule);
 /* A table computed once by fill(out, dims, arg); the same (fill, dims, arg) asked for again is the same value. */
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg);
 an_value *an_state(an_build *b, const char *name, an_dims dims);
@@ -109,6 +122,7 @@ an_value *an_emit(an_build *b, const an_op *op, const char *name, an_value *cons
     (int)(sizeof((an_value *const[]){ __VA_ARGS__ }) / sizeof(an_value *)), NULL, 0)   /* an op without settings */
 an_site_mark *an_site_begin(an_build *b, const char *name, int layer);      /* a new mark, b->branch unchanged; NULL once building has failed */
 void an_build_fail(an_build *b, an_status status);                          /* records a failure found by net */
+void an_note(an_build *b, const char *text);                                /* a sentence for the user, once each; borrowed for the life of the plan */
 
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;
 void an_plan_destroy(an_plan **plan);
@@ -123,6 +137,8 @@ an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* f
 an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
+void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */
+an_status an_plan_join(an_plan *plan) AN_MUST_USE;                          /* intervene.c: where skip and branch meet */
 an_status an_plan_layout(an_plan *plan) AN_MUST_USE;                        /* layout.c: offsets, sizes */
 an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home home);
 an_step *an_step_copy(an_plan *plan, const an_step *step);
@@ -130,13 +146,16 @@ an_step *an_step_copy(an_plan *plan, const an_step *step);
 /* --- running (run.c) ----------------------------------------------------------------------------------------- */
 void an_plan_forward(const an_plan *plan, an_run *run);
 void an_plan_backward(const an_plan *plan, an_run *run);
+/* Instructions [begin, end) of the forward pass, unobserved: for who looks at, or sets, something in between. */
+void an_plan_forward_part(const an_plan *plan, an_run *run, size_t begin, size_t end);
+void an_plan_rest(const an_plan *plan, an_run *run, const an_value *from);   /* after a forward pass: once more all that follows the making of `from` */
 /* Both passes once more, looking at each value as it is made; the first non-finite one, or NULL. *gradient tells which kind. */
 const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient);
 
 /* --- describing (describe.c) ---------------------------------------------------------------------------------- */
 an_cost an_plan_cost(const an_plan *plan, an_direction dir);
 size_t an_plan_shortcuts(const an_plan *plan);
-/* {"steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
+/* {"notes":[], "steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
 json_t *an_plan_describe(const an_plan *plan);
 
 #endif

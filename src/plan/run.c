@@ -1,5 +1,7 @@
 /* plan/run.c
- * The executor: two loops and a parallel-for; on observed passes the ledger looks on around each instruction. */
+ * The executor: two loops and a parallel-for; on observed passes the ledger looks on around each instruction, and passes that
+ * cut (plan/intervene.h) run some of them otherwise. */
+#include "plan/intervene.h"
 #include "plan/ledger.h"
 
 #include "core/threads.h"
@@ -31,8 +33,10 @@ static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end
     an_ledger *ledger = run->observe ? plan->ledger : NULL;
     run->thread_work = plan->thread_work;
     for (size_t i = begin; i < end; i++) {
+        const an_instr in = plan->code[i];
         if (ledger) an_ledger_visit(ledger, run, i, false);
-        run_instr(plan, run, plan->code[i]);
+        run_instr(plan, run, run->cut ? an_intervene(plan, run, in) : in);
+        if (run->cut) an_intervene_after(plan, run, in);
         if (ledger) an_ledger_visit(ledger, run, i, true);
     }
 }
@@ -44,10 +48,24 @@ void an_plan_forward(const an_plan *plan, an_run *run)
     if (run->observe && plan->ledger && !plan->train) an_ledger_finish(plan->ledger);
 }
 
+void an_plan_forward_part(const an_plan *plan, an_run *run, size_t begin, size_t end)
+{
+    run->observe = false;
+    run_range(plan, run, begin, end);
+}
+
 void an_plan_backward(const an_plan *plan, an_run *run)
 {
     run_range(plan, run, plan->n_forward, plan->n_code);
     if (run->observe && plan->ledger) an_ledger_finish(plan->ledger);
+}
+
+void an_plan_rest(const an_plan *plan, an_run *run, const an_value *from)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < plan->n_forward; i++)
+        if (plan->code[i].step == from->producer) at = i + 1;
+    an_plan_forward_part(plan, run, at, plan->n_forward);
 }
 
 static bool all_finite(const an_real *x, size_t n)
@@ -69,6 +87,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
     const char *bad = bad_parameter(plan);
     run->thread_work = plan->thread_work;
     run->late = false;
+    run->frozen = true;
     *gradient = false;
     for (size_t i = 0; i < plan->n_code && !bad; i++) {
         const an_instr in = plan->code[i];

@@ -12,14 +12,21 @@
 #include "train/stats.h"
 #include "train/trial.h"
 
-enum { TAIL = 5, LEAST = 40, MOST = 400 };
+enum { TAIL = 10, FIRST = 40, LOOK = 20, MOST = 400 };
+static const char REFERENCE[] = "pre-ln";
 
-static uint64_t probe_steps(const an_check_settings *s, const an_train_config *c)
+/* The ledger is looked at every LOOK steps from FIRST on. The probe ends when the signs are clear: collapse at any look, learning
+ * not before the warm-up and FIRST more steps are over. At most a third of the run beside the warm-up: what needs longer to tell is not told. */
+typedef struct probe_length { uint64_t least, most; } probe_length;
+
+static uint64_t least_of(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t most_of(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static probe_length probe_steps(const an_check_settings *s, const an_train_config *c)
 {
-    if (s->steps) return s->steps;
-    const uint64_t wanted = (uint64_t)c->warmup + LEAST, all = (uint64_t)c->steps;
-    const uint64_t capped = wanted < MOST ? wanted : MOST;
-    return capped < all ? capped : all;
+    if (s->steps) return (probe_length){ s->steps, s->steps };
+    const uint64_t warmup = (uint64_t)c->warmup, all = (uint64_t)c->steps, least = least_of(least_of(warmup + FIRST, MOST), all);
+    return (probe_length){ least, most_of(least, least_of(least_of(warmup + all / 3, MOST), all)) };
 }
 
 static an_status make_room(an_check *k, size_t sites, uint64_t steps)
@@ -93,7 +100,7 @@ static void predict(an_check *k, an_trial *trial, const an_options *options, con
 
 static void note_step(an_check *k, const an_trial_step *s)
 {
-    k->step[k->n_steps++] = (an_check_step){ s->step, s->loss, s->lr, s->grad_norm };
+    k->step[k->n_steps++] = (an_check_step){ s->step, s->loss, s->lr, s->grad_norm, NAN };
     k->signs.lr_sum += s->lr;
     k->signs.finite = s->finite;
     if (k->n_steps == 1) {
@@ -111,89 +118,159 @@ static double tail_mean(const an_check *k)
     return sum / (double)n;
 }
 
+/* One look: where the probe stands, and whether it stood there before. */
+static void look(an_check *k, const an_telemetry *t)
+{
+    const an_check_signs before = k->signs;
+    read_ledger(k, t, false);
+    k->signs.loss = tail_mean(k);
+    k->signs.collapsed = an_check_is_collapsed(&k->signs) ? before.collapsed + 1 : 0;
+    k->signs.settled = k->signs.collapsed > 0 && !(k->signs.reach > before.reach);
+}
+
+static bool is_over(const an_check *k, const probe_length *length)
+{
+    if (!k->signs.finite) return true;
+    return an_check_is_clear(&k->signs) && (k->n_steps >= length->least || k->signs.settled);
+}
+
 static an_status probe(an_check *k, an_options *options, an_train_config *config, const an_check_settings *settings, const char *what, bool full)
 {
     an_trial *trial = NULL;
     AN_TRY(an_trial_create(&trial, options, config, AN_OBSERVE_FULL));
-    const uint64_t steps = probe_steps(settings, config);
+    const probe_length length = probe_steps(settings, config);
     const an_telemetry *t = an_model_get_telemetry(an_trial_get_model(trial));
-    an_status status = AN_OK;
-    k->signs = (an_check_signs){ .entropy = an_trial_get_entropy(trial), .finite = true };
-    for (uint64_t i = 0; i < steps && k->signs.finite && status == AN_OK; i++) {
+    an_status status = make_room(k, t->n_sites, length.most);
+    const char *const *notes = an_model_get_notes(an_trial_get_model(trial), &k->n_notes);
+    if (k->n_notes > AN_CHECK_NOTES) k->n_notes = AN_CHECK_NOTES;
+    memcpy(k->note, notes, k->n_notes * sizeof *notes);
+    k->signs = (an_check_signs){ .entropy = an_trial_get_entropy(trial), .product = NAN, .tokens = NAN, .reach = NAN, .pre_ln = NAN, .behind = NAN, .finite = true };
+    k->warmup_set = (uint64_t)config->warmup;
+    for (uint64_t i = 0; i < length.most && status == AN_OK && k->signs.finite; i++) {
+        const bool looks = i + 1 == length.most || (i + 1 >= FIRST && (i + 1) % LOOK == 0);
         an_trial_step s;
-        if (settings->tick) settings->tick(settings->ctx, what, i, steps);
-        an_trial_advance(trial, i == 0 || i + 1 == steps, &s);
-        if (i == 0) status = make_room(k, t->n_sites, steps);
-        if (status != AN_OK) break;
+        if (settings->tick) settings->tick(settings->ctx, what, i, length.most);
+        an_trial_advance(trial, i == 0 || looks, &s);
         note_step(k, &s);
-        if (i == 0) {
-            read_ledger(k, t, true);
-            if (full) predict(k, trial, options, t);
-        }
-        if (i + 1 == steps && s.finite) read_ledger(k, t, false);
+        if (i == 0) read_ledger(k, t, true);
+        if (i == 0 && full) predict(k, trial, options, t);
+        if (s.finite && looks) look(k, t);
+        if (!settings->steps && (looks || !s.finite) && is_over(k, &length)) break;
     }
     if (status == AN_OK) k->signs.loss = tail_mean(k);
     an_trial_destroy(&trial);
     return status;
 }
 
-/* The configuration with one key changed, probed and judged like the first. A change that cannot be built is left out. */
-static an_status try_change(an_check *k, const an_options *options, const an_check_settings *settings, const char *key, const char *value)
+/* The configuration with one key changed, resolved. Keys that have no meaning any more (those of the former design) fall away. */
+static an_status change(an_options **out, an_train_config *config, const an_options *options, const char *key, const char *value)
 {
-    an_suggestion *s = &k->suggestion[k->n_suggestions];
-    an_check other = { 0 };
-    an_options *changed = NULL;
-    an_train_config config;
     an_text yaml = { 0 };
     an_options_yaml(options, &yaml);
-    snprintf(s->change, sizeof s->change, "--%s %s", key, value);
     an_status status = an_text_status(&yaml);
-    if (status == AN_OK) status = an_run_options_create(&changed, &config);
-    if (status == AN_OK) status = an_options_read_yaml(changed, an_text_get(&yaml), yaml.length, "the configuration");
-    if (status == AN_OK) status = an_options_set(changed, key, value, AN_FROM_FLAG, s->change);
-    if (status == AN_OK) status = an_options_resolve(changed);
-    if (status == AN_OK) status = probe(&other, changed, &config, settings, s->change, false);
-    if (status == AN_OK) {
-        an_check_judge(&other);
-        s->verdict = other.verdict;
-        s->loss = other.signs.loss;
-        k->n_suggestions++;
-    }
-    an_check_fini(&other);
-    an_options_destroy(&changed);
+    if (status == AN_OK) status = an_run_options_create(out, config);
+    if (status == AN_OK) status = an_options_read_yaml(*out, an_text_get(&yaml), yaml.length, "the configuration");
+    if (status == AN_OK) status = an_options_set(*out, key, value, AN_FROM_FLAG, key);
+    if (status == AN_OK) status = an_options_resolve(*out);
     an_text_fini(&yaml);
+    return status;
+}
+
+/* The changed configuration, probed. A change that cannot be built leaves *out empty (n_steps 0) and is no error. */
+static an_status probe_changed(an_check *out, const an_options *options, const an_check_settings *settings, const char *key, const char *value, const char *what)
+{
+    an_options *changed = NULL;
+    an_train_config config;
+    an_status status = change(&changed, &config, options, key, value);
+    if (status == AN_OK) status = probe(out, changed, &config, settings, what, false);
+    an_options_destroy(&changed);
+    if (status != AN_OK) an_check_fini(out);
     return status == AN_ENOMEM ? status : AN_OK;
+}
+
+/* How far behind Pre-LN: the share of the learning, in sums of learning rates, that Pre-LN could have been spared to be
+ * where the design is now. 0: level or ahead; 0.5: it took twice as much. Sums and not steps, so that a warm-up or a smaller
+ * rate, tried later, can be held against the same curve. */
+static double share_behind(const an_check *k, const an_check *reference)
+{
+    double sum = 0, here = 0;
+    for (size_t i = 0; i < reference->n_steps && reference->signs.finite; i++) {
+        here += reference->step[i].loss - (i >= TAIL ? reference->step[i - TAIL].loss : 0);
+        sum += reference->step[i].lr;
+        if (i + 1 >= TAIL && here / TAIL <= k->signs.loss) return sum < k->signs.lr_sum ? 1 - sum / k->signs.lr_sum : 0;
+    }
+    return reference->n_steps && reference->signs.finite ? 0 : NAN;
+}
+
+/* What the same steps do to Pre-LN: the same text in the same order and nothing else changed, so that the difference of the
+ * two losses is the design's doing. None for Pre-LN itself and where the design is set layer by layer. */
+static an_status refer(an_check *k, an_check *reference, const an_options *options, const an_check_settings *settings)
+{
+    if (strcmp(an_options_text(options, "design"), REFERENCE) == 0 || an_options_has_overrides(options, "design")) return AN_OK;
+    const an_check_settings same = { .steps = k->n_steps, .tick = settings->tick, .ctx = settings->ctx };
+    AN_TRY(probe_changed(reference, options, &same, "design", REFERENCE, "Pre-LN beside it"));
+    if (reference->n_steps != k->n_steps || !reference->signs.finite) return AN_OK;
+    for (size_t i = 0; i < k->n_steps; i++) k->step[i].pre_ln = reference->step[i].loss;
+    k->signs.pre_ln = reference->signs.loss;
+    k->signs.behind = share_behind(k, reference);
+    return AN_OK;
+}
+
+static void add_suggestion(an_check *k, const char *change, an_check *tried, const an_check *reference)
+{
+    an_suggestion *s = &k->suggestion[k->n_suggestions++];
+    if (tried != reference) tried->signs.behind = share_behind(tried, reference);
+    an_check_judge(tried);
+    snprintf(s->change, sizeof s->change, "%s", change);
+    s->verdict = tried->verdict;
+    s->loss = tried->signs.loss;
+}
+
+/* A change, probed and judged like the first. */
+static an_status try_change(an_check *k, const an_check *reference, const an_options *options, const an_check_settings *settings, const char *key, const char *value)
+{
+    char text[64];
+    an_check other = { 0 };
+    snprintf(text, sizeof text, "--%s %s", key, value);
+    AN_TRY(probe_changed(&other, options, settings, key, value, text));
+    if (other.n_steps > 0) add_suggestion(k, text, &other, reference);
+    an_check_fini(&other);
+    return AN_OK;
 }
 
 static bool last_trains(const an_check *k) { return k->n_suggestions > 0 && k->suggestion[k->n_suggestions - 1].verdict == AN_VERDICT_TRAINS; }
 
-/* What usually helps, cheapest first: a warm-up, then a longer one, a third of the learning rate, another design. */
-static an_status suggest(an_check *k, const an_options *options, const an_train_config *c, const an_check_settings *settings)
+/* What usually helps: Pre-LN, which has been tried by now; a warm-up, then a longer one; else a third of the learning rate and
+ * DeepNorm. */
+static an_status suggest(an_check *k, an_check *reference, const an_options *options, const an_train_config *c, const an_check_settings *settings)
 {
     static const int64_t WARMUPS[] = { 50, 100, 200 };
     char value[32];
-    for (size_t i = 0; i < sizeof WARMUPS / sizeof *WARMUPS && !last_trains(k); i++) {
+    for (size_t i = 0; i < sizeof WARMUPS / sizeof *WARMUPS && !k->warmup; i++) {
         if (WARMUPS[i] <= c->warmup || 2 * WARMUPS[i] > c->steps) continue;
         snprintf(value, sizeof value, "%lld", (long long)WARMUPS[i]);
-        AN_TRY(try_change(k, options, settings, "warmup", value));
+        AN_TRY(try_change(k, reference, options, settings, "warmup", value));
         if (!last_trains(k)) continue;
         k->verdict = AN_VERDICT_NEEDS_WARMUP;
         k->warmup = (uint64_t)WARMUPS[i];
     }
-    snprintf(value, sizeof value, "%.3g", c->lr / 3);
-    AN_TRY(try_change(k, options, settings, "lr", value));
-    static const char *const DESIGNS[] = { "pre-ln", "deepnorm" };
-    for (size_t i = 0; i < sizeof DESIGNS / sizeof *DESIGNS; i++)
-        if (strcmp(DESIGNS[i], an_options_text(options, "design")) != 0) AN_TRY(try_change(k, options, settings, "design", DESIGNS[i]));
+    if (!k->warmup) {
+        snprintf(value, sizeof value, "%.3g", c->lr / 3);
+        AN_TRY(try_change(k, reference, options, settings, "lr", value));
+        if (strcmp(an_options_text(options, "design"), "deepnorm") != 0 && !an_options_has_overrides(options, "design")) AN_TRY(try_change(k, reference, options, settings, "design", "deepnorm"));
+    }
+    if (reference->n_steps > 0) add_suggestion(k, "--design pre-ln", reference, reference);
     return AN_OK;
 }
 
 an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings)
 {
-    an_check k = { 0 };
+    an_check k = { 0 }, reference = { 0 };
     an_status status = probe(&k, options, config, settings, "probe", true);
+    if (status == AN_OK) status = refer(&k, &reference, options, settings);
     if (status == AN_OK) an_check_judge(&k);
-    if (status == AN_OK && settings->suggest && k.verdict != AN_VERDICT_TRAINS) status = suggest(&k, options, config, settings);
+    if (status == AN_OK && settings->suggest && k.verdict != AN_VERDICT_TRAINS) status = suggest(&k, &reference, options, config, settings);
+    an_check_fini(&reference);
     if (status != AN_OK) an_check_fini(&k);
     else *out = k;
     return status;

@@ -19,18 +19,22 @@ typedef struct an_check_site { char name[40]; an_check_numbers predicted, measur
 typedef struct an_check_signs {
     double entropy;                /* unigram entropy: what a model reaches that ignores its context */
     double loss_first, loss;       /* at step 0; mean of the last probe steps */
+    double pre_ln;                 /* the same of Pre-LN with everything else alike; NaN: not measured */
+    double behind;                 /* share of the learning that Pre-LN could have been spared to be as far; NaN: not measured */
     double product_first, product; /* of the attenuations */
     double tokens_first, tokens;   /* mean cosine of two tokens at the end of the stack: 1 is rank collapse */
     double reach_first, reach;     /* gradient at the first sub-layer over that at the end of the stack */
     double grad_norm_first, grad_norm_most;
     double lr_sum;                 /* of the probe's learning rates */
     bool finite;
+    unsigned collapsed;            /* looks in a row, up to the last, that saw collapse */
+    bool settled;                  /* collapsed, and the gradient's reach is not rising again */
 } an_check_signs;
 
-typedef struct an_check_step { uint64_t step; double loss, lr, grad_norm; } an_check_step;
+typedef struct an_check_step { uint64_t step; double loss, lr, grad_norm, pre_ln; } an_check_step;   /* pre_ln: Pre-LN's loss there */
 
 typedef struct an_suggestion { char change[64]; an_verdict verdict; double loss; } an_suggestion;   /* "--warmup 200": tried, and what came of it */
-enum { AN_SUGGESTIONS = 6 };
+enum { AN_SUGGESTIONS = 6, AN_CHECK_NOTES = 8 };
 
 typedef struct an_check {
     an_check_site *site;
@@ -41,16 +45,19 @@ typedef struct an_check {
     bool has_theory;
     char no_theory[256];           /* why not */
     double theory_product;
+    const char *note[AN_CHECK_NOTES];   /* what to know about this model before training it */
+    size_t n_notes;
     an_verdict verdict;
     char because[512];             /* the evidence, one sentence */
     const char *rule;              /* the rule that spoke */
     uint64_t warmup;               /* for needs warm-up: about so many steps */
+    uint64_t warmup_set;           /* what the configuration has */
     an_suggestion suggestion[AN_SUGGESTIONS];
     size_t n_suggestions;
 } an_check;
 
 typedef struct an_check_settings {
-    uint64_t steps;                /* probe steps; 0: enough to pass warm-up and some */
+    uint64_t steps;                /* probe steps; 0: past the warm-up, until the signs are clear */
     bool suggest;                  /* try changes where the verdict is not good */
     void (*tick)(void *ctx, const char *what, uint64_t done, uint64_t all);   /* progress; NULL: none */
     void *ctx;
@@ -61,6 +68,8 @@ an_status an_check_run(an_check *out, an_options *options, an_train_config *conf
 void an_check_fini(an_check *check);
 
 void an_check_judge(an_check *check);                                     /* verdict.c: from signs to verdict, because, rule */
+bool an_check_is_collapsed(const an_check_signs *signs);                  /* one token, and no way back for the gradient */
+bool an_check_is_clear(const an_check_signs *signs);                      /* more steps would not change the verdict */
 json_t *an_check_json(const an_check *check);                             /* a new reference, NULL: out of memory */
 an_status an_check_page(const an_check *check, const an_options *options, an_text *out) AN_MUST_USE;
 

@@ -19,7 +19,8 @@ static json_t *numbers_json(const an_check_numbers *n)
 
 static json_t *signs_json(const an_check_signs *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "unigram_entropy", number(s->entropy), "loss_first", number(s->loss_first), "loss", number(s->loss),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "unigram_entropy", number(s->entropy), "loss_first", number(s->loss_first),
+                     "loss", number(s->loss), "pre_ln_loss", number(s->pre_ln), "behind_pre_ln", number(s->behind),
                      "attenuation_product_first", number(s->product_first), "attenuation_product", number(s->product), "token_cosine_first", number(s->tokens_first), "token_cosine", number(s->tokens),
                      "gradient_reach_first", number(s->reach_first), "gradient_reach", number(s->reach), "grad_norm_first", number(s->grad_norm_first), "grad_norm_most", number(s->grad_norm_most),
                      "lr_sum", number(s->lr_sum), "finite", s->finite);
@@ -35,12 +36,15 @@ json_t *an_check_json(const an_check *k)
         failed |= json_array_append_new(sites, site) != 0;
     }
     for (size_t i = 0; i < k->n_steps && !failed; i++)
-        failed |= json_array_append_new(steps, json_pack("{s:I, s:o, s:o, s:o}", "step", (json_int_t)k->step[i].step, "loss", number(k->step[i].loss), "lr", number(k->step[i].lr),
-                                                         "grad_norm", number(k->step[i].grad_norm))) != 0;
+        failed |= json_array_append_new(steps, json_pack("{s:I, s:o, s:o, s:o, s:o}", "step", (json_int_t)k->step[i].step, "loss", number(k->step[i].loss), "lr", number(k->step[i].lr),
+                                                         "grad_norm", number(k->step[i].grad_norm), "pre_ln_loss", number(k->step[i].pre_ln))) != 0;
     for (size_t i = 0; i < k->n_suggestions && !failed; i++)
         failed |= json_array_append_new(tried, json_pack("{s:s, s:s, s:o}", "change", k->suggestion[i].change, "verdict", an_verdict_name(k->suggestion[i].verdict), "loss", number(k->suggestion[i].loss))) != 0;
     json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "verdict", an_verdict_name(k->verdict), "because", k->because, "rule", k->rule ? k->rule : "", "warmup", (json_int_t)k->warmup,
                             "signs", signs_json(&k->signs), "sites", sites, "steps", steps, "tried", tried);
+    json_t *notes = k->n_notes ? json_array() : NULL;
+    for (size_t i = 0; i < k->n_notes && !failed; i++) failed |= json_array_append_new(notes, json_string(k->note[i])) != 0;
+    if (doc && notes) failed |= json_object_set_new(doc, "notes", notes) != 0;
     if (doc && !k->has_theory) failed |= json_object_set_new(doc, "no_theory", json_string(k->no_theory)) != 0;
     if (doc && k->has_theory) failed |= json_object_set_new(doc, "predicted_attenuation_product", number(k->theory_product)) != 0;
     if (!failed) return doc;
@@ -93,16 +97,22 @@ static an_status put_loss(an_page *page, const an_check *k)
 {
     const char **labels = an_alloc(k->n_steps * sizeof *labels);
     char (*text)[24] = an_alloc(k->n_steps * sizeof *text);
-    double *y = an_alloc(2 * k->n_steps * sizeof *y);
+    double *y = an_alloc(3 * k->n_steps * sizeof *y);
     for (size_t i = 0; labels && text && y && i < k->n_steps; i++) {
         snprintf(text[i], sizeof text[i], "%llu", (unsigned long long)k->step[i].step);
         labels[i] = text[i];
         y[i] = k->step[i].loss;
-        y[k->n_steps + i] = k->signs.entropy;
+        y[k->n_steps + i] = k->step[i].pre_ln;
+        y[2 * k->n_steps + i] = k->signs.entropy;
     }
     const an_status status = labels && text && y ? AN_OK : an_fail(AN_ENOMEM, "check: no memory for the page");
-    const an_series series[] = { { "loss", y, false }, { "unigram entropy", y ? y + k->n_steps : NULL, true } };
-    if (status == AN_OK) an_page_chart(page, "Loss of the probe steps, nats", "step", labels, k->n_steps, series, 2, false);
+    if (status == AN_OK) {
+        an_series series[3] = { { "loss", y, false } };
+        size_t n = 1;
+        if (isfinite(k->signs.pre_ln)) series[n++] = (an_series){ "Pre-LN, everything else alike", y + k->n_steps, false };
+        series[n++] = (an_series){ "unigram entropy", y + 2 * k->n_steps, true };
+        an_page_chart(page, "Loss of the probe steps, nats", "step", labels, k->n_steps, series, n, false);
+    }
     free(labels);
     free(text);
     free(y);
@@ -131,7 +141,7 @@ static void put_sites(an_page *page, const an_check *k)
 
 static void put_suggestions(an_page *page, const an_check *k)
 {
-    static const char *const COLUMNS[] = { "change", "verdict", "loss of its last probe steps" };
+    static const char *const COLUMNS[] = { "change", "verdict", "loss" };
     if (!k->n_suggestions) return;
     an_page_heading(page, "Tried instead");
     an_page_table_begin(page, COLUMNS, 3);
@@ -147,20 +157,23 @@ static void put_suggestions(an_page *page, const an_check *k)
 an_status an_check_page(const an_check *k, const an_options *options, an_text *out)
 {
     an_page page;
-    char text[256];
+    char text[sizeof k->because + 32];
     an_text yaml = { 0 };
     snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
     an_page_begin(&page, out, text);
-    snprintf(text, sizeof text, "Verdict: %s", an_verdict_name(k->verdict));
+    snprintf(text, sizeof text, k->warmup ? "Verdict: %s, about %llu steps" : "Verdict: %s", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
     an_page_heading(&page, text);
-    an_page_paragraph(&page, k->because);
+    snprintf(text, sizeof text, "Because %s.", k->because);
+    an_page_paragraph(&page, text);
     snprintf(text, sizeof text, "Rule: %s. What it can and cannot see, and how often it is right: docs/check.md.", k->rule);
     an_page_paragraph(&page, text);
+    for (size_t i = 0; i < k->n_notes; i++) an_page_paragraph(&page, k->note[i]);
     put_suggestions(&page, k);
     an_page_heading(&page, "Probe");
     an_status status = put_loss(&page, k);
     an_page_heading(&page, "Per sub-layer");
-    if (k->has_theory) snprintf(text, sizeof text, "Product of the identity path's factors: %.3g measured at initialisation, %.3g predicted.", k->signs.product_first, k->theory_product);
+    if (k->has_theory) snprintf(text, sizeof text, "Product of the identity path's factors: %.3g measured at initialisation, %.3g predicted, %.3g after the probe.",
+                               k->signs.product_first, k->theory_product, k->signs.product);
     an_page_paragraph(&page, k->has_theory ? text : k->no_theory);
     if (status == AN_OK) status = put_charts(&page, k);
     put_sites(&page, k);

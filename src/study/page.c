@@ -11,7 +11,7 @@ static const char STYLE[] =
     "*{box-sizing:border-box}body{margin:0 auto;padding:1.2rem;max-width:64rem;background:var(--back);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
     "h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line)}p{margin:.5rem 0}"
     "pre{background:var(--band);padding:.7rem;overflow:auto;border-radius:6px}.wide{overflow-x:auto}"
-    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}"
+    "table{border-collapse:collapse;font-size:.8rem;font-variant-numeric:tabular-nums}th,td{padding:.25rem .45rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}"
     "th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}tr:nth-child(even){background:var(--band)}"
     ".chart{position:relative;height:20rem;margin:1rem 0}figcaption{color:var(--soft)}";
 
@@ -59,9 +59,13 @@ void an_page_begin(an_page *page, an_text *out, const char *title)
         an_text_put(out, library, strlen(library));
         an_text_add(out, "</script>\n<script>const css=n=>getComputedStyle(document.documentElement).getPropertyValue(n).trim();"
                          "Chart.defaults.color=css('--soft');Chart.defaults.borderColor=css('--line');Chart.defaults.animation=false;Chart.defaults.maintainAspectRatio=false;"
+                         "Object.assign(Chart.defaults.plugins.legend.labels,{usePointStyle:true,pointStyle:'line',pointStyleWidth:36});"
                          "function draw(id,x,log,labels,sets){new Chart(document.getElementById(id),{type:'line',data:{labels:labels,datasets:sets.map(s=>({label:s[0],data:s[3].map(v=>log&&v<=0?null:v),"
-                         "borderColor:s[1],backgroundColor:s[1],borderWidth:2,borderDash:s[2]?[6,4]:[],pointRadius:s[2]?0:2,spanGaps:true}))},"
-                         "options:{interaction:{mode:'index',intersect:false},scales:{x:{title:{display:true,text:x}},y:{type:log?'logarithmic':'linear'}}}})}</script>\n");
+                         "borderColor:s[1],backgroundColor:s[1],borderWidth:2,borderDash:s[2]?[6,4]:[],pointRadius:s[2]||labels.length>48?0:2,spanGaps:true}))},"
+                         "options:{interaction:{mode:'index',intersect:false},scales:{x:{title:{display:true,text:x}},y:log?{type:'logarithmic',ticks:{callback:tick}}:{type:'linear'}}}})}\n"
+                         /* powers of ten; 2 and 5 between them where there are few */
+                         "function tick(v,i,all){const m=Math.round(v/10**Math.floor(Math.log10(v)+1e-9));"
+                         "return m==1||(all.length<20&&(m==2||m==5))?(v<1e-3||v>=1e5?v.toExponential(0):+v.toPrecision(1)):null}</script>\n");
     }
     an_text_add(out, "</head><body>\n");
     put_element(page, "h1", title);
@@ -111,7 +115,7 @@ static void put_numbers(an_page *page, const char *const *labels, size_t n, cons
     for (size_t i = 0; i < n; i++) {
         an_text_add(page->out, "<tr>");
         put_element(page, "td", labels[i]);
-        for (size_t k = 0; k < n_series; k++) an_text_add(page->out, "<td>%.4g</td>", series[k].y[i]);
+        for (size_t k = 0; k < n_series; k++) an_text_add(page->out, isfinite(series[k].y[i]) ? "<td>%.4g</td>" : "<td></td>", series[k].y[i]);
         an_text_add(page->out, "</tr>\n");
     }
     an_page_table_end(page);
@@ -127,7 +131,9 @@ void an_page_chart(an_page *page, const char *title, const char *x_title, const 
         an_text_add(out, "</figure>\n");
         return;
     }
-    an_text_add(out, "<div class=\"chart\"><canvas id=\"chart%zu\"></canvas></div></figure>\n<script>draw(\"chart%zu\",", page->charts, page->charts);
+    an_text_add(out, "<div class=\"chart\"><canvas id=\"chart%zu\" role=\"img\" aria-label=\"", page->charts);
+    put_safe(out, title);
+    an_text_add(out, "\"></canvas></div></figure>\n<script>draw(\"chart%zu\",", page->charts);
     page->charts++;
     put_string(out, x_title);
     an_text_add(out, ",%s,[", logarithmic ? "true" : "false");

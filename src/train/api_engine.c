@@ -19,7 +19,7 @@ struct an_engine {
     an_decoder *decoder;
     size_t batch, seq;
     uint64_t steps, calls;           /* updates done; backward calls since the last one */
-    int threads;
+    int threads, fresh;              /* fresh: no backward call has been made on parameters that were drawn here */
 };
 
 static const an_options *options_of(const an_session *s) { return s->run ? s->run->options : s->options; }
@@ -59,6 +59,7 @@ static an_status build(an_engine *e)
     const an_model *source = an__session_model(e->session);
     if (source) copy_params(e->model, source);
     else an_model_init_params(e->model, (uint64_t)e->config.seed);
+    e->fresh = !source;
     return AN_OK;
 }
 
@@ -127,6 +128,8 @@ an_code an_engine_backward(an_engine *engine, const int32_t *tokens, const int32
                            .accumulate = add != 0, .loss_scale = scale };
     const an_status status = check(engine, tokens, targets);
     if (status != AN_OK) return an__code(status);
+    if (engine->fresh) an_model_profile(engine->model, &pass);
+    engine->fresh = 0;
     *loss = an_model_forward_backward(engine->model, &pass);
     engine->calls++;
     return AN_DONE;

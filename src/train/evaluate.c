@@ -5,8 +5,9 @@
 
 #include <math.h>
 
-static size_t fill_batch(const an_stream *stream, size_t batch, size_t seq, uint64_t first, uint64_t used, uint64_t all, int32_t *tokens, int32_t *targets)
+size_t an_eval_batch(const an_stream *stream, size_t batch, size_t seq, uint64_t first, uint64_t used, int32_t *tokens, int32_t *targets)
 {
+    const uint64_t all = an_stream_windows(stream, seq);
     size_t counted = 0;
     for (size_t row = 0; row < batch; row++) {
         const uint64_t i = first + row;
@@ -28,7 +29,7 @@ an_eval_result an_evaluate(an_model *model, const an_stream *stream, size_t batc
     double sum = 0;
     uint64_t count = 0;
     for (uint64_t first = 0; first < used; first += batch) {
-        const size_t counted = fill_batch(stream, batch, seq, first, used, all, tokens, targets);
+        const size_t counted = an_eval_batch(stream, batch, seq, first, used, tokens, targets);
         sum += an_model_forward(model, &pass) * (double)counted;
         count += counted;
         if (tick && tick(ctx, first + batch < used ? first + batch : used, used) != 0) break;

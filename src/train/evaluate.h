@@ -12,6 +12,10 @@ typedef struct an_eval_result {
     uint64_t tokens, bytes;          /* predicted tokens, and the bytes they stand for */
 } an_eval_result;
 
+/* Fills tokens and targets [batch, seq] with the windows first, first + 1, ... of `used` (> 0) that are evenly spread over the stream;
+ * rows beyond them do not count (target -1). Returns the number of targets that count. */
+size_t an_eval_batch(const an_stream *stream, size_t batch, size_t seq, uint64_t first, uint64_t used, int32_t *tokens, int32_t *targets);
+
 /* Forward passes of batch x seq (the model's plan) over at most `windows` windows, evenly spread over the stream; 0: all of
  * it. `tokens` and `targets` are the caller's, batch * seq each. Every call on the same model gives the same bits.
  * `tick` (NULL: none) hears how many windows are done; anything but 0 ends the evaluation there. */

@@ -22,6 +22,8 @@ typedef struct an_event_start {
     const char *kernels, *threads_backend;       /* "avx2", "OpenMP" */
     int threads;
     const an_model_config *model;
+    const char *const *notes;                    /* [n_notes], what to know about this model before training it */
+    size_t n_notes;
 } an_event_start;
 
 typedef struct an_event_step {

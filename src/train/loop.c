@@ -21,7 +21,7 @@
 
 #define TELL(t, name, event) do { if ((t)->events.name) (t)->events.name((t)->events.ctx, event); } while (0)
 
-static an_pass next_batch(an_trainer *t, uint64_t micro)
+an_pass an__trainer_batch(an_trainer *t, uint64_t micro)
 {
     const uint64_t first = t->state.samples + micro * t->batch;
     for (size_t row = 0; row < t->batch; row++)
@@ -35,7 +35,7 @@ static an_status diverged(an_trainer *t, const char *what, double value)
 {
     const char *name = NULL;
     for (uint64_t micro = 0; !name && micro < (uint64_t)t->config->grad_accum; micro++) {
-        const an_pass pass = next_batch(t, micro);
+        const an_pass pass = an__trainer_batch(t, micro);
         name = an_model_find_nonfinite(t->model, &pass);
     }
     return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; lower lr or raise warmup",
@@ -56,7 +56,7 @@ static an_status train_step(an_trainer *t, an_event_step *report)
     double sum = 0;
     const bool observed = is_observed(t);
     for (uint64_t micro = 0; micro < (uint64_t)t->config->grad_accum; micro++) {
-        an_pass pass = next_batch(t, micro);
+        an_pass pass = an__trainer_batch(t, micro);
         pass.observe = observed && micro == 0;
         const double loss = an_model_forward_backward(t->model, &pass);
         if (!isfinite(loss)) return diverged(t, "loss", loss);
@@ -213,11 +213,13 @@ static an_status steps(an_trainer *t)
 static an_status announce(an_trainer *t)
 {
     const an_memory_room room = an_memory_available();
+    size_t n_notes;
+    const char *const *notes = an_model_get_notes(t->model, &n_notes);
     const an_event_start e = {
         .run = t->run, .resumed_from = t->resumed_from, .step = t->state.step, .steps = (uint64_t)t->config->steps, .params = an_model_param_count(t->model),
         .train_bytes = t->state.train_bytes, .val_bytes = t->state.val_bytes, .epoch_samples = an_data_epoch_samples(t->data), .unigram_entropy = t->unigram_entropy,
         .flops_per_step = t->flops_per_step, .memory = t->memory, .memory_room = room.bytes, .memory_limit = room.limit, .kernels = an_kern_get()->level,
-        .threads_backend = an_threads_backend(), .threads = t->threads, .model = &t->model_config,
+        .threads_backend = an_threads_backend(), .threads = t->threads, .model = &t->model_config, .notes = notes, .n_notes = n_notes,
     };
     TELL(t, start, &e);
     return an_runlog_start(&t->log, &e);

@@ -28,6 +28,7 @@ struct an_optimizer {
     an_tensor_norms *norms;                                   /* per parameter */
     double update_norm;
     bool measure_update, measure_tensors;
+    bool has_unit;                                            /* some tensor is kept at length 1 */
     size_t *start;                                            /* per parameter: where its moments begin */
     double *lr_scale;                                         /* per parameter */
     size_t chunk_count, param_count;
@@ -50,8 +51,10 @@ static void cut(an_optimizer *o)
 an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t count, const an_optimizer_config *config)
 {
     size_t total = 0, chunks = 0;
+    bool unit = false;
     for (size_t p = 0; p < count; p++) {
         total += params[p].count;                             /* buffers have moments too, always zero: one layout for checkpoints */
+        unit |= params[p].rule.unit != AN_UNIT_FREE;
         chunks += params[p].rule.buffer ? 0 : (params[p].count + CHUNK - 1) / CHUNK;
     }
     an_status status = AN_ENOMEM;
@@ -60,6 +63,7 @@ an_status an_optimizer_create(an_optimizer **out, const an_param *params, size_t
     o->params = params;
     o->param_count = count;
     o->chunk_count = chunks;
+    o->has_unit = unit;
     o->config = *config;
     o->k = an_kern_get();
     o->chunks = an_alloc(chunks * sizeof *o->chunks);
@@ -152,6 +156,33 @@ static void update(void *ctx, size_t i, int thread)
     if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
 }
 
+static size_t row_of(const an_param *p) { return p->count / p->dim[0]; }
+
+static void scale_part(void *ctx, size_t i, int thread)
+{
+    const an_param *p = ctx;
+    (void)thread;
+    an_unit_scale(p->rule.unit, p->dim[0], row_of(p), p->data, i);
+}
+
+static void weigh(void *ctx, size_t i, int thread)
+{
+    an_optimizer *o = ctx;
+    (void)thread;
+    const an_param *p = &o->params[o->chunks[i].param];
+    if (p->rule.unit != AN_UNIT_FREE) o->weight[i] = o->k->sumsq(o->chunks[i].n, p->data + o->chunks[i].begin);
+}
+
+/* Outside of the gradient: the moments are those of the update, and stay as they are. */
+static void hold_lengths(an_optimizer *o, int threads)
+{
+    for (size_t p = 0; p < o->param_count; p++) {
+        an_param held = o->params[p];
+        an_parallel_for(threads, an_unit_parts(held.rule.unit, held.dim[0], row_of(&held)), scale_part, &held);
+    }
+    if (o->measure_tensors) an_parallel_for(threads, o->chunk_count, weigh, o);
+}
+
 static void sum_up(an_optimizer *o)
 {
     double all = 0;
@@ -186,6 +217,7 @@ double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double
     optimizer->c1 = 1 - pow(optimizer->config.beta1, (double)t);
     optimizer->c2 = 1 - pow(optimizer->config.beta2, (double)t);
     an_parallel_for(threads, optimizer->chunk_count, update, optimizer);
+    if (optimizer->has_unit) hold_lengths(optimizer, threads);
     sum_up(optimizer);
     return grad_norm * optimizer->grad_scale;
 }

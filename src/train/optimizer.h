@@ -29,12 +29,13 @@ size_t an_optimizer_bytes(size_t trained_scalars);   /* what the two moments wil
 double an_optimizer_grad_norm(an_optimizer *optimizer, int threads);
 
 /* One update number `t` (counted from 1, it sets the bias correction) with the gradients as they stand; `grad_norm` is
- * what an_optimizer_grad_norm just returned. Returns the norm after clipping. */
+ * what an_optimizer_grad_norm just returned. Tensors whose rule says so (rule.unit) then have their rows or columns scaled back
+ * to length 1. Returns the norm after clipping. */
 double an_optimizer_apply(an_optimizer *optimizer, double lr, uint64_t t, double grad_norm, int threads);
 
 /* What the following calls of apply measure beside their work: the length of the update (weight decay included), and with
  * `tensors` those of each tensor. Neither changes a bit of the result. */
-typedef struct an_tensor_norms { double grad, update, weight; } an_tensor_norms;   /* grad before clipping, weight after the update */
+typedef struct an_tensor_norms { double grad, update, weight; } an_tensor_norms;   /* grad before clipping; update before lengths are held; weight at the end */
 void an_optimizer_measure(an_optimizer *optimizer, bool update, bool tensors);
 double an_optimizer_update_norm(const an_optimizer *optimizer);                     /* of the last apply; 0 if not measured */
 const an_tensor_norms *an_optimizer_tensor_norms(const an_optimizer *optimizer);    /* one per parameter, of the last apply that measured them */

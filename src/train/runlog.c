@@ -54,6 +54,7 @@ an_status an_runlog_start(an_logger *log, const an_event_start *e)
     an_log_int(log, "memory_bytes", (int64_t)e->memory);
     an_log_text(log, "kernels", e->kernels);
     an_log_int(log, "threads", e->threads);
+    if (e->n_notes) an_log_texts(log, "notes", e->n_notes, e->notes);
     put_time(log);
     return an_log_end(log);
 }

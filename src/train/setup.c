@@ -130,6 +130,8 @@ static an_status load_or_init(an_trainer *t)
 {
     if (!t->resumed_from) {
         an_model_init_params(t->model, t->state.seed);
+        const an_pass first = an__trainer_batch(t, 0);
+        an_model_profile(t->model, &first);
         return AN_OK;
     }
     t->last_checkpoint = an_strdup(t->resumed_from);

@@ -38,4 +38,7 @@ struct an_trainer {
     volatile sig_atomic_t stop;
 };
 
+/* The micro-batch of the step to come, and its pass; loop.c. */
+an_pass an__trainer_batch(an_trainer *t, uint64_t micro);
+
 #endif

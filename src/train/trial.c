@@ -6,7 +6,10 @@
 #include <stdlib.h>
 
 #include "core/arena.h"
+#include "core/file.h"
+#include "train/checkpoint.h"
 #include "train/data.h"
+#include "train/evaluate.h"
 #include "train/memory.h"
 #include "train/optimizer.h"
 
@@ -41,10 +44,12 @@ static an_status build(an_trial *t, an_options *options, an_observe observe)
     return t->tokens && t->targets ? AN_OK : an_fail(AN_ENOMEM, "trial: no memory for a batch");
 }
 
-static void next_batch(an_trial *t, uint64_t micro)
+static an_pass next_batch(an_trial *t, uint64_t micro)
 {
     for (size_t row = 0; row < t->batch; row++)
         an_data_sample(t->data, (uint64_t)t->config.seed, t->samples + micro * t->batch + row, t->tokens + row * t->seq, t->targets + row * t->seq);
+    return (an_pass){ .tokens = t->tokens, .targets = t->targets, .seed = (uint64_t)t->config.seed, .step = t->step, .micro = micro, .train = true,
+        .accumulate = micro > 0, .loss_scale = 1.0 / (double)t->config.grad_accum };
 }
 
 static an_status set_up(an_trial *t, an_options *options, an_train_config *config, an_observe observe)
@@ -60,6 +65,8 @@ static an_status set_up(an_trial *t, an_options *options, an_train_config *confi
     t->entropy = an_stream_entropy(an_data_train(t->data));
     AN_TRY(build(t, options, observe));
     an_model_init_params(t->model, (uint64_t)config->seed);
+    const an_pass first = next_batch(t, 0);
+    an_model_profile(t->model, &first);
     return AN_OK;
 }
 
@@ -91,9 +98,8 @@ void an_trial_advance(an_trial *t, bool observe, an_trial_step *out)
     const uint64_t passes = (uint64_t)t->config.grad_accum;
     double sum = 0;
     for (uint64_t micro = 0; micro < passes; micro++) {
-        next_batch(t, micro);
-        const an_pass pass = { .tokens = t->tokens, .targets = t->targets, .seed = (uint64_t)t->config.seed, .step = t->step, .micro = micro, .train = true,
-            .accumulate = micro > 0, .loss_scale = 1.0 / (double)passes, .observe = observe && micro == 0 };
+        an_pass pass = next_batch(t, micro);
+        pass.observe = observe && micro == 0;
         sum += an_model_forward_backward(t->model, &pass);
     }
     const double norm = an_optimizer_grad_norm(t->optimizer, t->threads);
@@ -107,6 +113,41 @@ void an_trial_advance(an_trial *t, bool observe, an_trial_step *out)
     out->step = t->step;
 }
 
+static an_status load(an_trial *t, const an_options *options, const char *folder)
+{
+    an_run_state state = { 0 };
+    an_text text = { 0 };
+    char *path = an_path_join(folder, "state.json");
+    an_status status = path ? an_run_state_read(&state, path) : an_fail(AN_ENOMEM, "%s: no memory", folder);
+    free(path);
+    if (status == AN_OK) status = an_model_config_text(options, &text);
+    if (status == AN_OK) status = an_checkpoint_load(folder, &state, an_text_get(&text), t->model, t->optimizer);
+    if (status == AN_OK) {
+        t->step = state.step;
+        t->samples = state.samples;
+    }
+    an_text_fini(&text);
+    an_run_state_fini(&state);
+    return status;
+}
+
+an_status an_trial_resume(an_trial *t, const an_options *options, const char *path)
+{
+    char *folder;
+    AN_TRY(an_checkpoint_find(path, &folder));
+    const an_status status = load(t, options, folder);
+    free(folder);
+    return status;
+}
+
+void an_trial_validate(const an_trial *t, int32_t *tokens, int32_t *targets)
+{
+    const uint64_t all = an_stream_windows(an_data_val(t->data), t->seq);
+    an_eval_batch(an_data_val(t->data), t->batch, t->seq, 0, t->batch < all ? t->batch : all, tokens, targets);
+}
+
+an_model_shape an_trial_get_shape(const an_trial *t) { return (an_model_shape){ .batch = t->batch, .seq = t->seq, .train = true }; }
+uint64_t an_trial_get_step(const an_trial *t) { return t->step; }
 an_model *an_trial_get_model(an_trial *trial) { return trial->model; }
 double an_trial_get_entropy(const an_trial *trial) { return trial->entropy; }
 

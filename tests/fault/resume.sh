@@ -54,4 +54,15 @@ run_in xavier --steps 4 --init xavier --save_every 2
 expect "init xavier trains" [ $CODE -eq 0 ]
 ( cd xavier && "$AN" train -q --resume run --steps 6 && "$AN" sample run --tokens 3 ) >xavier/out 2>xavier/err
 expect "init xavier resumes and samples" [ $? -eq 0 ]
+
+# designs with a start of their own: what a first batch has set is not set again, and lengths are held from where they are
+for design in admin ngpt; do
+  run_in $design --design $design --steps 6 --save_every 2 --keep_checkpoints 0
+  expect "$design trains" [ $CODE -eq 0 ]
+  mkdir -p "$design-on" && cp -r $design/run "$design-on/run"
+  ( cd "$design-on" && "$AN" train -q --resume run/checkpoints/step-00000002 --out run ) >"$design-on/out" 2>"$design-on/err"
+  expect "$design: resumed, the same bits" same_run $design "$design-on"
+  run_in "$design-two" --design $design --threads 2 --steps 6 --save_every 2 --keep_checkpoints 0
+  expect "$design: two threads, the same model" same_files $design "$design-two" model.safetensors
+done
 finish

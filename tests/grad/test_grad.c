@@ -1,59 +1,64 @@
 /* tests/grad/test_grad.c
  * Is every model the derivative of its forward? The whole product norms x designs x positions x activations x
- * architectures in double; then with dropout, recomputation and without fusion; then 1 % planted into single gains,
- * which every affected case must notice. */
+ * architectures in double; then with dropout, recomputation and without fusion; then 1 % planted into single gains, biases
+ * and scales, which every affected case must notice.
+ *     test_grad            all of it
+ *     test_grad STRIDE     one case of STRIDE (under sanitizers, where each costs ten times as much) */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/threads.h"
 #include "net/design.h"
 #include "net/gradcheck.h"
 #include "net/norm.h"
 
-static int bad, seen;
+/* One model to test; a planted error must be seen. Of the product: skipped with a reason is a good answer, too. */
+typedef struct job {
+    char settings[1024], plant[128];
+    int product;
+    an_gradcheck_result result;
+} job;
 
-static void expect(const char *settings, const char *plant, an_gradcheck_status want)
+typedef struct jobs { job *list; size_t n, room, done; } jobs;
+
+static void add(jobs *all, const char *settings, const char *plant, int product)
 {
-    an_gradcheck_result r;
-    an_f64_gradcheck(settings, plant, plant ? 1.01 : 1, &r);
-    seen++;
-    if (r.status == want) return;
-    bad++;
-    printf("FAIL %s%s%s: %s, expected %s; worst %s %.2e (%.12g, by differences %.12g) %s\n", settings, plant ? " with 1 % planted in " : "", plant ? plant : "",
-           an_gradcheck_status_name(r.status), an_gradcheck_status_name(want), r.tensor, r.worst, r.analytic, r.numeric, r.message);
+    if (all->n == all->room) {
+        all->room = all->room ? 2 * all->room : 1024;
+        all->list = realloc(all->list, all->room * sizeof *all->list);
+        if (!all->list) exit(1);
+    }
+    job *j = &all->list[all->n++];
+    if (strlen(settings) >= sizeof j->settings) exit(1);
+    strcpy(j->settings, settings);
+    snprintf(j->plant, sizeof j->plant, "%s", plant ? plant : "");
+    j->product = product;
 }
 
-/* A case of the product passes, or says why it cannot be built. */
-static int skipped;
-static int expect_product(const char *settings)
+static void run_one(void *context, size_t i, int thread)
 {
-    an_gradcheck_result r;
-    an_f64_gradcheck(settings, NULL, 1, &r);
-    if (r.status != AN_GRADCHECK_SKIPPED || !r.message[0]) {
-        expect(settings, NULL, AN_GRADCHECK_PASS);
-        return r.status == AN_GRADCHECK_PASS;
-    }
-    skipped++;
-    return 0;
+    jobs *all = context;
+    job *j = &all->list[all->done + i];
+    (void)thread;
+    an_f64_gradcheck(j->settings, j->plant[0] ? j->plant : NULL, j->plant[0] ? 1.01 : 1, &j->result);
 }
 
-/* Every design passes with some norm and every norm with some design: what is skipped everywhere is not covered at all. */
-static void all_covered(void)
+static void run_new(jobs *all)
 {
-    char settings[512];
-    for (size_t d = 0; an_design_at(d); d++) {
-        int passed = 0;
-        for (size_t i = 0; !passed && an_gradcheck_case(i, NULL, an_design_name(d), NULL, settings, sizeof settings); i++) passed = expect_product(settings);
-        if (!passed) bad++, printf("FAIL design %s: no case of it passes\n", an_design_name(d));
-    }
-    for (size_t k = 0; an_norm_at(k); k++) {
-        int passed = 0;
-        for (size_t i = 0; !passed && an_gradcheck_case(i, an_norm_name(k), NULL, NULL, settings, sizeof settings); i++) passed = expect_product(settings);
-        if (!passed && !an_norm_at(k)->surrogate) bad++, printf("FAIL norm %s: no case of it passes\n", an_norm_name(k));
-    }
+    an_parallel_for(an_threads_available(), all->n - all->done, run_one, all);
+    all->done = all->n;
+}
+
+static int skipped_with_reason(const job *j) { return j->product && j->result.status == AN_GRADCHECK_SKIPPED && j->result.message[0]; }
+
+static int is_good(const job *j)
+{
+    return skipped_with_reason(j) || j->result.status == (j->plant[0] ? AN_GRADCHECK_FAIL : AN_GRADCHECK_PASS);
 }
 
 /* Every gain, bias and scale of norms and designs, one at a time; the last tensor of a model that has none of them. */
-static void plant_all(const char *settings)
+static void plant_all(jobs *all, const char *settings)
 {
     static const char *const PARTS[] = { "gain", "norm", "scale", "alpha", "shift" };
     char name[128];
@@ -62,33 +67,64 @@ static void plant_all(const char *settings)
         size_t k = 0;
         while (k < sizeof PARTS / sizeof *PARTS && !strstr(name, PARTS[k])) k++;
         if (k == sizeof PARTS / sizeof *PARTS) continue;
-        expect(settings, name, AN_GRADCHECK_FAIL);
+        add(all, settings, name, 0);
         planted++;
     }
-    if (planted == 0) expect(settings, name, AN_GRADCHECK_FAIL);
+    if (planted == 0) add(all, settings, name, 0);
 }
 
-int main(void)
+/* Does a case with this word among its settings pass? */
+static int covered(const jobs *all, size_t product, const char *key, const char *name)
+{
+    char word[128];
+    snprintf(word, sizeof word, " %s=%s ", key, name);
+    for (size_t i = 0; i < product; i++)
+        if (strstr(all->list[i].settings, word) && all->list[i].result.status == AN_GRADCHECK_PASS) return 1;
+    printf("FAIL %s %s: no case of it passes\n", key, name);
+    return 0;
+}
+
+static int report(const jobs *all, size_t product, size_t stride)
+{
+    size_t bad = 0, skipped = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        const job *j = &all->list[i];
+        const an_gradcheck_result *r = &j->result;
+        skipped += (size_t)skipped_with_reason(j);
+        if (is_good(j)) continue;
+        bad++;
+        printf("FAIL %s%s%s: %s, expected %s; worst %s %.2e (%.12g, by differences %.12g) %s\n", j->settings, j->plant[0] ? " with 1 % planted in " : "", j->plant,
+               an_gradcheck_status_name(r->status), j->plant[0] ? "FAIL" : "PASS", r->tensor, r->worst, r->analytic, r->numeric, r->message);
+    }
+    for (size_t i = 0; stride == 1 && an_design_at(i); i++) bad += !covered(all, product, "design", an_design_name(i));
+    for (size_t i = 0; stride == 1 && an_norm_at(i); i++) bad += !an_norm_at(i)->surrogate && !covered(all, product, "norm", an_norm_name(i));
+    printf("%zu cases of the product, %zu in all, %zu skipped with a reason\n%zu passed, %zu failed\n", product, all->n, skipped, all->n - bad, bad);
+    return bad != 0 || product < 100;
+}
+
+int main(int argc, char **argv)
 {
     static const char *const EXTRA[] = { "dropout=0.3", "recompute=block", "recompute=block dropout=0.3", "fuse=false", "fuse=false recompute=block", "tie_embeddings=false",
                                          "bias=false", "tie_embeddings=false recompute=block dropout=0.2 position=rotary activation=swiglu" };
-    char settings[512], more[640];
-    for (size_t i = 0; an_gradcheck_case(i, NULL, NULL, NULL, settings, sizeof settings); i++) expect_product(settings);
-    const int product = seen;
-    for (size_t i = 0; an_gradcheck_case(i, NULL, NULL, NULL, settings, sizeof settings); i++) {
-        an_gradcheck_result r;
-        if (!strstr(settings, "position=learned activation=gelu_tanh")) continue;
-        an_f64_gradcheck(settings, NULL, 1, &r);
-        if (r.status == AN_GRADCHECK_SKIPPED) continue;
+    const size_t stride = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+    char settings[sizeof((job *)0)->settings], more[2 * sizeof settings];
+    jobs all = { 0 };
+    if (stride == 0) return 2;
+    for (size_t i = 0; an_gradcheck_case(i, NULL, NULL, NULL, settings, sizeof settings); i += stride) add(&all, settings, NULL, 1);
+    const size_t product = all.n;
+    run_new(&all);
+    for (size_t i = 0; i < product; i++) {
+        if (!strstr(all.list[i].settings, "position=learned activation=gelu_tanh") || all.list[i].result.status == AN_GRADCHECK_SKIPPED) continue;
+        strcpy(settings, all.list[i].settings);
         *strstr(settings, " position=") = '\0';
-        plant_all(settings);
+        plant_all(&all, settings);
         for (size_t k = 0; k < sizeof EXTRA / sizeof *EXTRA; k++) {
             snprintf(more, sizeof more, "%s %s", settings, EXTRA[k]);
-            expect(more, NULL, AN_GRADCHECK_PASS);
+            add(&all, more, NULL, 1);
         }
     }
-    all_covered();
-    expect("design=no-such-design", NULL, AN_GRADCHECK_SKIPPED);
-    printf("%d cases of the product, %d in all, %d skipped with a reason\n%d passed, %d failed\n", product, seen, skipped, seen - bad, bad);
-    return bad != 0 || product < 100;
+    run_new(&all);
+    const int failed = report(&all, product, stride);
+    free(all.list);
+    return failed;
 }

@@ -93,13 +93,15 @@ void an_check_relu_bwd(an_check *k) { backward(k, RELU); }
 void an_check_swiglu_fwd(an_check *k)
 {
     const size_t f = an_pick_size(k), n = an_pick_rows(k);
+    const int gate_last = an_pick_bool(k);
     const an_real *x = an_in(k, "x", 2 * n * f, AN_FILL_CASE);
     an_out *y = an_out_new(k, "y", n * f, AN_FILL_NORMAL);
     an_work(k, an_bytes(3 * n * f), 15.0 * (double)(n * f));
-    while (an_next_run(k)) an_table(k)->swiglu_fwd(n, f, x, an_at(y));
+    while (an_next_run(k)) an_table(k)->swiglu_fwd(n, f, x, gate_last, an_at(y));
     if (!an_checking(k)) return;
     for (size_t i = 0; i < n * f; i++) {
-        const long double g = (long double)x[i / f * 2 * f + i % f], u = (long double)x[i / f * 2 * f + f + i % f], s = 1 / (1 + expl(-g));
+        const size_t first = i / f * 2 * f + i % f, gate = first + (gate_last ? f : 0), up = first + (gate_last ? 0 : f);
+        const long double g = (long double)x[gate], u = (long double)x[up], s = 1 / (1 + expl(-g));
         an_want(y, i, g * s * u, fabsl(g * s * u) + lost(g * u));
     }
     an_judge(k, y, 6);
@@ -108,14 +110,14 @@ void an_check_swiglu_fwd(an_check *k)
 void an_check_swiglu_bwd(an_check *k)
 {
     const size_t f = an_pick_size(k), n = an_pick_rows(k);
-    const int add = an_pick_bool(k);
+    const int add = an_pick_bool(k), gate_last = an_pick_bool(k);
     const an_real *x = an_in(k, "x", 2 * n * f, AN_FILL_CASE), *dy = an_in(k, "dy", n * f, AN_FILL_NORMAL);
     an_out *dx = an_out_new(k, "dx", 2 * n * f, AN_FILL_NORMAL);
     an_work(k, an_bytes(5 * n * f), 25.0 * (double)(n * f));
-    while (an_next_run(k)) an_table(k)->swiglu_bwd(n, f, x, dy, an_at(dx), add);
+    while (an_next_run(k)) an_table(k)->swiglu_bwd(n, f, x, gate_last, dy, an_at(dx), add);
     if (!an_checking(k)) return;
     for (size_t i = 0; i < n * f; i++) {
-        const size_t gate = i / f * 2 * f + i % f, up = gate + f;
+        const size_t first = i / f * 2 * f + i % f, gate = first + (gate_last ? f : 0), up = first + (gate_last ? 0 : f);
         const long double g = (long double)x[gate], u = (long double)x[up], d = (long double)dy[i], s = 1 / (1 + expl(-g)), rest = 1 / (1 + expl(g));
         const long double o0 = add ? (long double)dx->init[gate] : 0, o1 = add ? (long double)dx->init[up] : 0;
         an_want(dx, gate, o0 + d * u * s * (1 + g * rest), fabsl(o0) + fabsl(d * u) * s * (1 + fabsl(g) * rest) * 6 + 3 * (lost(d * u * g) + lost(d * u)));

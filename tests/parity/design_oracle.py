@@ -445,14 +445,16 @@ def mhc(m, x):
 
 
 def denseformer(m, x):
-    X = [x]
+    X, dilation, period = [x], m.has("denseformer_dilation", 1), m.has("denseformer_period", 1)
     for i in range(m.c["n_layer"]):
         for site in ("attn", "mlp"):
             s = f"layers.{i}.{site}"
             x = x + m.sublayer(s, m.norm(f"{s}.pre", x))
         X.append(x)
-        w = m.p(f"layers.{i}.dense.weight", "signed", i + 2)
-        x = sum(w[k] * X[k] for k in range(i + 2))
+        if (i + 1) % period == 0:
+            chosen = X[::-1][::dilation][::-1]
+            w = m.p(f"layers.{i}.dense.weight", "signed", len(chosen))
+            x = sum(w[k] * chosen[k] for k in range(len(chosen)))
     return final(m, x)
 
 
@@ -465,7 +467,9 @@ def over_depth(m, place, v):
 
 
 def attention_residuals(m, x):
-    v = [x]
+    v, blocks, L = [x], m.has("attention_residuals_blocks", "full"), m.c["n_layer"]
+    if blocks != "full":
+        return over_blocks(m, x, [l * blocks // L for l in range(L)])
     for s in m.places():
         h = over_depth(m, f"{s}.", v)
         m.trace.append(h)
@@ -474,6 +478,16 @@ def attention_residuals(m, x):
     h = over_depth(m, "", v)
     m.trace.append(h)
     return final(m, h)
+
+
+def over_blocks(m, x, block):
+    """block[l]: which block layer l belongs to."""
+    total = {}
+    for s in m.places():
+        b = block[int(s.split(".")[1])]
+        f = m.sublayer(s, m.norm(f"{s}.pre", over_depth(m, f"{s}.", [x] + [total[k] for k in sorted(total)])))
+        total[b] = total[b] + f if b in total else f
+    return final(m, over_depth(m, "", [x] + [total[k] for k in sorted(total)]))
 
 
 def ngpt(m, x):

@@ -24,7 +24,7 @@ static an_status build(engine *e, const char *const *pairs)
     AN_TRY(an_options_resolve(e->options));
     an_model_config config;
     AN_TRY(an_model_config_read(&config, e->options));
-    const an_model_shape shape = { .batch = (size_t)e->train.batch_size, .seq = config.seq_len, .train = true, .logits = true };
+    const an_model_shape shape = { .batch = (size_t)e->train.batch_size, .seq = config.seq_len, .train = true, .logits = true, .observe = AN_OBSERVE_BASIC };
     AN_TRY(an_model_create(&e->model, &config, e->options, &shape));
     e->param = an_model_get_params(e->model, &e->params);
     e->rows = shape.batch * shape.seq;

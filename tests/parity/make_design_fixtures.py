@@ -25,8 +25,10 @@ Choices where the texts leave one open
  4  ResiDual: the final norm has eps 1e-7, as the official code; the norms on the stream have norm_eps.
  5  keel, hybridnorm (other than q, k, v) and mix-ln use the configured norm kind, where their papers have RMSNorm.
  6  t-fixup: sqrt(d) on the token embedding only; positions are added unscaled, and the tied head is unscaled.
- 7  denseformer: X_k is what block k returned, before its averaging; X_0 the sum of token and position embeddings.
+ 7  denseformer: X_k is what block k returned, before its averaging; X_0 the sum of token and position embeddings. With dilation
+    the average behind block i takes X_i, X_(i - dilation), ...; with a period it stands behind every period-th block only.
  8  attention-residuals: RMSNorm_g has eps norm_eps inside the root; the first site has one source, so its query cannot learn.
+    In block form layer l belongs to block floor(l blocks / n_layer), and the head reads the last block's sum as a source too.
  9  hyper-connections: one norm per site for the coefficients, shared by the streams, of the configured kind, with its bias.
     Without tanh the argument itself is scaled.
 10  mhc: r = sqrt(mean + norm_eps) over the n C numbers of a token; Sinkhorn as in the paper, exp, then 20 times columns, rows,
@@ -93,6 +95,8 @@ CASES.update({
     "hyper-connections.static": dict(BASE, design="hyper-connections", hyper_dynamic=False, hyper_streams=3),
     "hyper-connections.linear": dict(BASE, design="hyper-connections", hyper_tanh=False, hyper_streams=2),
     "mhc.two": dict(BASE, design="mhc", hyper_streams=2, mhc_iterations=3),
+    "denseformer.sparse": dict(BASE, design="denseformer", denseformer_dilation=2, denseformer_period=3, n_layer=7),
+    "attention-residuals.blocks": dict(BASE, design="attention-residuals", attention_residuals_blocks=3, n_layer=4),
     "custom.vector": dict(BASE, design="custom", custom_pre=True, custom_out=True, custom_post=True, custom_pre_scale=0.5,
                           custom_skip=1.0, custom_skip_kind="vector", custom_branch=1.0, custom_branch_kind="vector",
                           custom_final_norm=True, custom_embed_norm=True, n_layer=2),
@@ -124,6 +128,7 @@ CASES.update({f"norm.{n}": dict(TWO, **dict(dict(norm=n), **over)) for n, over i
 # Parameters without influence on the loss, by symmetry. A norm over tokens removes what is the same for all of them.
 ZERO = {
     "attention-residuals": ("layers.0.attn.depth.query", "layers.0.attn.depth.gain"),
+    "attention-residuals.blocks": ("layers.0.attn.depth.query", "layers.0.attn.depth.gain"),
     "norm.batchnorm": ("attn.out.bias", "mlp.down.bias"), "norm.batchnorm-slow": ("attn.out.bias", "mlp.down.bias"),
     "norm.rbn-plain": ("attn.out.bias", "mlp.down.bias"),
 }

@@ -27,6 +27,17 @@ int prop_count(int good, const char *format, ...)
     return 0;
 }
 
+void prop_skip(const char *format, ...)
+{
+    va_list args;
+    skipped++;
+    va_start(args, format);
+    printf("SKIPPED ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+}
+
 int prop_finish(const char *name)
 {
     printf("%s, %s: %d checks, %d failed, %d skipped\n", name, AN_REAL_NAME, checks, failures, skipped);
@@ -54,6 +65,8 @@ static an_status build(subject *s, size_t batch, int use, const char *settings)
     AN_TRY(an_model_options_add(s->options));
     AN_TRY(set_all(s->options, SMALL, AN_FROM_FILE));
     AN_TRY(set_all(s->options, settings, AN_FROM_FLAG));
+    s->norm = an_norm_find(an_options_text(s->options, "norm"));
+    if (s->norm->small) AN_TRY(set_all(s->options, s->norm->small, AN_FROM_FILE));
     AN_TRY(an_options_resolve(s->options));
     AN_TRY(an_model_config_read(&s->config, s->options));
     const an_model_shape shape = { .batch = batch, .seq = s->config.seq_len, .train = use & PROP_TRAIN, .logits = use & PROP_LOGITS };
@@ -113,17 +126,28 @@ void prop_close(subject *s)
     *s = (subject){ 0 };
 }
 
-void prop_randomise(subject *s, uint64_t seed)
+static void randomise(subject *s, bool buffers, bool others)
 {
-    const an_rng_key key = an_rng_key_make(seed, AN_RNG_PROBE, 1);
+    const an_rng_key key = an_rng_key_make(s->drawn, AN_RNG_PROBE, 1);
     uint64_t at = 0;
     for (size_t i = 0; i < s->n_params; i++) {
         const an_param *p = &s->param[i];
-        const int gain = strstr(p->name, "gain") != NULL;
+        const double centre = strstr(p->name, "gain") || strstr(p->name, "alpha") ? 1 : 0;   /* a squash of small scale hardly passes anything, one of large scale nothing but signs */
         const double scale = p->rank > 1 ? 1 / sqrt((double)p->dim[1]) : 0.3;
-        for (size_t k = 0; k < p->count; k++) p->data[k] = AN_R(gain + scale * an_rng_normal(key, at++));
+        for (size_t k = 0; k < p->count; k++, at++) {
+            if (p->rule.buffer && buffers) p->data[k] = AN_R(0.5 + an_rng_uniform(key, at));
+            if (!p->rule.buffer && others) p->data[k] = AN_R(centre + scale * an_rng_normal(key, at));
+        }
     }
 }
+
+void prop_randomise(subject *s, uint64_t seed)
+{
+    s->drawn = seed;
+    randomise(s, true, true);
+}
+
+void prop_rewind(subject *s) { randomise(s, true, false); }
 
 void prop_tokens(int32_t *tokens, size_t n, size_t vocab, uint64_t seed)
 {
@@ -177,14 +201,30 @@ void prop_product(int variants, void (*test)(const char *settings))
     for (size_t k = 0; an_norm_at(k) && k < MOST; k++) prop_check(of_norm[k] > 0, "norm %s was never tested", an_norm_name(k));
 }
 
-an_real *prop_gradients(const subject *s)
+/* Values of the running statistics, or gradients of the rest, in one array. */
+static an_real *collect(const subject *s, bool buffers, size_t *n)
 {
-    an_real *all = malloc((an_model_param_count(s->model) + 1) * sizeof *all);
+    *n = 0;
+    for (size_t i = 0; i < s->n_params; i++) *n += s->param[i].rule.buffer == buffers ? s->param[i].count : 0;
+    an_real *all = malloc((*n + 1) * sizeof *all);
     if (!all) exit(1);
     size_t at = 0;
-    for (size_t i = 0; i < s->n_params; at += s->param[i++].count) memcpy(all + at, s->param[i].grad, s->param[i].count * sizeof *all);
+    for (size_t i = 0; i < s->n_params; i++) {
+        const an_param *p = &s->param[i];
+        if (p->rule.buffer != buffers) continue;
+        memcpy(all + at, buffers ? p->data : p->grad, p->count * sizeof *all);
+        at += p->count;
+    }
     return all;
 }
+
+an_real *prop_gradients(const subject *s)
+{
+    size_t n;
+    return collect(s, false, &n);
+}
+
+an_real *prop_buffers(const subject *s, size_t *n) { return collect(s, true, n); }
 
 int prop_equal(size_t n, const an_real *a, const an_real *b)
 {
@@ -206,18 +246,40 @@ double prop_distance(size_t n, const an_real *a, const an_real *b)
 void prop_same_gradients(const subject *s, const an_real *a, const an_real *b, const char *what)
 {
     size_t at = 0;
-    for (size_t i = 0; i < s->n_params; at += s->param[i++].count)
-        prop_check(prop_equal(s->param[i].count, a + at, b + at), "%s: gradient of %s differs by %.1e relative", what, s->param[i].name, prop_distance(s->param[i].count, a + at, b + at));
+    for (size_t i = 0; i < s->n_params; i++) {
+        const an_param *p = &s->param[i];
+        if (p->rule.buffer) continue;
+        prop_check(prop_equal(p->count, a + at, b + at), "%s: gradient of %s differs by %.1e relative", what, p->name, prop_distance(p->count, a + at, b + at));
+        at += p->count;
+    }
 }
+
+static double length(size_t n, const an_real *x)
+{
+    double square = 0;
+    for (size_t i = 0; i < n; i++) square += (double)x[i] * (double)x[i];
+    return sqrt(square);
+}
+
+static int is_bias(const char *name) { return strlen(name) >= 5 && strcmp(name + strlen(name) - 5, ".bias") == 0; }
 
 double prop_near_gradients(const subject *s, const an_real *a, const an_real *b, double tolerance, const char *what)
 {
-    double worst = 0;
+    double worst = 0, longest = 0;
     size_t at = 0;
-    for (size_t i = 0; i < s->n_params; at += s->param[i++].count) {
-        const double d = prop_distance(s->param[i].count, a + at, b + at);
-        prop_check(d <= tolerance, "%s: gradient of %s differs by %.1e relative, %.1e allowed", what, s->param[i].name, d, tolerance);
+    for (size_t i = 0; i < s->n_params; at += s->param[i].rule.buffer ? 0 : s->param[i].count, i++)
+        if (!s->param[i].rule.buffer) longest = fmax(longest, length(s->param[i].count, b + at));
+    at = 0;
+    for (size_t i = 0; i < s->n_params; i++) {
+        const an_param *p = &s->param[i];
+        if (p->rule.buffer) continue;
+        double d = prop_distance(p->count, a + at, b + at);
+        const double mine = length(p->count, b + at);
+        if (s->norm->removes_shift && is_bias(p->name) && mine < 64 * (double)AN_REAL_EPS * longest) d *= mine / longest;
+        if (p->count == 1 && mine < 0.01 * longest) d *= 100 * mine / longest;
+        prop_check(d <= tolerance, "%s: gradient of %s differs by %.1e relative, %.1e allowed", what, p->name, d, tolerance);
         if (d > worst) worst = d;
+        at += p->count;
     }
     return worst;
 }

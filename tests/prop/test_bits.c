@@ -4,6 +4,7 @@
 
 static an_real *run(subject *s, double *loss)
 {
+    prop_rewind(s);
     *loss = an_model_forward_backward(s->model, &s->pass);
     return prop_gradients(s);
 }
@@ -17,6 +18,15 @@ static const struct shape { size_t batch; const char *settings; } SHAPES[] = {
     { 2, "n_layer=2 seq_len=130 d_model=96 n_head=4 d_ff=384 vocab_size=257 fuse=false recompute=block activation=gelu_erf" },
 };
 
+/* What the last pass has made of the running statistics: where there are any, the same bits again. */
+static void same_buffers(const subject *a, const an_real *want, const char *what)
+{
+    size_t n;
+    an_real *have = prop_buffers(a, &n);
+    prop_check(prop_equal(n, have, want), "%s: the running statistics differ by %.1e relative", what, prop_distance(n, have, want));
+    free(have);
+}
+
 static void threads_of(size_t batch, const char *settings, const char *more)
 {
     static const int THREADS[] = { 2, 3, 5 };
@@ -25,6 +35,8 @@ static void threads_of(size_t batch, const char *settings, const char *more)
     char what[400];
     prop_open(&s, batch, PROP_TRAIN, "%s dropout=0.2 %s", settings, more);
     an_real *one = run(&s, &loss);
+    size_t n;
+    an_real *moved = prop_buffers(&s, &n);
     prop_check(isfinite(loss) && loss > 0, "%s: loss %g", settings, loss);
     for (size_t i = 0; i < sizeof THREADS / sizeof *THREADS; i++) {
         snprintf(what, sizeof what, "%s %s on %d threads", settings, more, THREADS[i]);
@@ -32,13 +44,22 @@ static void threads_of(size_t batch, const char *settings, const char *more)
         an_real *many = run(&s, &again);
         prop_check(loss == again, "%s: loss %.9g, on one thread %.9g", what, again, loss);
         prop_same_gradients(&s, many, one, what);
+        same_buffers(&s, moved, what);
         free(many);
     }
     free(one);
+    free(moved);
     prop_close(&s);
 }
 
 static void threads(const char *settings) { threads_of(3, "n_layer=1 seq_len=37 d_model=64 d_ff=320 vocab_size=131", settings); }   /* small, but up still splits */
+
+static int all_finite(size_t n, const an_real *x)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
 
 /* Fused steps may not straddle a recomputed block, so the two plans are compared with and without fusion. */
 static void recompute_of(const char *settings, const char *dropout, const char *fuse)
@@ -50,8 +71,15 @@ static void recompute_of(const char *settings, const char *dropout, const char *
     prop_open(&keep, 2, PROP_TRAIN, "%s n_layer=8 dropout=%s fuse=%s", settings, dropout, fuse);
     prop_open(&drop, 2, PROP_TRAIN, "%s n_layer=8 dropout=%s fuse=%s recompute=block", settings, dropout, fuse);
     an_real *kept = run(&keep, &a), *dropped = run(&drop, &b);
-    prop_check(a == b, "%s: loss %.9g, kept %.9g", what, b, a);
-    prop_same_gradients(&keep, dropped, kept, what);
+    /* a kind that does not normalise, in a design that counts on it: numbers without an end, nothing to compare */
+    const int endless = keep.norm->field && !(isfinite(a) && all_finite(an_model_param_count(keep.model), kept));
+    if (endless) prop_skip("%s: overflows over 8 layers, as it must", what);
+    prop_check(a == b || endless, "%s: loss %.9g, kept %.9g", what, b, a);
+    if (!endless) prop_same_gradients(&keep, dropped, kept, what);
+    size_t n;
+    an_real *moved = prop_buffers(&keep, &n);
+    same_buffers(&drop, moved, what);                /* a block that runs again does not move them again */
+    free(moved);
     const size_t most = an_model_get_memory(keep.model).activations, least = an_model_get_memory(drop.model).activations;
     prop_check(least < most / 2, "%s: %zu bytes of activations, %zu when kept", what, least, most);
     free(kept);
@@ -77,6 +105,7 @@ static void repeat(const char *settings)
     an_real *g = run(&s, &first), *h = run(&s, &again);
     prop_check(first == again, "%s: loss %.9g, again %.9g", settings, first, again);
     prop_same_gradients(&s, h, g, settings);
+    prop_rewind(&s);
     prop_check(an_model_forward(s.model, &pass) == first, "%s: forward alone has another loss", settings);
     free(h);
     for (int i = 0; i < 3; i++) {

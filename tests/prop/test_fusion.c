@@ -28,6 +28,7 @@ static void compare(size_t batch, const char *settings)
     prop_check(fabs(a - b) <= TOLERANCE * fabs(b), "%s: loss %.17g fused, %.17g not", settings, a, b);
     const double d = prop_near_gradients(&fused, g, h, TOLERANCE, settings);
     if (d > worst) worst = d;
+    prop_rewind(&fused);
     prop_check(fabs(an_model_forward(fused.model, &fused.pass) - b) <= TOLERANCE * fabs(b), "%s: forward alone differs", settings);
     free(g);
     free(h);

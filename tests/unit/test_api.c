@@ -159,6 +159,39 @@ static void an_engine_of_ones_own(void **state)
     an_session_destroy(&s);
 }
 
+static float skip_of(an_engine *e, const char *name)
+{
+    an_tensor_view v;
+    for (size_t i = 0; i < an_engine_tensors(e); i++) {
+        assert_code(an_engine_tensor(e, i, &v), AN_DONE);
+        if (strcmp(v.name, name) == 0) return v.data[0];
+    }
+    return NAN;
+}
+
+/* A design that starts from a real batch starts from the first one that is trained on, once. */
+static void an_engine_that_profiles(void **state)
+{
+    (void)state;
+    an_session *s = small("unused");
+    an_engine *e;
+    int32_t tokens[B * T], targets[B * T];
+    double loss;
+    for (int i = 0; i < B * T; i++) tokens[i] = (i * 37) % 256, targets[i] = (i * 11) % 256;
+    assert_code(an_session_set(s, "design", "admin"), AN_DONE);
+    assert_code(an_engine_create(&e, s, B, T), AN_DONE);
+    assert_code(an_engine_forward(e, tokens, targets, &loss), AN_DONE);
+    assert_true(skip_of(e, "layers.0.mlp.skip.scale") == 1);
+    assert_code(an_engine_backward(e, tokens, targets, 1, 0, &loss), AN_DONE);
+    const float attn = skip_of(e, "layers.0.attn.skip.scale"), mlp = skip_of(e, "layers.0.mlp.skip.scale");
+    assert_true(attn == 1 && mlp > 1 && mlp < 3);
+    tokens[0] = 9;
+    assert_code(an_engine_backward(e, tokens, targets, 1, 0, &loss), AN_DONE);
+    assert_true(skip_of(e, "layers.0.mlp.skip.scale") == mlp);
+    an_engine_destroy(&e);
+    an_session_destroy(&s);
+}
+
 static void decoding(void **state)
 {
     (void)state;
@@ -185,6 +218,6 @@ static void decoding(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(train_sample_evaluate_open), cmocka_unit_test(stop_and_resume), cmocka_unit_test(mistakes_have_codes),
-                                        cmocka_unit_test(an_engine_of_ones_own), cmocka_unit_test(decoding) };
+                                        cmocka_unit_test(an_engine_of_ones_own), cmocka_unit_test(an_engine_that_profiles), cmocka_unit_test(decoding) };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
 }

@@ -159,6 +159,30 @@ static void measures_the_update(void **state)
     an_optimizer_destroy(&loud);
 }
 
+/* Lines of length 1, over shapes around the sizes of the parts; zeros stay, and what is free is not touched. */
+static void lengths_of_lines(void **state)
+{
+    (void)state;
+    static const size_t SHAPE[][2] = { { 1, 1 }, { 32, 64 }, { 33, 65 }, { 64, 31 }, { 31, 129 }, { 1, 70 }, { 70, 1 } };
+    static an_real w[70 * 130];
+    for (size_t k = 0; k < sizeof SHAPE / sizeof *SHAPE; k++)
+        for (int unit = AN_UNIT_FREE; unit <= AN_UNIT_COLS; unit++) {
+            const size_t rows = SHAPE[k][0], cols = SHAPE[k][1], lines = unit == AN_UNIT_COLS ? cols : rows, dead = lines > 1 ? lines / 2 : lines;
+            for (size_t i = 0; i < rows * cols; i++) w[i] = AN_R((unit == AN_UNIT_COLS ? i % cols : i / cols) == dead ? 0 : 3 * sin(1 + (double)i));
+            for (size_t part = 0; part < an_unit_parts((an_unit)unit, rows, cols); part++) an_unit_scale((an_unit)unit, rows, cols, w, part);
+            for (size_t line = 0; line < lines; line++) {
+                double square = 0;
+                for (size_t j = 0; j < rows * cols / lines; j++) {
+                    const size_t i = unit == AN_UNIT_COLS ? j * cols + line : line * cols + j;
+                    square += (double)w[i] * (double)w[i];
+                    if (unit == AN_UNIT_FREE && line != dead) assert_true(w[i] == AN_R(3 * sin(1 + (double)i)));
+                }
+                if (line == dead) assert_true(square == 0);
+                else if (unit != AN_UNIT_FREE) assert_true(fabs(sqrt(square) - 1) < 2e-7);
+            }
+        }
+}
+
 static void one_bad_element_shows(void **state)
 {
     (void)state;
@@ -178,6 +202,6 @@ static void one_bad_element_shows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(follows_the_formula), cmocka_unit_test(groups_scale_the_rate), cmocka_unit_test(no_clipping_below_the_limit), cmocka_unit_test(same_bits_for_any_threads),
-                                        cmocka_unit_test(measures_the_update), cmocka_unit_test(one_bad_element_shows) };
+                                        cmocka_unit_test(measures_the_update), cmocka_unit_test(lengths_of_lines), cmocka_unit_test(one_bad_element_shows) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "plan/plan.h"
+#include "plan/intervene.h"
 
 /* --- a plan by hand -------------------------------------------------------------------------------------------- */
 
@@ -176,6 +176,49 @@ static void plans_that_cannot_be_frozen(void **state)
     finish(&t);
 }
 
+/* --- what probes refuse (plan/intervene.h) -------------------------------------------------------------------------- */
+
+/* One sub-layer by hand: its branch joins by a sum, by something else, or there is a way around the sum. */
+typedef enum joining { BY_SUM, BY_GAIN, AROUND } joining;
+
+static void start_site(bench *t, joining how)
+{
+    const an_gain_attr half = { .factor = 0.5 };
+    start(t, true);
+    t->plan->apart = true;
+    an_value *x = emit_linear(t, "in", param(t, "x", AN_MAT(3, 4)), param(t, "w", AN_MAT(4, 4)), NULL);
+    an_site_begin(&t->b, "layers.0.mlp", 0);
+    t->b.branch = 0;
+    an_value *f = emit_linear(t, "fc", x, param(t, "v", AN_MAT(4, 4)), NULL);
+    t->b.branch = -1;
+    an_value *y = AN_EMIT(&t->b, &an_op_residual, "add", &SUM, x, how == BY_GAIN ? AN_EMIT(&t->b, &an_op_gain, "half", &half, f, NULL) : f);
+    an_value *z = how == AROUND ? AN_EMIT(&t->b, &an_op_residual, "again", &SUM, y, x) : y;
+    t->plan->sites[0] = (an_site_mark){ .name = "layers.0.mlp", .in = { x }, .out = { y }, .n_in = 1, .n_out = 1, .branch_in = x, .branch_out = f };
+    t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, an_input(&t->b, "targets", 3));
+    assert_ok(t->b.status);
+    assert_ok(an_plan_freeze(t->plan, true, false));
+}
+
+static void probes_say_what_they_cannot_tell_apart(void **state)
+{
+    (void)state;
+    bench t;
+    start_site(&t, BY_SUM);
+    assert_ok(an_plan_need_lesions(t.plan));
+    assert_ok(an_plan_need_paths(t.plan));
+    assert_ok(an_plan_need_rest(t.plan));
+    finish(&t);
+    start_site(&t, BY_GAIN);
+    assert_fails(an_plan_need_lesions(t.plan), AN_ECONFIG, "layers.0.mlp joins its branch to the stream by something else than a sum");
+    assert_fails(an_plan_need_paths(t.plan), AN_ECONFIG, "layers.0.mlp joins its branch to the stream by something else than one sum");
+    finish(&t);
+    start_site(&t, AROUND);
+    assert_ok(an_plan_need_lesions(t.plan));
+    assert_fails(an_plan_need_paths(t.plan), AN_ECONFIG, "around the sum of layers.0.mlp");
+    assert_fails(an_plan_need_rest(t.plan), AN_ECONFIG, "more than the stream after layers.0.mlp");
+    finish(&t);
+}
+
 /* --- constants -------------------------------------------------------------------------------------------------- */
 
 static void fill_a(an_real *out, const an_dims *dims, double arg) { for (size_t i = 0; i < dims->d[0] * dims->d[1]; i++) out[i] = AN_R(arg + (double)i); }
@@ -284,9 +327,66 @@ static void shared_gradients_wait_for_their_readers(void **state)
     assert_memory_equal(before, after, sizeof before);
 }
 
+/* One pass of a plan that ends in z; the gradient of w. */
+static void gradient_of(bench *t, an_value *z, const an_value *w, bool fuse, an_real *dw)
+{
+    static const int32_t TARGETS[ROWS] = { 0, 5, 1, 2, 2 };
+    an_value *targets = an_input(&t->b, "targets", ROWS);
+    t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, targets);
+    assert_ok(t->b.status);
+    assert_ok(an_plan_freeze(t->plan, fuse, false));
+    assert_ok(an_params_freeze(&t->params, true));
+    assert_ok(an_plan_bind(t->plan, 1));
+    targets->tokens = TARGETS;
+    for (size_t i = 0; i < t->params.data.count; i++) t->params.data.data[i] = AN_R(sin(1 + (double)i));
+    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .loss_scale = 1, .n_target = ROWS };
+    an_plan_forward(t->plan, &run);
+    an_plan_backward(t->plan, &run);
+    memcpy(dw, w->grad, w->count * sizeof *dw);
+    finish(t);
+}
+
+/* Two streams x and y take the same branch of x and meet in a sum: their gradients are equal there, but the branch adds to x's
+ * long before y's maker has read its own. A factor of 1 in between keeps the buffers apart. */
+static void two_streams_meet(void **state)
+{
+    (void)state;
+    an_real dw[2][WIDTH * WIDTH];
+    const an_gain_attr one = { .factor = 1 };
+    for (int apart = 0; apart < 2; apart++) {
+        bench t;
+        start(&t, true);
+        an_value *u = param(&t, "u", AN_MAT(ROWS, WIDTH)), *v = param(&t, "v", AN_MAT(WIDTH, WIDTH)), *w = param(&t, "w", AN_MAT(WIDTH, WIDTH));
+        an_value *x = emit_linear(&t, "x", u, v, NULL), *y = emit_linear(&t, "y", u, w, NULL), *f = emit_linear(&t, "f", x, v, NULL);
+        an_value *a = AN_EMIT(&t.b, &an_op_residual, "a", &SUM, x, f), *b = AN_EMIT(&t.b, &an_op_residual, "b", &SUM, y, f);
+        if (apart) b = AN_EMIT(&t.b, &an_op_gain, "apart", &one, b, NULL);
+        gradient_of(&t, AN_EMIT(&t.b, &an_op_residual, "z", &SUM, a, b), w, false, dw[apart]);
+    }
+    assert_memory_equal(dw[0], dw[1], sizeof dw[0]);
+}
+
+/* A norm that nobody reads changes no gradient, joined with the sum before it or not. */
+static void unread_norm(void **state)
+{
+    (void)state;
+    an_real dw[3][WIDTH * WIDTH];
+    const an_norm_attr attr = { { .eps = AN_R(1e-5), .center = 1 } };
+    for (int how = 0; how < 3; how++) {
+        bench t;
+        start(&t, true);
+        an_value *u = param(&t, "u", AN_MAT(ROWS, WIDTH)), *w = param(&t, "w", AN_MAT(WIDTH, WIDTH)), *x = emit_linear(&t, "x", u, w, NULL);
+        an_value *z = AN_EMIT(&t.b, &an_op_residual, "z", &SUM, x, emit_linear(&t, "f", x, w, NULL));
+        if (how > 0) AN_EMIT(&t.b, &an_op_norm, "norm", &attr, z, param(&t, "g", AN_VEC(WIDTH)));
+        gradient_of(&t, z, w, how > 1, dw[how]);
+    }
+    assert_memory_equal(dw[0], dw[1], sizeof dw[0]);
+    assert_memory_equal(dw[0], dw[2], sizeof dw[0]);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_builder_refuses), cmocka_unit_test(failure_sticks), cmocka_unit_test(plans_that_cannot_be_frozen),
-                                        cmocka_unit_test(constants_are_shared), cmocka_unit_test(tied_weights_add), cmocka_unit_test(shared_gradients_wait_for_their_readers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_builder_refuses), cmocka_unit_test(failure_sticks), cmocka_unit_test(plans_that_cannot_be_frozen), cmocka_unit_test(probes_say_what_they_cannot_tell_apart),
+                                        cmocka_unit_test(constants_are_shared), cmocka_unit_test(tied_weights_add), cmocka_unit_test(shared_gradients_wait_for_their_readers),
+                                        cmocka_unit_test(two_streams_meet), cmocka_unit_test(unread_norm) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,19 +66,21 @@ void an_ref_gelu_tanh_bwd(size_t n, const an_real *z, const an_real *dy, an_real
 void an_ref_gelu_erf_bwd(size_t n, const an_real *z, const an_real *dy, an_real *dz, int add) { backward(gelu_erf_slope, n, z, dy, dz, add); }
 void an_ref_relu_bwd(size_t n, const an_real *z, const an_real *dy, an_real *dz, int add) { backward(relu_slope, n, z, dy, dz, add); }
 
-void an_ref_swiglu_fwd(size_t n, size_t f, const an_real *x, an_real *y)
+void an_ref_swiglu_fwd(size_t n, size_t f, const an_real *x, int gate_last, an_real *y)
 {
+    const size_t gate = gate_last ? f : 0, up = f - gate;
     for (size_t i = 0; i < n; i++, x += 2 * f, y += f)
-        for (size_t j = 0; j < f; j++) y[j] = (an_real)((double)x[j] * sigmoid((double)x[j]) * (double)x[f + j]);
+        for (size_t j = 0; j < f; j++) y[j] = (an_real)((double)x[gate + j] * sigmoid((double)x[gate + j]) * (double)x[up + j]);
 }
 
 /* silu'(g) = s (1 + g (1 - s)) */
-void an_ref_swiglu_bwd(size_t n, size_t f, const an_real *x, const an_real *dy, an_real *dx, int add)
+void an_ref_swiglu_bwd(size_t n, size_t f, const an_real *x, int gate_last, const an_real *dy, an_real *dx, int add)
 {
+    const size_t gate = gate_last ? f : 0, up = f - gate;
     for (size_t i = 0; i < n; i++, x += 2 * f, dx += 2 * f, dy += f)
         for (size_t j = 0; j < f; j++) {
-            const double g = (double)x[j], u = (double)x[f + j], s = sigmoid(g);
-            an_ref_put(dx + j, (double)dy[j] * u * (s * (1 + g * sigmoid(-g))), add);
-            an_ref_put(dx + f + j, (double)dy[j] * (g * s), add);
+            const double g = (double)x[gate + j], u = (double)x[up + j], s = sigmoid(g);
+            an_ref_put(dx + gate + j, (double)dy[j] * u * (s * (1 + g * sigmoid(-g))), add);
+            an_ref_put(dx + up + j, (double)dy[j] * (g * s), add);
         }
 }

@@ -76,26 +76,28 @@ void AN_SIMD(gelu_tanh_bwd)(size_t n, const an_real *z, const an_real *dy, an_re
 void AN_SIMD(gelu_erf_bwd)(size_t n, const an_real *z, const an_real *dy, an_real *dz, int add) { backward(GELU_ERF, n, z, dy, dz, add); }
 void AN_SIMD(relu_bwd)(size_t n, const an_real *z, const an_real *dy, an_real *dz, int add) { backward(RELU, n, z, dy, dz, add); }
 
-void AN_SIMD(swiglu_fwd)(size_t n, size_t f, const an_real *x, an_real *y)
+void AN_SIMD(swiglu_fwd)(size_t n, size_t f, const an_real *x, int gate_last, an_real *y)
 {
+    const size_t gate = gate_last ? f : 0, up = f - gate;
     for (size_t r = 0; r < n; r++, x += 2 * f, y += f)
         V_EACH(f, i, left, {
-            const vf g = v_get(x + i, left);
+            const vf g = v_get(x + gate + i, left);
             vf rest;
-            v_put(y + i, left, v_mul(v_mul(g, v_sigmoid(g, &rest)), v_get(x + f + i, left)));
+            v_put(y + i, left, v_mul(v_mul(g, v_sigmoid(g, &rest)), v_get(x + up + i, left)));
         });
 }
 
 /* silu'(g) = s + g s (1 - s) */
-void AN_SIMD(swiglu_bwd)(size_t n, size_t f, const an_real *x, const an_real *dy, an_real *dx, int add)
+void AN_SIMD(swiglu_bwd)(size_t n, size_t f, const an_real *x, int gate_last, const an_real *dy, an_real *dx, int add)
 {
+    const size_t gate = gate_last ? f : 0, up = f - gate;
     for (size_t r = 0; r < n; r++, x += 2 * f, dx += 2 * f, dy += f)
         V_EACH(f, i, left, {
-            const vf g = v_get(x + i, left), u = v_get(x + f + i, left), d = v_get(dy + i, left);
+            const vf g = v_get(x + gate + i, left), u = v_get(x + up + i, left), d = v_get(dy + i, left);
             vf rest;
             const vf s = v_sigmoid(g, &rest), silu = v_mul(g, s), bend = v_fma(silu, rest, s);
             const vf dg = v_mul(v_mul(d, u), bend), du = v_mul(d, silu);
-            v_put(dx + i, left, add ? v_add(v_get(dx + i, left), dg) : dg);
-            v_put(dx + f + i, left, add ? v_add(v_get(dx + f + i, left), du) : du);
+            v_put(dx + gate + i, left, add ? v_add(v_get(dx + gate + i, left), dg) : dg);
+            v_put(dx + up + i, left, add ? v_add(v_get(dx + up + i, left), du) : du);
         });
 }

@@ -19,6 +19,19 @@ an_value *an_scaled(const an_net *net, an_scale scale, const char *name, an_valu
 
 double an_factor(an_scale scale) { return scale.kind == AN_SCALE_CONST ? scale.value : 1; }
 
+an_value *an_stored_emit(const an_net *net, an_stored stored, const char *parameter, const char *name, an_value *x)
+{
+    if (stored.factor == 0 || !x) return x;
+    const an_gain_attr attr = { .factor = stored.factor };
+    return AN_EMIT(net->b, &an_op_gain, name, &attr, x, an_param_const(net, AN_KIND_SCALE, parameter, an_cols(x), stored.start));
+}
+
+an_value *an_unit_emit(const an_net *net, const char *name, size_t width, an_value *x)
+{
+    const an_length_norm_attr attr = { .factor = 1, .eps = 1e-8, .width = width };
+    return AN_EMIT(net->b, &an_op_length_norm, name, &attr, x, NULL);
+}
+
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f)
 {
     const an_residual_attr attr = { a, b };
@@ -41,13 +54,10 @@ static an_value *times(const an_net *net, double c, const char *name, an_value *
 static an_value *branch_scaled(const an_net *net, const an_package *p, an_value *f)
 {
     if (!p->branch_per_layer) return an_scaled(net, p->branch, "branch", f);
-    an_build *b = net->b;
-    char site[sizeof b->scope];
-    const size_t mark = b->marks[b->depth - 1];
-    strcpy(site, b->scope + mark);
-    b->scope[mark] = '\0';                               /* out of the sub-layer's scope and back */
+    an_layer_scope scope;
+    an_layer_scope_enter(net, &scope);
     an_value *y = an_scaled(net, p->branch, "branch", f);
-    strcpy(b->scope + mark, site);
+    an_layer_scope_leave(net, &scope);
     return y;
 }
 

@@ -13,7 +13,7 @@ static const an_option OPTIONS[] = { AN_NORM_EPS_ROW, AN_OPTION_END };
 static an_value *emit(const an_net *net, an_value *x)
 {
     if (!x) return NULL;
-    const an_length_norm_attr attr = { sqrt((double)an_cols(x)), an_here_float(net, "norm_eps") };
+    const an_length_norm_attr attr = { .factor = sqrt((double)an_cols(x)), .eps = an_here_float(net, "norm_eps") };
     return AN_EMIT(net->b, &an_op_length_norm, "norm", &attr, x, NULL);
 }
 

@@ -83,11 +83,27 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     for (size_t i = w.begin; i < w.begin + w.n; i++) backward_row(s, i, an_add(r, s, X), sums);
 }
 
+/* The gains, and the share of rows whose measured channels have a mean square below 10 eps (outside the root: 10 eps^2). */
+static double measure(const an_run *r, const an_step *s, size_t part, double *m)
+{
+    (void)r;
+    const prms_attr *at = s->attr;
+    const an_range w = an_chunk(an_rows(s->in[X]), part);
+    m[0] = (double)w.n * an_gauge_rms(s->in[G]);
+    for (size_t i = w.begin; i < w.begin + w.n; i++) {
+        const double spread = 1 / (double)s->out[RRMS]->data[i], rest = spread - at->eps;
+        m[1] += at->outside ? rest * rest < 10 * at->eps * at->eps : spread * spread - at->eps < 10 * at->eps;
+    }
+    return (double)w.n;
+}
+
+static const an_gauges GAUGES = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_chunks, measure };
+
 static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_chunks(an_rows(s->in[X])) * 2 * an_cols(s->in[X]) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 3 * n, 2 * n * sizeof(an_real) }; }
 
 static const an_op OP = { .name = "prmsnorm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost, .backward_flops = 2, .work = work,
-    .saves_in = 1u << X | 1u << G, .saves_out = 1u << RRMS };
+    .saves_in = 1u << X | 1u << G, .saves_out = 1u << RRMS, .gauges = &GAUGES };
 
 static const an_option OPTIONS[] = {
     AN_NORM_EPS_ROWS,
