@@ -5,7 +5,7 @@
 # warm-up: about N steps" trains with N as well. One row per configuration goes to OUT/record.tsv, a summary to standard output;
 # what counts as right is told in docs/check.md. Finished pieces lie in OUT (default runs/check-record) and are not computed
 # again: after a change of the rule remove OUT/check, after a change of the engine all of OUT. Two single-thread processes,
-# some forty minutes on two free cores. JOBS=N runs N at a time.
+# about a quarter of an hour on two free cores. JOBS=N runs N at a time, NICE=N at that niceness.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 addnorm=${PROGRAM:-$here/build/addnorm}
@@ -17,8 +17,8 @@ steps=300
 tab=$(printf '\t')
 mkdir -p "$out/train" "$out/check"
 
-# half seed batch init n_layer lr warmup designs; a design may carry settings, +key=value. Thresholds were set on the first
-# half alone; the second has another seed, batch size and, for most cells, other depths and learning rates.
+# part seed batch init n_layer lr warmup designs; a design may carry settings, +key=value. What each part
+# was used for is told in docs/check.md.
 cells() {
     awk 'NF > 7 { for (i = 8; i <= NF; i++) print $1, $i "," $4 "," $5 "," $6 "," $7 "," $2 "," $3 }' <<'GRID'
 calibration 1 8 xavier  4 1e-3   0 plain post-ln pre-ln rezero
@@ -41,6 +41,15 @@ held-out    2 4 auto    6 6e-3   0 post-ln pre-ln peri-ln reordered normformer
 held-out    2 4 auto   10 2e-3   0 plain post-ln pre-ln hybridnorm mix-ln
 held-out    2 4 auto   10 2e-3  50 post-ln
 held-out    2 4 xavier 16 1e-3   0 post-ln keel
+fresh       3 4 xavier  6 1.5e-3 0 plain post-ln b2t keel sub-ln
+fresh       3 4 xavier  9 1e-3   0 post-ln pre-ln deepnorm mix-ln
+fresh       3 4 xavier  9 1e-3  80 post-ln
+fresh       3 4 auto    8 1e-3   0 post-ln normformer hybridnorm reordered
+fresh       3 4 xavier 20 7e-4   0 keel deepnorm
+last        4 4 xavier  7 1.5e-3 0 plain post-ln mix-ln layerscale
+last        4 4 xavier 11 7e-4   0 post-ln b2t reordered
+last        4 4 xavier  9 7e-4  50 post-ln
+last        4 4 auto    7 1.5e-3 0 post-ln normformer hybridnorm sub-ln
 GRID
 }
 
@@ -152,7 +161,7 @@ cells | while read -r half key; do
     printf '%s\t' "$half" "$(echo "$key" | tr , "$tab")" "$h" "$m" "$ref" "$(truth "$m" "$h" "$ref")" "$w" "$rescue_loss" "$rescue"
     report "$key"
 done | awk -F "$tab" -v OFS="$tab" '
-    BEGIN { print "half", "design", "init", "n_layer", "lr", "warmup", "seed", "batch", "unigram_entropy", "final_loss", "pre_ln_loss", "truth", "verdict", "right",
+    BEGIN { print "part", "design", "init", "n_layer", "lr", "warmup", "seed", "batch", "unigram_entropy", "final_loss", "pre_ln_loss", "truth", "verdict", "right",
                   "warmup_said", "loss_with_it", "truth_with_it", "rule", "probe_steps", "probe_loss", "probe_pre_ln", "probe_1_cosine", "probe_reach", "tried" }
     {
         truth = $12; verdict = $16
@@ -163,18 +172,17 @@ done | awk -F "$tab" -v OFS="$tab" '
 mv "$out/record.tmp" "$out/record.tsv"
 
 # ---- the summary, as docs/check.md has it -------------------------------------------------------------------------------
-count() {   # $1 column, $2 title, $3 only this half
+count() {   # $1 column, $2 title
     printf '\n| %s | cells | right | missed | false alarm | wrong kind |\n|---|---:|---:|---:|---:|---:|\n' "$2"
-    awk -F "$tab" -v c="$1" -v half="${3:-}" 'NR > 1 && (half == "" || $1 == half) { n[$c]++; k[$c, $14]++ }
+    awk -F "$tab" -v c="$1" 'NR > 1 { n[$c]++; k[$c, $14]++ }
         END { for (x in n) printf "| %s | %d | %d | %d | %d | %d |\n", x, n[x], k[x, "right"], k[x, "miss"], k[x, "false alarm"], k[x, "wrong kind"] }' "$out/record.tsv" | sort
 }
-count 1 half
-count 13 "verdict, held-out half" held-out
-count 13 "verdict, both halves"
-count 12 "truth, both halves"
-count 18 "rule, both halves"
-count 2 "design, both halves"
-printf '\n| half | configuration | verdict | truth | final loss | Pre-LN | |\n|---|---|---|---|---:|---:|---|\n'
+count 1 part
+count 13 verdict
+count 12 truth
+count 18 rule
+count 2 design
+printf '\n| part | configuration | verdict | truth | final loss | Pre-LN | |\n|---|---|---|---|---:|---:|---|\n'
 awk -F "$tab" 'NR > 1 && $14 != "right" { printf "| %s | %s, init %s, %d layers, lr %s, warm-up %d | %s%s | %s%s | %.2f | %.2f | %s |\n", $1, $2, $3, $4, $5, $6,
     $13, $15 ? " " $15 : "", $12, $15 ? ", with it " $17 : "", $10, $11, $14 }' "$out/record.tsv"
 echo

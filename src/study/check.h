@@ -42,6 +42,7 @@ typedef struct an_check {
     an_check_step *step;
     size_t n_steps;
     an_check_signs signs;
+    bool offer;                    /* a change that may be suggested: what is offered must be surer than what is merely not refused */
     bool has_theory;
     char no_theory[256];           /* why not */
     double theory_product;

@@ -14,7 +14,7 @@ static const double COLLAPSED = 1e-3, UNREACHED = 0.02;   /* 1 - token cosine; g
 static const double FADING = 2e-2, WEAK = 0.25;           /* the same, half way */
 static const double LEARNED = 0.15;                       /* nats below the unigram entropy: context is being used */
 static const double ENOUGH_LR = 0.5;                      /* sum of learning rates by which a run that trains has learned that */
-static const double BEHIND = 0.5;                         /* share of the learning that Pre-LN could have been spared */
+static const double BEHIND = 0.5, PROMISE = 0.38;         /* share of the learning that Pre-LN could have been spared: as asked for; of a change that is offered */
 
 const char *an_verdict_name(an_verdict verdict)
 {
@@ -53,7 +53,7 @@ void an_check_judge(an_check *k)
         say(k, AN_VERDICT_DEGRADES, "fading: 1 - token cosine < 0.02 and gradient reach < 0.25, and not yet below the unigram entropy");
         snprintf(k->because, sizeof k->because, "after %zu steps any two tokens at the end of the stack have cosine %.4f (%.2f at first) and the gradient at the "
                  "first sub-layer is %.2g of that at the end (%.2g at first): part of the depth is being lost", steps, s->tokens, s->tokens_first, s->reach, s->reach_first);
-    } else if (s->behind >= BEHIND) {
+    } else if (s->behind >= (k->offer ? PROMISE : BEHIND)) {
         say(k, AN_VERDICT_DEGRADES, "behind: Pre-LN needs less than half of the learning to be as far");
         snprintf(k->because, sizeof k->because, "after %zu steps the loss is %.3f and that of Pre-LN on the same text %.3f: Pre-LN was as far with %.0f %% "
                  "of the learning", steps, s->loss, s->pre_ln, 100 * (1 - s->behind));

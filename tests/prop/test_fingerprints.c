@@ -210,8 +210,12 @@ static const an_real *gain_of(stack *s, const char *site, const char *slot, cons
     char name[96];
     snprintf(name, sizeof name, "%s.%s.%s", site, slot, part);
     const an_param_def *p = an_params_find(&s->params, name);
-    if (!prop_check(p != NULL, "there is no %s", name)) exit(1);
-    return p->data;
+    return p ? p->data : NULL;
+}
+
+static int has_slot(stack *s, const char *design, const char *site, const char *slot, int wanted)
+{
+    return prop_check((gain_of(s, site, slot, "gain") != NULL) == wanted, "%s: %s has %s norm '%s'", design, site, wanted ? "no" : "a", slot);
 }
 
 /* LayerNorm of one row in double. */
@@ -234,10 +238,21 @@ static double apart(const double *want, const an_real *got)
     return sqrt(difference / size);
 }
 
-static void check_sublayer(stack *s, const char *design, size_t i, const law *l, const an_value *bottom, double *worst)
+/* The worst row of one design: of what F reads, of the stream behind, of an output norm's mean and mean square. */
+typedef struct errors { double in, out, norm; char in_site[32], out_site[32], norm_site[32]; } errors;
+
+static void keep_worst(double *worst, char *where, double now, const char *site)
+{
+    if (!(now > *worst) && !isnan(now)) return;
+    *worst = isnan(now) ? HUGE_VAL : now;
+    snprintf(where, 32, "%s", site);
+}
+
+static void check_sublayer(stack *s, const char *design, size_t i, const law *l, const an_value *bottom, errors *e)
 {
     char site[32];
     snprintf(site, sizeof site, "layers.%zu.%s", i / 2, i % 2 ? "mlp" : "attn");
+    if (!has_slot(s, design, site, "pre", l->pre) || !has_slot(s, design, site, "out_norm", l->out) || !has_slot(s, design, site, "post", l->post)) return;
     for (size_t r = 0; r < ROWS; r++) {
         double x[D], n[D], u[D], y[D], f[D], out[D];
         for (size_t k = 0; k < D; k++) {
@@ -253,10 +268,8 @@ static void check_sublayer(stack *s, const char *design, size_t i, const law *l,
             memcpy(out, y, sizeof out);
             norm_row(s, site, "post", out, y);
         }
-        const double in_error = apart(u, s->input[i]->data + r * D), out_error = apart(y, s->stream[i + 1]->data + r * D);
-        *worst = fmax(*worst, fmax(in_error, out_error));
-        prop_check(in_error < 1e-5, "%s: what F of %s reads is off by %.1e in row %zu", design, site, in_error, r);
-        prop_check(out_error < 1e-5, "%s: the stream after %s is off by %.1e in row %zu", design, site, out_error, r);
+        keep_worst(&e->in, e->in_site, apart(u, s->input[i]->data + r * D), site);
+        keep_worst(&e->out, e->out_site, apart(y, s->stream[i + 1]->data + r * D), site);
         if (!l->out) continue;
         const an_real *g = gain_of(s, site, "out_norm", "gain"), *b = gain_of(s, site, "out_norm", "bias");
         double sum = 0, square = 0;
@@ -265,7 +278,7 @@ static void check_sublayer(stack *s, const char *design, size_t i, const law *l,
             sum += h / D;
             square += h * h / D;
         }
-        prop_check(fabs(sum) < 1e-4 && fabs(square - 1) < 1e-3, "%s: the branch of %s has mean %.1e and mean square %.5f before gain and bias of its norm", design, site, sum, square);
+        keep_worst(&e->norm, e->norm_site, fmax(fabs(sum), fabs(square - 1)), site);
     }
 }
 
@@ -278,6 +291,7 @@ static void equations(void)
         const char *design = an_design_name(d);
         law l;
         stack s;
+        errors e = { 0 };
         if (!law_of(design, 0, 0, LAYERS, &l)) {
             printf("not covered here: %s\n", design);
             continue;
@@ -290,8 +304,12 @@ static void equations(void)
         stack_forward(&s);
         for (size_t i = 0; i < s.n; i++) {
             law_of(design, (int)(i / 2), i % 2, LAYERS, &l);
-            check_sublayer(&s, design, i, &l, s.stream[i & ~(size_t)1], &worst);
+            check_sublayer(&s, design, i, &l, s.stream[i & ~(size_t)1], &e);
         }
+        worst = fmax(worst, fmax(e.in, e.out));
+        prop_check(e.in < 1e-5, "%s: what F of %s reads is off by %.1e", design, e.in_site, e.in);
+        prop_check(e.out < 1e-5, "%s: the stream after %s is off by %.1e", design, e.out_site, e.out);
+        prop_check(e.norm < 1e-3, "%s: the branch of %s is not normed: mean or mean square off by %.1e before gain and bias", design, e.norm_site, e.norm);
         stack_close(&s);
     }
     printf("%zu designs: the equations hold within %.1e\n", covered, worst);
@@ -572,15 +590,21 @@ static void groups_of(const char *settings)
 {
     static const char *const BARE_PARTS[] = { ".gain", ".bias", ".scale", ".alpha", ".shift", ".head_scale", ".value_first", ".value_own" };
     subject s;
+    size_t unknown = 0, wrong = 0;
+    char which[96] = "";
     prop_open(&s, 1, PROP_TRAIN, "%s", settings);
     for (size_t i = 0; i < s.n_params; i++) {
         const an_param *p = &s.param[i];
         int bare = 0;
         for (size_t k = 0; k < COUNT(BARE_PARTS); k++) bare |= ends_with(p->name, BARE_PARTS[k]);
         const int matrix = ends_with(p->name, ".weight") && p->rank == 2;
-        prop_check(bare != matrix, "%s: %s is neither a matrix nor one of the learned vectors known here", settings, p->name);
-        prop_check(p->rule.decay == matrix && p->rule.lr == 1 && p->rule.eps == 1 && !p->rule.buffer, "%s: %s [rank %zu] has decay %g, rate %g, eps %g", settings, p->name, p->rank, p->rule.decay, p->rule.lr, p->rule.eps);
+        const int bad = !(p->rule.decay == matrix && p->rule.lr == 1 && p->rule.eps == 1 && !p->rule.buffer);
+        if ((bad || bare == matrix) && !unknown && !wrong) snprintf(which, sizeof which, "%s, decay %g, rate %g, eps %g", p->name, p->rule.decay, p->rule.lr, p->rule.eps);
+        unknown += bare == matrix;
+        wrong += (size_t)bad;
     }
+    prop_check(unknown == 0, "%s: %zu tensors are neither matrices nor learned vectors known here: %s", settings, unknown, which);
+    prop_check(wrong == 0, "%s: %zu of %zu tensors are in the wrong group: %s", settings, wrong, s.n_params, which);
     prop_close(&s);
 }
 
@@ -647,14 +671,14 @@ static void same_norm(const char *a, const char *b, double gain_shift)
     for (size_t i = 0; i < s.n_params; i++)
         for (size_t k = 0; gain_shift != 0 && strstr(s.param[i].name, ".gain") && k < s.param[i].count; k++) s.param[i].data[k] = AN_R((double)s.param[i].data[k] + gain_shift);
     const double x = an_model_forward_backward(s.model, &s.pass), y = an_model_forward_backward(t.model, &t.pass);
-    prop_check(fabs(x - y) <= 2e-6 * y, "norm %s and %s: loss %.9g and %.9g", a, b, x, y);
+    prop_check(fabs(x - y) <= 2e-6 * y, "%s and %s: loss %.9g and %.9g", a, b, x, y);
     for (size_t i = 0; i < s.n_params; i++) {
         const an_param *p = &s.param[i], *q = prop_param(&t, p->name);
-        if (!prop_check(q && q->count == p->count, "norm %s has %s, %s has none such", a, p->name, b)) continue;
+        if (!prop_check(q && q->count == p->count, "%s has %s, %s has none such", a, p->name, b)) continue;
         const double d = prop_distance(p->count, p->grad, q->grad);
-        prop_check(d <= 2e-5, "norm %s and %s: gradients of %s differ by %.1e", a, b, p->name, d);
+        prop_check(d <= 2e-5, "%s and %s: gradients of %s differ by %.1e", a, b, p->name, d);
     }
-    prop_check(s.n_params == t.n_params, "norm %s has %zu tensors, %s %zu", a, s.n_params, b, t.n_params);
+    prop_check(s.n_params == t.n_params, "%s has %zu tensors, %s %zu", a, s.n_params, b, t.n_params);
     prop_close(&s);
     prop_close(&t);
 }

@@ -51,6 +51,12 @@ static void each_rule_speaks(void **state)
     k = good();
     k.signs.behind = 0.6;
     judged(k, AN_VERDICT_DEGRADES, "behind", "40 % of the learning");
+    k.signs.behind = 0.379, k.offer = true;                  /* what is offered must be surer */
+    judged(k, AN_VERDICT_TRAINS, "none", "");
+    k.signs.behind = 0.381;
+    judged(k, AN_VERDICT_DEGRADES, "behind", "62 % of the learning");
+    k.offer = false;
+    judged(k, AN_VERDICT_TRAINS, "none", "");
 }
 
 static void at_the_boundaries(void **state)
