@@ -1,7 +1,7 @@
 /* op/batch_norm.c
  * Batch norm: y = g (x - mu) / sqrt(var + eps) + b, per channel, mu and var over the rows that count: those of valid tokens, or all
  * where no tokens are given. While training they are those of the batch, else the running ones. Rows that do not count are
- * normalised by the same mu and var but have no part in them. Fewer than two rows that count have no variance: such a pass uses
+ * normalised by the same mu and var but have no part in them. Fewer than two tokens that count have no variance: such a pass uses
  * the running statistics, as constants, and does not move them.
  *     running mean <- (1 - m) running mean + m mu;   running var <- (1 - m) running var + m var n / (n - 1)
  * moves in the backward half of a training pass, which each step goes through exactly once, however often its forward half is run
@@ -101,17 +101,24 @@ static void merge(const an_step *s, size_t j, double *mean, double *square)
     }
 }
 
+/* Rows that the statistics of this pass stand on; 0: the running ones are used. Several streams of one token are still one token. */
+static size_t basis(const an_run *r, const an_step *s)
+{
+    const size_t n = r->train ? an_counted_rows(s, TOKENS) : 0, each = s->in[TOKENS] ? an_rows(s->in[X]) / s->in[TOKENS]->count : 1;
+    return n > each ? n : 0;
+}
+
 static double *factors(const an_step *s) { return work_of(s) + an_chunks(an_rows(s->in[X])) * moments_room(s); }
 
 static void decide_statistics(const an_run *r, const an_step *s)
 {
     const an_batch_norm_attr *at = s->attr;
-    const size_t n = r->train ? an_counted_rows(s, TOKENS) : 0;
+    const size_t n = basis(r, s);
     for (size_t j = 0; j < an_cols(s->in[X]); j++) {
         double mean = (double)s->in[RUN_MEAN]->data[j], square = (double)s->in[RUN_VAR]->data[j];
-        if (n > 1) merge(s, j, &mean, &square);
+        if (n) merge(s, j, &mean, &square);
         s->out[MEAN]->data[j] = AN_R(mean);
-        s->out[VAR]->data[j] = AN_R(n > 1 ? square / (double)n : square);
+        s->out[VAR]->data[j] = AN_R(n ? square / (double)n : square);
         factors(s)[j] = (s->in[G] ? (double)s->in[G]->data[j] : 1) / sqrt((double)s->out[VAR]->data[j] + at->eps);
     }
 }
@@ -178,7 +185,7 @@ static void put(const an_run *r, const an_step *s, int in, size_t j, double sum)
 
 static void reduce(const an_run *r, const an_step *s)
 {
-    const size_t c = an_cols(s->in[X]), chunks = an_chunks(an_rows(s->in[X])), counted = r->train ? an_counted_rows(s, TOKENS) : 0;
+    const size_t c = an_cols(s->in[X]), chunks = an_chunks(an_rows(s->in[X])), counted = basis(r, s);
     const double n = (double)counted;
     double *a = coefficients(s), *p = a + c, *q = p + c;
     for (size_t j = 0; j < c; j++) {
@@ -191,7 +198,7 @@ static void reduce(const an_run *r, const an_step *s)
         put(r, s, B, j, dy);
         a[j] = (s->in[G] ? (double)s->in[G]->data[j] : 1) * root(s, j);
         p[j] = q[j] = 0;
-        if (counted < 2) continue;
+        if (!counted) continue;
         move_running(r, s, j, n, &by_mean, &by_var);
         p[j] = (r->loss_scale * by_mean - a[j] * dy) / n;
         q[j] = (r->loss_scale * 2 * by_var - a[j] * root(s, j) * dyh) / n;
