@@ -9,7 +9,7 @@
 
 #include "study/check.h"
 
-/* Measured on the calibration half of docs/check_record.tsv, where each number has its reason. */
+/* Measured on the calibration part of docs/check_record.tsv, where each number has its reason. */
 static const double COLLAPSED = 1e-3, UNREACHED = 0.02;   /* 1 - token cosine; gradient reach */
 static const double FADING = 2e-2, WEAK = 0.25;           /* the same, half way */
 static const double LEARNED = 0.15;                       /* nats below the unigram entropy: context is being used */
