@@ -170,9 +170,10 @@ static an_status refuse_number(const an_option *o, const char *text, const char 
 {
     an_text allowed = { 0 };
     an__option_allowed(o, &allowed);
-    const char *kind = o->type == AN_INT ? "an integer" : "a number", *per_layer = o->flags & AN_PER_SITE && strpbrk(text, ", ") ? o->name : NULL;
-    const an_status status = an_fail(AN_ECONFIG, "%s: '%s' is %s; %s%s%s is needed%s%s%s", where, text, fault, kind, allowed.length ? " " : "", an_text_get(&allowed), per_layer ? "; for single layers set " : "",
-                                     per_layer ? per_layer : "", per_layer ? "@LAYERS" : "");
+    const char *kind = o->type == AN_INT ? "an integer" : "a number";
+    const int list = o->flags & AN_PER_SITE && strpbrk(text, ", ");
+    const an_status status = an_fail(AN_ECONFIG, "%s: '%s' is %s; %s%s%s is needed%s%s%s", where, text, fault, kind, allowed.length ? " " : "", an_text_get(&allowed),
+                                     list ? "; for single layers set " : "", list ? o->name : "", list ? "@LAYERS" : "");
     an_text_fini(&allowed);
     return status;
 }

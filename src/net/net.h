@@ -34,7 +34,7 @@ typedef struct an_net {
 
 /* Settings at this place in the model: an override for (layer, site) or the base value. */
 static inline const char *an_here_text(const an_net *n, const char *key) { return an_options_text_at(n->options, key, n->layer, n->site); }
-static inline const char *an_here_place(const an_net *n, const char *key) { return an_options_place_at(n->options, key, n->layer, n->site); }   /* where it was set */
+static inline const char *an_here_place(const an_net *n, const char *key) { return an_options_place_at(n->options, key, n->layer, n->site); }
 static inline double an_here_float(const an_net *n, const char *key)
 {
     if (n->prescribed.key && strcmp(n->prescribed.key, key) == 0) return n->prescribed.value;

@@ -19,7 +19,8 @@ const an_option an_scaling_options[] = {
 static an_status check_init(const char *init, const char *place, const char *name)
 {
     if (strcmp(init, "auto") == 0 || strcmp(init, "normal") == 0) return AN_OK;
-    return an_fail(AN_ECONFIG, "init %s (%s) contradicts parameterization %s, which scales a fixed standard deviation by width and needs no other depth law; set init normal or leave it out", init, place, name);
+    return an_fail(AN_ECONFIG, "init %s (%s) contradicts parameterization %s, which scales a fixed standard deviation by width and needs no other depth law; "
+                   "set init normal or leave it out", init, place, name);
 }
 
 an_status an_scaling_read(an_scaling *scaling, const an_options *options, size_t d_model, size_t n_layer)
@@ -49,8 +50,8 @@ an_status an_scaling_apply(const an_net *net, const an_design *design, an_packag
                        name, place, design->name);
     for (size_t r = 0; r < AN_ROLES && net->site; r++)
         if (p->gain[r] != 1)
-            return an_fail(AN_ECONFIG, "parameterization %s (%s) gives every matrix its size, but design %s multiplies some by %g at initialisation; use pre-ln or parameterization standard", name, place,
-                           design->name, p->gain[r]);
+            return an_fail(AN_ECONFIG, "parameterization %s (%s) gives every matrix its size, but design %s multiplies some by %g at initialisation; use pre-ln "
+                           "or parameterization standard", name, place, design->name, p->gain[r]);
     AN_TRY(check_init(an_here_text(net, "init"), an_here_place(net, "init"), name));
     p->branch.value *= pow(s->depth, -s->alpha);
     return AN_OK;

@@ -70,7 +70,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         for (size_t j = 0; j < c; j++) along += (double)dy[j] * (double)x[j];
         gain += along * (double)rlen;
         const bool held = (double)rlen * at->eps >= 1 - 4 * (double)AN_REAL_EPS;
-        const an_real push = g * rlen, pull = held ? 0 : push * AN_R(along * (double)rlen);   /* of u = x rlen: rlen^3 would leave the range of float on rows beyond 1e12 */
+        const an_real push = g * rlen, pull = held ? 0 : push * AN_R(along * (double)rlen);   /* of u: rlen^3 underflows on rows beyond 1e12 */
         an_real *dx = an_has_grad(s, X) ? s->in[X]->grad + i * c : NULL;
         if (dx && an_add(r, s, X)) for (size_t j = 0; j < c; j++) dx[j] += push * dy[j] - pull * (rlen * x[j]);
         else if (dx) for (size_t j = 0; j < c; j++) dx[j] = push * dy[j] - pull * (rlen * x[j]);

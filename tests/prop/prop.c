@@ -81,7 +81,7 @@ static an_status build(subject *s, size_t batch, int use, const char *settings)
     if (!s->tokens || !s->targets) return an_fail(AN_ENOMEM, "out of memory for %zu tokens", s->rows);
     prop_tokens(s->tokens, s->rows, s->vocab, 3);
     prop_tokens(s->targets, s->rows, s->vocab, 4);
-    prop_randomise(s, 1);
+    if (!(use & PROP_UNDRAWN)) prop_randomise(s, 1);
     s->pass = (an_pass){ .tokens = s->tokens, .targets = s->targets, .seed = 5, .step = 7, .train = true, .loss_scale = 1 };
     return AN_OK;
 }

@@ -25,7 +25,7 @@ typedef struct subject {
     uint64_t drawn;                /* the seed of prop_randomise */
 } subject;
 
-enum { PROP_TRAIN = 1, PROP_LOGITS = 2 };   /* what the plan is for */
+enum { PROP_TRAIN = 1, PROP_LOGITS = 2, PROP_UNDRAWN = 4 };   /* what the plan is for; parameters stay 0, the test draws them */
 
 /* Keys that settings leave open have small defaults (2 layers, 2 heads, 16 channels, 24 tokens, 37 kinds of token).
  * prop_open ends the program when the model cannot be built; prop_try hands the status back, with nothing to close. */

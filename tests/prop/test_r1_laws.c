@@ -17,7 +17,7 @@ static double last_gradient(const char *settings, size_t n_layer, uint64_t seed)
     subject s;
     char name[64];
     double sum = 0;
-    prop_open(&s, 1, PROP_TRAIN, "d_model=128 n_head=4 d_ff=512 seq_len=64 vocab_size=256 n_layer=%zu %s", n_layer, settings);
+    prop_open(&s, 1, PROP_TRAIN | PROP_UNDRAWN, "d_model=128 n_head=4 d_ff=512 seq_len=64 vocab_size=256 n_layer=%zu %s", n_layer, settings);
     if (an_model_set_threads(s.model, 2) != AN_OK) exit(1);
     an_model_init_params(s.model, seed);
     prop_tokens(s.tokens, s.rows, s.vocab, 2 * seed);

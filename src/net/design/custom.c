@@ -61,9 +61,11 @@ static an_status package(const an_net *net, an_package *p)
     p->gain[AN_ROLE_FC1] = an_here_float(net, "custom_gain_fc1");
     p->gain[AN_ROLE_FC2] = an_here_float(net, "custom_gain_fc2");
     if (p->skip_normed && !p->pre)
-        return an_fail(AN_ECONFIG, "custom_skip_normed true (%s) needs the norm that custom_pre false (%s) leaves out; set custom_pre true", an_here_place(net, "custom_skip_normed"), an_here_place(net, "custom_pre"));
+        return an_fail(AN_ECONFIG, "custom_skip_normed true (%s) needs the norm that custom_pre false (%s) leaves out; set custom_pre true",
+                       an_here_place(net, "custom_skip_normed"), an_here_place(net, "custom_pre"));
     if (p->skip.kind == AN_SCALE_CONST && p->skip.value == 0 && p->branch.kind == AN_SCALE_CONST && p->branch.value == 0)
-        return an_fail(AN_ECONFIG, "custom_skip 0 (%s) and custom_branch 0 (%s) leave nothing of the stream; give one of them a value above 0", an_here_place(net, "custom_skip"), an_here_place(net, "custom_branch"));
+        return an_fail(AN_ECONFIG, "custom_skip 0 (%s) and custom_branch 0 (%s) leave nothing of the stream; give one of them a value above 0",
+                       an_here_place(net, "custom_skip"), an_here_place(net, "custom_branch"));
     return AN_OK;
 }
 

@@ -63,7 +63,7 @@ static void backward_row(const an_step *s, size_t i, bool add, an_real *dg)
     double t = 0;
     for (size_t j = 0; j < c; j++) t += (double)(s->in[G] ? s->in[G]->data[j] : 1) * (double)dy[j] * (double)x[j];
     const double root = 1 / (double)rrms - at->eps, kappa = !at->outside ? 1 : root > 4 * (double)AN_REAL_EPS * at->eps ? 1 / ((double)rrms * root) : 0;
-    const an_real pull = AN_R(kappa * t * (double)rrms * (double)rrms / (double)k);   /* its third rrms goes to x: rrms^3 leaves the range of float first */
+    const an_real pull = AN_R(kappa * t * (double)rrms * (double)rrms / (double)k);   /* of x rrms: rrms^3 underflows on huge rows */
     for (size_t j = 0; dx && j < c; j++) {
         const an_real d = rrms * (s->in[G] ? s->in[G]->data[j] : 1) * dy[j] - (j < k ? pull * (rrms * x[j]) : 0);
         dx[j] = add ? dx[j] + d : d;
