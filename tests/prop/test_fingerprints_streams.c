@@ -327,11 +327,11 @@ static void sqrt_init(void)
 static void refused(void)
 {
     static const struct { const char *settings, *words[3]; } ROW[] = {
-        { "design=hyper-connections hyper_streams=0", { "the test", "0", "16" } }, { "design=mhc hyper_streams=17", { "the test", "17", "16" } }, { "design=mhc mhc_iterations=0", { "the test", "0", "100" } },
-        { "design=mhc mhc_bias=-1", { "the test", "-1", "20" } }, { "design=denseformer denseformer_dilation=0", { "the test", "0", "1" } },
+        { "design=hyper-connections hyper_streams=0", { "--hyper_streams", "0", "16" } }, { "design=mhc hyper_streams=17", { "--hyper_streams", "17", "16" } }, { "design=mhc mhc_iterations=0", { "--mhc_iterations", "0", "100" } },
+        { "design=mhc mhc_bias=-1", { "--mhc_bias", "-1", "20" } }, { "design=denseformer denseformer_dilation=0", { "--denseformer_dilation", "0", "1" } },
         { "design=denseformer n_layer=2 denseformer_dilation=3", { "denseformer_dilation", "3", "at most 2" } }, { "design=denseformer n_layer=2 denseformer_period=3", { "denseformer_period", "3", "at most 2" } },
         { "design=attention-residuals n_layer=2 attention_residuals_blocks=3", { "attention_residuals_blocks", "3", "at most 2" } },
-        { "design=attention-residuals attention_residuals_blocks=-1", { "the test", "-1", "full" } }, { "design=hyper-connections design@1=pre-ln", { "hyper-connections", "pre-ln", "whole model" } },
+        { "design=attention-residuals attention_residuals_blocks=-1", { "--attention_residuals_blocks", "-1", "full" } }, { "design=hyper-connections design@1=pre-ln", { "hyper-connections", "pre-ln", "whole model" } },
         { "design=pre-ln design@0=denseformer", { "denseformer", "pre-ln", "whole model" } }, { "design=pre-ln hyper_streams=2", { "hyper_streams", "hyper-connections", "mhc" } },
     };
     for (size_t k = 0; k < sizeof ROW / sizeof *ROW; k++) {
