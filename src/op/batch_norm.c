@@ -24,6 +24,17 @@
 enum { X, G, B, RUN_MEAN, RUN_VAR, TOKENS };
 enum { Y, MEAN, VAR };
 
+an_status an_need_batch(const an_step *s, int tokens)
+{
+    AN_TRY(an_need_rank(s, 0, 2));
+    const an_value *t = s->in[tokens];
+    const size_t n = an_rows(s->in[0]);
+    if (an_cols(s->in[0]) == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
+    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    if (t && (t->count == 0 || n % t->count)) return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, t->count);
+    return AN_OK;
+}
+
 bool an_row_counts(const an_step *s, int tokens, size_t row)
 {
     const an_value *t = s->in[tokens];
@@ -40,16 +51,12 @@ size_t an_counted_rows(const an_step *s, int tokens)
 
 static an_status infer(struct an_build *b, an_step *s)
 {
-    AN_TRY(an_need_rank(s, X, 2));
-    const size_t c = an_cols(s->in[X]), n = an_rows(s->in[X]);
-    if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
-    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    AN_TRY(an_need_batch(s, TOKENS));
+    const size_t c = an_cols(s->in[X]);
     for (int i = G; i <= B; i++)
         if (s->in[i]) AN_TRY(an_need(s, i, AN_VEC(c)));
     AN_TRY(an_need(s, RUN_MEAN, AN_VEC(c)));
     AN_TRY(an_need(s, RUN_VAR, AN_VEC(c)));
-    if (s->in[TOKENS] && (s->in[TOKENS]->count == 0 || n % s->in[TOKENS]->count))
-        return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, s->in[TOKENS]->count);
     AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
     AN_TRY(an_out(b, s, MEAN, ".mean", AN_VEC(c), true));
     return an_out(b, s, VAR, ".var", AN_VEC(c), true);

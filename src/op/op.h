@@ -181,6 +181,7 @@ double an_inner(const an_run *r, size_t n, const an_real *a, const an_real *b); 
 
 /* Which rows of in[0] count in statistics over the batch: those of a token >= 0. in[tokens] may be absent (all count); several rows may
  * belong to one token. Defined in batch_norm.c. */
+an_status an_need_batch(const an_step *s, int tokens) AN_MUST_USE;   /* in infer: in[0] is [N,C] of something, N a multiple of the tokens */
 bool an_row_counts(const an_step *s, int tokens, size_t row);
 size_t an_counted_rows(const an_step *s, int tokens);
 

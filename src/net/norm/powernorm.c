@@ -25,15 +25,11 @@ static const double MOVE = 0.1;
 
 static an_status infer(struct an_build *b, an_step *s)
 {
-    AN_TRY(an_need_rank(s, X, 2));
-    const size_t c = an_cols(s->in[X]), n = an_rows(s->in[X]);
-    if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
-    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    AN_TRY(an_need_batch(s, TOKENS));
+    const size_t c = an_cols(s->in[X]);
     for (int i = G; i <= GRAD; i++)
         if (s->in[i] || i > B) AN_TRY(an_need(s, i, AN_VEC(c)));
     AN_TRY(an_need(s, STEPS, AN_VEC(1)));
-    if (s->in[TOKENS] && (s->in[TOKENS]->count == 0 || n % s->in[TOKENS]->count))
-        return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, s->in[TOKENS]->count);
     AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
     AN_TRY(an_out(b, s, V, ".square", AN_VEC(c), true));
     return an_out(b, s, USED, ".used", AN_VEC(c), true);
