@@ -111,12 +111,7 @@ static an_status print(const an_probe_report *r, const an_cli *cli)
         put_report(&text, r);
         return an_cli_print(stdout, &text);
     }
-    json_t *doc = an_probe_json(r);
-    char *s = doc ? json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(doc);
-    if (!s) return an_fail(AN_ENOMEM, "check: no memory for the document");
-    an_text_add(&text, "%s\n", s);
-    free(s);
+    AN_TRY(an_cli_put_json(&text, an_probe_json(r), 9));
     return an_cli_print(stdout, &text);
 }
 

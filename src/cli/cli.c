@@ -141,6 +141,16 @@ int an_cli_width(FILE *stream)
     return 100;
 }
 
+an_status an_cli_put_json(an_text *text, json_t *doc, int digits)
+{
+    char *s = doc ? json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(digits)) : NULL;
+    json_decref(doc);
+    if (!s) return an_fail(AN_ENOMEM, "output: no memory for the document");
+    an_text_add(text, "%s\n", s);
+    free(s);
+    return AN_OK;
+}
+
 an_status an_cli_print(FILE *stream, an_text *text)
 {
     an_status status = an_text_status(text);

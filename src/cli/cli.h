@@ -4,6 +4,7 @@
 #ifndef AN_CLI_CLI_H
 #define AN_CLI_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -51,6 +52,7 @@ int an_cli_width(FILE *stream);    /* columns of the terminal, 100 when it is no
 
 /* Prints and empties `text`. Errors: AN_ENOMEM for a buffer that could not grow, AN_EIO for a stream that takes no more. */
 an_status an_cli_print(FILE *stream, an_text *text) AN_MUST_USE;
+an_status an_cli_put_json(an_text *text, json_t *doc, int digits) AN_MUST_USE;   /* the document, which it drops, numbers with so many digits (17: all); NULL: AN_ENOMEM */
 
 #define VERB(name, usage, help, traits) an_status an_cmd_##name(an_cli *cli); an_status an_cmd_##name##_options(an_cli *cli);
 #include "cli/verbs.def"

@@ -116,12 +116,9 @@ static an_status put_json(const an_bench *bench, an_text *out)
     json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
                             "fma_flops_per_s", fma, "read_bytes_per_s", l->read[0], l->read[1], "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->triad[0], l->triad[1], "stream_bytes", (json_int_t)l->stream_bytes);
     failed |= !doc || put_rows(doc, bench);
-    char *s = failed ? NULL : json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    if (!failed) return an_cli_put_json(out, doc, 6);
     json_decref(doc);
-    if (!s) return an_fail(AN_ENOMEM, "bench: no memory for the document");
-    an_text_add(out, "%s\n", s);
-    free(s);
-    return AN_OK;
+    return an_fail(AN_ENOMEM, "bench: no memory for the document");
 }
 
 an_status an_cmd_bench(an_cli *cli)

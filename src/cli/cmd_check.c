@@ -100,12 +100,7 @@ static an_status print_check(const an_check *k, const an_cli *cli)
         put_verdict(&text, k);
         return an_cli_print(stdout, &text);
     }
-    json_t *doc = an_check_json(k);
-    char *s = doc ? json_dumps(doc, JSON_INDENT(1)) : NULL;
-    json_decref(doc);
-    if (!s) return an_fail(AN_ENOMEM, "check: no memory for the document");
-    an_text_add(&text, "%s\n", s);
-    free(s);
+    AN_TRY(an_cli_put_json(&text, an_check_json(k), 17));
     return an_cli_print(stdout, &text);
 }
 

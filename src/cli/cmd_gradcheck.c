@@ -75,11 +75,11 @@ static an_status print_tally(tally *t, const an_cli *cli)
     }
     json_t *doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:O}", "models", (json_int_t)t->cases, "pass", (json_int_t)t->of[0], "fail", (json_int_t)t->of[1], "skipped", (json_int_t)t->of[2], "mistrusted",
                             (json_int_t)t->of[3], "tolerance", AN_GRADCHECK_TOLERANCE, "results", t->list);
-    char *s = t->failed || !doc ? NULL : json_dumps(doc, JSON_INDENT(1));
-    json_decref(doc);
-    if (!s) return an_fail(AN_ENOMEM, "gradcheck: no memory for the document");
-    an_text_add(&t->text, "%s\n", s);
-    free(s);
+    if (t->failed) {
+        json_decref(doc);
+        return an_fail(AN_ENOMEM, "gradcheck: no memory for the document");
+    }
+    AN_TRY(an_cli_put_json(&t->text, doc, 17));
     return an_cli_print(stdout, &t->text);
 }
 

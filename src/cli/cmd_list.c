@@ -118,12 +118,9 @@ static an_status list_json(item_fn *items, an_text *out)
         if (it.parameters) failed |= json_object_set_new(o, "parameters", json_string(it.parameters)) != 0;
         failed |= json_array_append_new(list, o) != 0;
     }
-    char *s = failed ? NULL : json_dumps(list, JSON_INDENT(1));
+    if (!failed) return an_cli_put_json(out, list, 17);
     json_decref(list);
-    if (!s) return an_fail(AN_ENOMEM, "list: no memory");
-    an_text_add(out, "%s\n", s);
-    free(s);
-    return AN_OK;
+    return an_fail(AN_ENOMEM, "list: no memory");
 }
 
 static size_t widest(size_t so_far, const char *text)

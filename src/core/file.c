@@ -42,8 +42,9 @@ static ssize_t write_some(int fd, const char *data, size_t size)
     return write(fd, data, size);
 }
 
-static int write_all(int fd, const char *data, size_t size)
+int an_file_write_all(int fd, const void *bytes, size_t size)
 {
+    const char *data = bytes;
     while (size > 0) {
         const ssize_t n = write_some(fd, data, size);
         if (n < 0 && errno == EINTR) continue;
@@ -204,7 +205,7 @@ an_status an_file_open(an_file_writer *w, const char *path)
 
 static an_status flush(an_file_writer *w)
 {
-    if (write_all(w->fd, w->buffer, w->buffered) != 0) return fail_write(w, "write", errno);
+    if (an_file_write_all(w->fd, w->buffer, w->buffered) != 0) return fail_write(w, "write", errno);
     w->written += w->buffered;
     w->buffered = 0;
     return AN_OK;
@@ -216,7 +217,7 @@ an_status an_file_append(an_file_writer *w, const void *data, size_t size)
     if (w->fd < 0) return an_fail(AN_EIO, "file: writing after a failure or commit");
     if (size >= BUFFER_BYTES) {
         AN_TRY(flush(w));
-        if (write_all(w->fd, bytes, size) != 0) return fail_write(w, "write", errno);
+        if (an_file_write_all(w->fd, bytes, size) != 0) return fail_write(w, "write", errno);
         w->written += size;
         return AN_OK;
     }

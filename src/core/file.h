@@ -27,6 +27,8 @@ an_status an_file_append(an_file_writer *writer, const void *data, size_t size) 
 an_status an_file_commit(an_file_writer *writer) AN_MUST_USE;
 void an_file_abort(an_file_writer *writer);                          /* removes the temporary file; safe after commit */
 
+int an_file_write_all(int fd, const void *data, size_t size);       /* to an open file, however many writes it takes; 0, or -1 and errno */
+
 int an_path_exists(const char *path);
 int an_path_is_dir(const char *path);
 char *an_path_join(const char *folder, const char *name);            /* freed with free(); NULL when out of memory */

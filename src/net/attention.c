@@ -32,8 +32,7 @@ static an_value *rotate(const an_net *net, an_value *qkv)
 
 static bool is(const char *a, const char *b) { return strcmp(a, b) == 0; }
 
-/* The key at this place, or with auto what the design asks for. */
-static const char *choice(const an_net *net, const char *key, const char *prescribed)
+const char *an_attention_choice(const an_net *net, const char *key, const char *prescribed)
 {
     const char *text = an_here_text(net, key);
     return is(text, "auto") ? prescribed : text;
@@ -67,7 +66,7 @@ static bool take_apart(const an_net *net, const char *name, const an_split_attr 
 static an_value *treat_qkv(const an_net *net, an_value *qkv)
 {
     const an_inside *inside = &net->package->inside;
-    const char *qk = choice(net, "qk_norm", inside->qk_norm), *residual = choice(net, "value_residual", inside->value_residual);
+    const char *qk = an_attention_choice(net, "qk_norm", inside->qk_norm), *residual = an_attention_choice(net, "value_residual", inside->value_residual);
     if (!qkv || (is(qk, "off") && !inside->v_norm && is(residual, "off"))) return qkv;
     const size_t d = net->config->d_model, head = d / net->config->n_head, cut = is(qk, "full") ? d : head, v_cut = inside->v_norm ? head : d;
     const an_split_attr attr = { 3, { d, d, d }, { cut, cut, v_cut } };
@@ -96,10 +95,9 @@ static an_value *to_sphere(const an_net *net, an_value *qkv)
     return AN_EMIT(net->b, &an_op_pack, "sphere", &attr, q, k, part[2]);
 }
 
-/* What q k' is multiplied by. */
-static double score_factor(const an_net *net, double width)
+double an_attention_scale(const an_net *net)
 {
-    const double prescribed = net->package->inside.scores;
+    const double prescribed = net->package->inside.scores, width = (double)(net->config->d_model / net->config->n_head);
     return prescribed > 0 ? prescribed : net->config->scaling.on ? 1 / width : 1 / sqrt(width);
 }
 
@@ -121,7 +119,7 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
     if (strcmp(c->position, "rotary") == 0) qkv = rotate(net, qkv);
     qkv = to_sphere(net, qkv);
     const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .width = width, .cache = net->cache,
-        .scale = score_factor(net, (double)width), .dropout = c->dropout, .causal = !net->bidirectional };
+        .scale = an_attention_scale(net), .dropout = c->dropout, .causal = !net->bidirectional };
     an_value *y;
     if (net->cache) {
         an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * d } });

@@ -64,20 +64,18 @@ static an_status check_heads(const an_model_config *c)
     return AN_OK;
 }
 
-/* Embeddings of init xavier have unit size; as a tied head they would give logits of size sqrt(d_model). Some designs cannot tie either. */
+/* Neither embeddings of unit size nor those of some designs can be the head as well. */
 static an_status decide_tie(an_model_config *c, const an_options *options)
 {
     const char tie = an_options_text(options, "tie_embeddings")[0];
     const an_design *design = an_design_find(an_options_text(options, "design"));
-    const char *init = an_options_text(options, "init"), *prescribed = design->init;
-    const char *law = strcmp(init, "auto") != 0 ? init : prescribed ? prescribed : "gpt2";
-    const bool unit_size = strcmp(law, "xavier") == 0 || strcmp(law, "pytorch") == 0;
-    c->tie_embeddings = tie == 't' || (tie == 'a' && !unit_size && !design->untied);
+    const an_init_law *law = an_init_of(an_options_text(options, "init"), design);
+    c->tie_embeddings = tie == 't' || (tie == 'a' && !law->unit && !design->untied);
     if (c->tie_embeddings && design->untied)
         return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts design %s: %s; set tie_embeddings false", an_options_place(options, "tie_embeddings"), design->name, design->untied);
-    if (!c->tie_embeddings || !unit_size) return AN_OK;
+    if (!c->tie_embeddings || !law->unit) return AN_OK;
     return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts init %s, whose embeddings have unit size; set tie_embeddings false or another init",
-                   an_options_place(options, "tie_embeddings"), law);
+                   an_options_place(options, "tie_embeddings"), law->name);
 }
 
 an_status an_model_config_read(an_model_config *config, const an_options *options)

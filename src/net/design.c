@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "net/init.h"
+#include "net/norm.h"
 
 #define AN_DESIGN(name) extern const an_design an_design_##name;
 #include "net/design/design.def"
@@ -62,22 +63,23 @@ void an_stream_put(const an_net *net, an_stream *s, an_value *v)
     s->x[s->n++] = v;
 }
 
-/* DeepNorm's skip on a pre-norm block, as public code has it: a to the number of sub-layers, and nothing takes it back. */
+/* A skip above 1 on a pre-norm block, as public code has it: its power with the number of sub-layers, and nothing takes it back. */
 static an_status check_growth(const an_net *net, const an_design *design, const an_package *p)
 {
-    const bool none = strcmp(an_here_text(net, "norm"), "none") == 0;
-    if (!net->site || p->skip.value <= 1 || (!none && (p->post || p->skip_normed))) return AN_OK;
+    const an_norm_kind *norm = an_norm_find(an_here_text(net, "norm"));
+    if (!net->site || p->skip.value <= 1 || (!norm->empty && (p->post || p->skip_normed))) return AN_OK;
     return an_fail(AN_ECONFIG, "design %s (%s) multiplies the stream of layers.%lld.%s by %g and no norm behind the sum takes it back, so that it grows without "
                    "bound with depth; %s", design->name, an_here_place(net, "design"), (long long)net->layer, net->site, p->skip.value,
-                   none ? "choose a norm other than none, or a design whose skip is 1" : "put one there (custom_post true), or use a skip of at most 1");
+                   norm->empty ? "choose a norm other than none, or a design whose skip is 1" : "put one there (custom_post true), or use a skip of at most 1");
 }
 
 /* A learned scale that starts at 0 in front of matrices that start at 0: each one's gradient is a multiple of the other. */
 static an_status check_alive(const an_net *net, const an_design *design, const an_package *p)
 {
-    if (!net->site || p->branch.kind == AN_SCALE_CONST || p->branch.value != 0 || strcmp(an_init_here(net)->name, "zero-out") != 0) return AN_OK;
-    return an_fail(AN_ECONFIG, "init zero-out (%s) with design %s (%s), whose learned branch scale starts at 0 too: neither would ever get a gradient; set "
-                   "another init or leave it out", an_here_place(net, "init"), design->name, an_here_place(net, "design"));
+    const an_init_law *law = an_init_here(net);
+    if (!net->site || p->branch.kind == AN_SCALE_CONST || p->branch.value != 0 || !an_init_is_silent(law)) return AN_OK;
+    return an_fail(AN_ECONFIG, "init %s (%s) with design %s (%s), whose learned branch scale starts at 0 too: neither would ever get a gradient; set "
+                   "another init or leave it out", law->name, an_here_place(net, "init"), design->name, an_here_place(net, "design"));
 }
 
 an_status an_design_package(const an_net *net, const an_design *design, an_package *p)

@@ -106,6 +106,7 @@ void an_layer_scope_leave(const an_net *net, const an_layer_scope *scope);
 
 /* The single-stream operator that most designs share (design/operator.c), and its parts. */
 void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_stream *s);
+void an_enter_history(const an_net *net, const an_package *p, an_value *x0, an_stream *s);   /* x0 is the first of a history */
 void an_site_operator(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f);
 an_value *an_leave_one(const an_net *net, const an_package *p, const an_stream *s);
 an_value *an_slot(const an_net *net, bool on, const char *name, an_value *x);            /* the norm in this slot, or x */
@@ -114,6 +115,7 @@ double an_factor(an_scale scale);                                               
 an_value *an_stored_emit(const an_net *net, an_stored stored, const char *parameter, const char *name, an_value *x);   /* times that vector, in a step NAME */
 /* x / |x| per piece of `width` channels (0: rows). A row of nothing stays one: the length is at least 1e-8. */
 an_value *an_unit_emit(const an_net *net, const char *name, size_t width, an_value *x);
+an_value *an_times_emit(const an_net *net, double c, const char *name, an_value *x);           /* c x; nothing where c is 1 */
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f);       /* "add": a x + b f */
 
 /* A step over any number of values: first [n_first], then rest [n_rest]. */

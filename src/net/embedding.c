@@ -63,13 +63,6 @@ static an_value *positions(const an_net *net)
     return strcmp(c->position, "sinusoidal") == 0 ? an_const(net->b, "pos", AN_MAT(places, c->d_model), fill_sinusoids, 10000) : NULL;
 }
 
-/* c times x; nothing where c is 1. */
-static an_value *times(const an_net *net, double c, const char *name, an_value *x)
-{
-    const an_gain_attr attr = { .factor = c };
-    return c == 1 ? x : AN_EMIT(net->b, &an_op_gain, name, &attr, x, NULL);
-}
-
 an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **table)
 {
     const an_init init = an_init_embedding(net, false);
@@ -78,7 +71,7 @@ an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **tabl
     *table = an_param_emit(net, AN_KIND_EMBEDDING, "tok.weight", AN_MAT(net->config->vocab_size, net->config->d_model), &init, 1);
     an_value *p = positions(net);
     an_value *x = an_dropout_emit(net, "drop", AN_EMIT(net->b, &an_op_embed, "sum", &attr, tokens, *table, p));
-    x = times(net, net->config->scaling.input, "input", x);
+    x = an_times_emit(net, net->config->scaling.input, "input", x);
     an_scope_pop(net->b);
     return x;
 }
@@ -91,6 +84,6 @@ an_value *an_head_emit(const an_net *net, an_value *x, an_value *table)
         const an_init init = an_init_matrix(net, AN_ROLE_HEAD, c->d_model, c->vocab_size, 0);
         w = an_param_emit(net, AN_KIND_HEAD, "head.weight", AN_MAT(c->vocab_size, c->d_model), &init, 1);
     }
-    an_value *logits = AN_EMIT_BARE(net->b, &an_op_linear, "head", times(net, c->scaling.output / c->scaling.width, "output", x), w, NULL);
+    an_value *logits = AN_EMIT_BARE(net->b, &an_op_linear, "head", an_times_emit(net, c->scaling.output / c->scaling.width, "output", x), w, NULL);
     return an_stored_emit(net, net->package->logit_scale, "s_z", "logits", logits);
 }

@@ -49,12 +49,12 @@ static double pytorch(an_role role, size_t fan_in, size_t fan_out, size_t n_laye
 }
 
 static const an_init_law LAWS[] = {
-    { "gpt2", "N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)", "Radford et al. 2019", gpt2, small_embedding, false },
-    { "normal", "N(0, 0.02^2) everywhere", "Devlin et al. 2018, arXiv:1810.04805", normal, small_embedding, false },
-    { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding, false },
-    { "xavier-uniform", "U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)", "Glorot & Bengio 2010", xavier, per_width, true },
-    { "pytorch", "U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices", "torch.nn.Linear, torch.nn.Embedding", pytorch, normal_embedding, true },
-    { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding, false },
+    { "gpt2", "N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)", "Radford et al. 2019", gpt2, small_embedding, false, false },
+    { "normal", "N(0, 0.02^2) everywhere", "Devlin et al. 2018, arXiv:1810.04805", normal, small_embedding, false, false },
+    { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding, false, true },
+    { "xavier-uniform", "U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)", "Glorot & Bengio 2010", xavier, per_width, true, false },
+    { "pytorch", "U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices", "torch.nn.Linear, torch.nn.Embedding", pytorch, normal_embedding, true, true },
+    { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding, false, false },
 };
 
 const an_init_law *an_init_at(size_t i) { return i < sizeof LAWS / sizeof *LAWS ? &LAWS[i] : NULL; }
@@ -68,13 +68,18 @@ const an_init_law *an_init_find(const char *name)
     return NULL;
 }
 
+const an_init_law *an_init_of(const char *init, const an_design *design)
+{
+    return an_init_find(strcmp(init, "auto") != 0 ? init : design->init ? design->init : "gpt2");
+}
+
 const an_init_law *an_init_here(const an_net *net)
 {
-    const char *name = an_here_text(net, "init");
-    if (strcmp(name, "auto") != 0) return an_init_find(name);
-    const char *prescribed = an_design_here(net)->init;
-    return an_init_find(net->config->scaling.on ? "normal" : prescribed ? prescribed : "gpt2");
+    const char *init = an_here_text(net, "init");
+    return net->config->scaling.on && strcmp(init, "auto") == 0 ? an_init_find("normal") : an_init_of(init, an_design_here(net));
 }
+
+bool an_init_is_silent(const an_init_law *law) { return law->matrix(AN_ROLE_O, 1, 1, 1) == 0; }
 
 /* The law's scale times the design's gain for this role. */
 an_init an_init_matrix(const an_net *net, an_role role, size_t fan_in, size_t fan_out, size_t rows)

@@ -13,7 +13,7 @@ typedef enum an_role { AN_ROLE_QK, AN_ROLE_V, AN_ROLE_O, AN_ROLE_FC1, AN_ROLE_FC
 
 struct an_package;
 
-/* A number that a design prescribes for one norm, above the configuration: ResiDual's final norm has an eps of its own. */
+/* A number that a design prescribes for one norm, above the configuration: an eps of its own for the final norm. */
 typedef struct an_prescribed { const char *key; double value; } an_prescribed;
 
 typedef struct an_net {
@@ -41,6 +41,7 @@ static inline double an_here_float(const an_net *n, const char *key)
     return an_options_float_at(n->options, key, n->layer, n->site);
 }
 static inline int64_t an_here_int(const an_net *n, const char *key) { return an_options_int_at(n->options, key, n->layer, n->site); }
+static inline bool an_here_is(const an_net *n, const char *site) { return n->site && strcmp(n->site, site) == 0; }   /* inside that kind of sub-layer */
 static inline bool an_here_bool(const an_net *n, const char *key) { return an_options_bool_at(n->options, key, n->layer, n->site) != 0; }
 
 /* What a parameter is to the optimizer: net/parameterisation.c turns it into a rule, and everything in net makes its parameters here. */
@@ -50,8 +51,8 @@ typedef enum an_kind {
     AN_KIND_EMBEDDING,             /* token and position tables */
     AN_KIND_HEAD,                  /* untied output matrix */
     AN_KIND_VECTOR,                /* norm gains and biases, biases of linear layers; no weight decay */
-    AN_KIND_SCALE,                 /* learned scales of designs (ReZero's alpha, LayerScale's lambda, ...); no weight decay */
-    AN_KIND_BUFFER
+    AN_KIND_SCALE,                 /* learned scales of designs and of norms that squash; no weight decay */
+    AN_KIND_BUFFER                 /* running statistics: saved, but not the optimizer's */
 } an_kind;
 an_value *an_param_emit(const an_net *net, an_kind kind, const char *name, an_dims dims, const an_init *init, size_t groups);
 an_value *an_param_const(const an_net *net, an_kind kind, const char *name, size_t n, double value);   /* [n], all at one value */

@@ -61,7 +61,7 @@ bool an_norm_mask(const an_net *net, const char *kind, const an_value *x, an_val
     if (net->b->status == AN_OK && net->b->train && an_rows(x) == 1)
         an_build_fail(net->b, an_fail(AN_ECONFIG,
             "norm %s (%s) trained on 1 token per pass (batch_size %zu x seq_len %zu): the token is its own mean, so the norm puts out its bias and passes no "
-            "gradient; raise batch_size or seq_len, or choose a norm over channels", kind, an_options_place(net->options, "norm"), net->batch, net->seq));
+            "gradient; raise batch_size or seq_len, or choose a norm over channels", kind, an_here_place(net, "norm"), net->batch, net->seq));
     return net->b->status == AN_OK;
 }
 
@@ -76,6 +76,22 @@ an_value *an_norm_batch(const an_net *net, const char *kind, an_value *x, const 
     an_value *mean = an_param_const(net, AN_KIND_BUFFER, "running_mean", c, 0);
     an_value *var = an_param_const(net, AN_KIND_BUFFER, "running_var", c, 1);
     return AN_EMIT(net->b, &an_op_batch_norm, "norm", attr, x, g, b, mean, var, tokens);
+}
+
+an_value *an_norm_grouped(const an_net *net, const char *key, size_t groups, const an_norm_attr *attr, an_value *x)
+{
+    if (!x) return NULL;
+    const size_t c = an_cols(x);
+    if (c % groups) {
+        size_t near = groups < c ? groups : c;
+        while (c % near) near--;
+        an_build_fail(net->b, an_fail(AN_ECONFIG, "%s %zu (%s) does not divide the %zu channels of %s; try %zu", key, groups, an_here_place(net, key), c, x->name, near));
+        return NULL;
+    }
+    const an_split_attr cut = { 1, { c }, { c / groups } };
+    an_value *y = AN_EMIT(net->b, &an_op_split, "groups", &cut, x);
+    y = AN_EMIT(net->b, &an_op_norm, "norm", attr, y);
+    return AN_EMIT(net->b, &an_op_pack, "joined", &cut, y);
 }
 
 bool an_norm_wants_bias(const an_net *net)

@@ -22,6 +22,7 @@ typedef struct an_norm_kind {
     void (*field)(const an_net *net, double q, double *out, double *chi);
     const char *small;                     /* settings without which a width of 8 is degenerate for it (the derivative test's); NULL: none */
     bool batchwise;                        /* statistics run over the tokens of the batch: no law of single tokens holds while training */
+    bool empty;                            /* leaves every slot empty, so that nothing is bounded there */
     bool removes_shift;                    /* of all tokens alike: a bias whose only way goes through such norms has no gradient, by symmetry */
     const char *surrogate;                 /* why its backward is by definition not the derivative of its forward; NULL: it is */
     const char *note;                      /* what a user of this kind must know before training, one sentence; NULL: nothing */
@@ -42,6 +43,12 @@ an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slo
 bool an_norm_mask(const an_net *net, const char *kind, const an_value *x, an_value **tokens);
 /* op/batch_norm.c with its gain, bias and running statistics (from 0 and 1). */
 an_value *an_norm_batch(const an_net *net, const char *kind, an_value *x, const an_batch_norm_attr *attr);
+
+/* Where eps stands here: added to the deviation instead of the variance. */
+static inline bool an_norm_eps_outside(const an_net *net) { return an_here_text(net, "norm_eps_place")[0] == 'o'; }
+
+/* op/norm.c over each of `groups` groups of the channels of x, without gain and bias; `key` set how many. */
+an_value *an_norm_grouped(const an_net *net, const char *key, size_t groups, const an_norm_attr *attr, an_value *x);
 
 /* Gain and bias per channel, as norm_affine and norm_bias say here; for kinds whose own op has none. y = (offset + gain) x + bias, the
  * gain starting at 1 - offset. */

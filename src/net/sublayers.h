@@ -9,6 +9,11 @@
 an_value *an_attention_emit(const an_net *net, an_value *u);       /* causal self-attention of [N,C] */
 an_value *an_feed_forward_emit(const an_net *net, an_value *u);
 
+/* What attention does at this place: qk_norm and value_residual (the key, or with auto what the design prescribes), and the
+ * factor on q k'. */
+const char *an_attention_choice(const an_net *net, const char *key, const char *prescribed);
+double an_attention_scale(const an_net *net);
+
 an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **table);   /* x0 [N,C]; *table: the token table, for a tied head */
 an_value *an_head_emit(const an_net *net, an_value *x, an_value *table);              /* logits [N,V] */
 

@@ -11,6 +11,7 @@
 #include "net/design.h"
 #include "net/init.h"
 #include "net/norm.h"
+#include "net/sublayers.h"
 
 enum { MOST = 256 };               /* positions followed; later ones behave like the last */
 enum { HALF = 40 };                /* nodes on each side of 0 */
@@ -108,6 +109,8 @@ typedef struct trace {
     field z;                       /* before the activation */
     double *pre, *out, *post, *inner, *values, *self;   /* [T]; self: sum of squared attention weights */
     kernel_table *value, *slope;
+    field first, owed;             /* values of the first layer, where later ones take them up, and the gradient that these send back */
+    int64_t first_layer;           /* -1: not met yet */
 } trace;
 
 /* The norm in force here on the way up; `back` gets its factors for the way down. Off: factors of 1. */
@@ -115,7 +118,7 @@ static void through_norm(const an_net *net, bool on, field *x, double *back)
 {
     const an_norm_kind *kind = an_norm_find(an_here_text(net, "norm"));
     const double eps = an_here_float(net, "norm_eps");
-    const bool outside = an_here_text(net, "norm_eps_place")[0] == 'o';
+    const bool outside = an_norm_eps_outside(net);
     for (size_t i = 0; i < x->t; i++) back[i] = 1;
     if (!on) return;
     double grow[MOST];
@@ -183,33 +186,53 @@ static double matrix(const an_net *net, an_role role, size_t in, size_t out) { r
 
 static double query_variance(const an_net *net, const an_package *p, const field *x)
 {
-    const char *key = an_here_text(net, "qk_norm"), *qk_norm = strcmp(key, "auto") == 0 ? p->inside.qk_norm : key;
     const size_t d = net->config->d_model;
-    return strcmp(qk_norm, "off") == 0 ? (double)d * matrix(net, AN_ROLE_QK, d, d) * mean_square(x) : 1;
+    return strcmp(an_attention_choice(net, "qk_norm", p->inside.qk_norm), "off") == 0 ? (double)d * matrix(net, AN_ROLE_QK, d, d) * mean_square(x) : 1;
+}
+
+/* Value residuals, as they start: v <- (v_1 + v) / 2, v_1 those of the first layer that has them; the two are independent. */
+static bool has_value_residual(const an_net *net, const an_package *p)
+{
+    return strcmp(an_attention_choice(net, "value_residual", p->inside.value_residual), "off") != 0;
+}
+
+static void mix_values(const an_net *net, field *v, trace *tape)
+{
+    if (tape->first_layer < 0) tape->first_layer = net->layer;
+    if (tape->first_layer == net->layer) copy(&tape->first, v);
+    else for (size_t i = 0; i < v->t * v->t; i++) v->c[i] = (v->c[i] + tape->first.c[i]) / 4;
+}
+
+static void mix_values_back(const an_net *net, field *g, trace *tape)
+{
+    const bool first = tape->first_layer == net->layer;
+    if (!first) multiply(g, 0.25);
+    for (size_t i = 0; i < g->t * g->t; i++) *(first ? &g->c[i] : &tape->owed.c[i]) += first ? tape->owed.c[i] : g->c[i];
 }
 
 static void up_attention(const an_net *net, const an_package *p, field *x, trace *tape)
 {
     const an_model_config *c = net->config;
-    const double d = (double)c->d_model, head = d / (double)c->n_head, scale = c->scaling.on ? 1 / head : 1 / sqrt(head), query = query_variance(net, p, x);
+    const double d = (double)c->d_model, head = d / (double)c->n_head, scale = an_attention_scale(net), query = query_variance(net, p, x);
     multiply(x, d * matrix(net, AN_ROLE_V, c->d_model, c->d_model));
     for (size_t i = 0; i < x->t; i++) tape->values[i] = p->inside.v_norm ? 1 / sqrt(*at(x, i, i)) : 1;
     stretch(x, tape->values);
+    if (has_value_residual(net, p)) mix_values(net, x, tape);
     average(x, query * query * head * scale * scale, tape->self);
     through_norm(net, p->inside.attn_norm, x, tape->inner);
     multiply(x, d * matrix(net, AN_ROLE_O, c->d_model, c->d_model));
 }
 
-static void down_attention(const an_net *net, field *g, const trace *tape)
+static void down_attention(const an_net *net, const an_package *p, field *g, trace *tape)
 {
     const size_t d = net->config->d_model;
     multiply(g, (double)d * matrix(net, AN_ROLE_O, d, d));
     stretch(g, tape->inner);
     average_back(g, tape->self);
+    if (has_value_residual(net, p)) mix_values_back(net, g, tape);
     stretch(g, tape->values);
     multiply(g, (double)d * matrix(net, AN_ROLE_V, d, d));
 }
-
 
 /* to_ik (times, or set) the kernel at the correlation of z_i and z_k. Gated: the gate's kernel times that of the other factor. */
 static void kernel(const field *z, const double *table, double v, bool gated, bool down, field *to)
@@ -287,16 +310,16 @@ static void down(walker *w, const an_package *p, field *g, an_theory_site *out)
     copy(&w->side, g);
     copy(&w->f, g);
     multiply(&w->side, a * a);
-    if (p->skip_normed) stretch(&w->side, w->tape.pre);
     multiply(&w->f, b * b);
     stretch(&w->f, w->tape.out);
-    if (strcmp(w->net.site, "attn") == 0) down_attention(&w->net, &w->f, &w->tape);
+    if (strcmp(w->net.site, "attn") == 0) down_attention(&w->net, p, &w->f, &w->tape);
     else down_feed_forward(&w->net, &w->f, &w->tape);
     multiply(&w->f, p->pre_scale * p->pre_scale);
-    stretch(&w->f, w->tape.pre);
+    if (!p->skip_normed) stretch(&w->f, w->tape.pre);        /* else skip and branch part behind that norm, as the ledger has it */
     out->attenuation = sqrt(mean_square(&w->side) / before);
     out->branch_gradient = sqrt(mean_square(&w->f) / before);
     for (size_t i = 0; i < g->t * g->t; i++) g->c[i] = w->side.c[i] + w->f.c[i];
+    if (p->skip_normed) stretch(g, w->tape.pre);
     out->gradient = sqrt(mean_square(g));
 }
 
@@ -424,6 +447,7 @@ static an_status walk_down(an_theory *t, walker *w, const char *sites, size_t pe
 }
 
 static const double MOST_KEPT = 1 << 24;                     /* covariances kept for the way down */
+enum { FIELDS = 7 };
 
 an_status an_theory_predict(an_theory *out, const an_model_config *config, const an_options *options, const an_theory_input *in)
 {
@@ -433,16 +457,16 @@ an_status an_theory_predict(an_theory *out, const an_model_config *config, const
     const size_t count = config->n_layer * per_layer;
     while (n > 8 && (double)count * (double)(n * n) > MOST_KEPT) n /= 2;
     an_theory t = { .site = an_alloc(count * sizeof *t.site) };
-    double *room = an_alloc((5 * n * n + 6 * n) * sizeof *room);
+    double *room = an_alloc((FIELDS * n * n + 6 * n) * sizeof *room);
     float *kept = an_alloc(count * n * n * sizeof *kept);
     an_status status = t.site && room && kept ? AN_OK : an_fail(AN_ENOMEM, "out of memory for the prediction of %zu layers", config->n_layer);
     if (status == AN_OK) {
-        double *m[5], *v[6];
-        for (size_t i = 0; i < 5; i++) m[i] = room + i * n * n;
-        for (size_t i = 0; i < 6; i++) v[i] = room + 5 * n * n + i * n;
+        double *m[FIELDS], *v[6];
+        for (size_t i = 0; i < FIELDS; i++) m[i] = room + i * n * n;
+        for (size_t i = 0; i < 6; i++) v[i] = room + FIELDS * n * n + i * n;
         kernel_table tables[2] = { { .v = -1 }, { .v = -1 } };
         walker w = { .net = { .config = config, .options = options, .batch = 1, .seq = n, .layer = -1 }, .x = { n, m[0] }, .f = { n, m[1] }, .side = { n, m[2] },
-            .tape = { { n, m[3] }, v[0], v[1], v[2], v[3], v[4], v[5], &tables[0], &tables[1] }, .kept = kept };
+            .tape = { { n, m[3] }, v[0], v[1], v[2], v[3], v[4], v[5], &tables[0], &tables[1], { n, m[5] }, { n, m[6] }, -1 }, .kept = kept };
         field g = { n, m[4] };
         status = walk_up(&t, &w, sites, in);
         if (status == AN_OK) status = walk_down(&t, &w, sites, per_layer, in, &g);

@@ -24,6 +24,17 @@
 enum { X, G, B, RUN_MEAN, RUN_VAR, TOKENS };
 enum { Y, MEAN, VAR };
 
+an_status an_need_batch(const an_step *s, int tokens)
+{
+    AN_TRY(an_need_rank(s, 0, 2));
+    const an_value *t = s->in[tokens];
+    const size_t n = an_rows(s->in[0]);
+    if (an_cols(s->in[0]) == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
+    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    if (t && (t->count == 0 || n % t->count)) return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, t->count);
+    return AN_OK;
+}
+
 bool an_row_counts(const an_step *s, int tokens, size_t row)
 {
     const an_value *t = s->in[tokens];
@@ -40,16 +51,12 @@ size_t an_counted_rows(const an_step *s, int tokens)
 
 static an_status infer(struct an_build *b, an_step *s)
 {
-    AN_TRY(an_need_rank(s, X, 2));
-    const size_t c = an_cols(s->in[X]), n = an_rows(s->in[X]);
-    if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
-    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    AN_TRY(an_need_batch(s, TOKENS));
+    const size_t c = an_cols(s->in[X]);
     for (int i = G; i <= B; i++)
         if (s->in[i]) AN_TRY(an_need(s, i, AN_VEC(c)));
     AN_TRY(an_need(s, RUN_MEAN, AN_VEC(c)));
     AN_TRY(an_need(s, RUN_VAR, AN_VEC(c)));
-    if (s->in[TOKENS] && (s->in[TOKENS]->count == 0 || n % s->in[TOKENS]->count))
-        return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, s->in[TOKENS]->count);
     AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
     AN_TRY(an_out(b, s, MEAN, ".mean", AN_VEC(c), true));
     return an_out(b, s, VAR, ".var", AN_VEC(c), true);
@@ -64,7 +71,6 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
 
 /* --- forward: work holds per chunk { rows that count, mean [C], sum of squares around it [C] }, behind them g r [C] ------------------- */
 
-static double *work_of(const an_step *s) { return (double *)(void *)s->work; }
 static size_t moments_room(const an_step *s) { return 1 + 2 * an_cols(s->in[X]); }
 
 static void measure_chunk(const an_step *s, an_range w, double *sums)
@@ -93,7 +99,7 @@ static void merge(const an_step *s, size_t j, double *mean, double *square)
     double n = 0;
     *mean = *square = 0;
     for (size_t i = 0; i < chunks; i++) {
-        const double *k = work_of(s) + i * moments_room(s), more = k[0], away = k[1 + j] - *mean;
+        const double *k = an_sums(s, moments_room(s), i), more = k[0], away = k[1 + j] - *mean;
         if (more == 0) continue;
         *mean += away * more / (n + more);
         *square += k[1 + c + j] + away * away * n * more / (n + more);
@@ -108,7 +114,7 @@ static size_t basis(const an_run *r, const an_step *s)
     return n > each ? n : 0;
 }
 
-static double *factors(const an_step *s) { return work_of(s) + an_chunks(an_rows(s->in[X])) * moments_room(s); }
+static double *factors(const an_step *s) { return an_sums(s, moments_room(s), an_chunks(an_rows(s->in[X]))); }
 
 static void decide_statistics(const an_run *r, const an_step *s)
 {
@@ -128,7 +134,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     if (p->phase == 0) {
-        if (r->train) measure_chunk(s, w, work_of(s) + p->index * moments_room(s));
+        if (r->train) measure_chunk(s, w, an_sums(s, moments_room(s), p->index));
         return;
     }
     if (p->phase == 1) {
@@ -147,7 +153,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
 /* --- backward: work holds per chunk { sum dy [C], sum dy h [C] }, behind them a, p, q [C]: dx = a dy + [counts] (p + q (x - mu)) ---------- */
 
 static double root(const an_step *s, size_t j) { return 1 / sqrt((double)s->out[VAR]->data[j] + ((const an_batch_norm_attr *)s->attr)->eps); }
-static double *coefficients(const an_step *s) { return work_of(s) + an_chunks(an_rows(s->in[X])) * 2 * an_cols(s->in[X]); }
+static double *coefficients(const an_step *s) { return an_sums(s, 2 * an_cols(s->in[X]), an_chunks(an_rows(s->in[X]))); }
 
 static void sum_chunk(const an_step *s, an_range w, double *sums)
 {
@@ -178,24 +184,16 @@ static void move_running(const an_run *r, const an_step *s, size_t j, double n, 
     *run_var = AN_R(v);
 }
 
-static void put(const an_run *r, const an_step *s, int in, size_t j, double sum)
-{
-    if (an_has_grad(s, in)) s->in[in]->grad[j] = AN_R(sum) + (an_add(r, s, in) ? s->in[in]->grad[j] : 0);
-}
-
 static void reduce(const an_run *r, const an_step *s)
 {
     const size_t c = an_cols(s->in[X]), chunks = an_chunks(an_rows(s->in[X])), counted = basis(r, s);
     const double n = (double)counted;
     double *a = coefficients(s), *p = a + c, *q = p + c;
     for (size_t j = 0; j < c; j++) {
-        double dy = 0, dyh = 0, by_mean, by_var;
-        for (size_t i = 0; i < chunks; i++) {
-            dy += work_of(s)[i * 2 * c + j];
-            dyh += work_of(s)[i * 2 * c + c + j];
-        }
-        put(r, s, G, j, dyh);
-        put(r, s, B, j, dy);
+        const double dy = an_total(s, 2 * c, chunks, j), dyh = an_total(s, 2 * c, chunks, c + j);
+        double by_mean, by_var;
+        an_put_grad(r, s, G, j, dyh);
+        an_put_grad(r, s, B, j, dy);
         a[j] = (s->in[G] ? (double)s->in[G]->data[j] : 1) * root(s, j);
         p[j] = q[j] = 0;
         if (!counted) continue;
@@ -210,7 +208,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     if (p->phase == 0) {
-        sum_chunk(s, w, work_of(s) + p->index * 2 * c);
+        sum_chunk(s, w, an_sums(s, 2 * c, p->index));
         return;
     }
     if (p->phase == 1) {
@@ -234,7 +232,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 static size_t work(const an_step *s, an_direction dir)
 {
     const size_t c = an_cols(s->in[X]), chunks = an_chunks(an_rows(s->in[X]));
-    return (dir == AN_FORWARD ? chunks * moments_room(s) + c : chunks * 2 * c + 3 * c) * sizeof(double) / sizeof(an_real);
+    return dir == AN_FORWARD ? an_sums_room(moments_room(s), chunks) + an_sums_room(c, 1) : an_sums_room(2 * c, chunks) + an_sums_room(3 * c, 1);
 }
 
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 10 * n, 3 * n * sizeof(an_real) }; }

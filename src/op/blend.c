@@ -38,12 +38,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
 
 static void reduce(const an_run *r, const an_step *s)
 {
-    const double *sums = (const double *)(const void *)s->work;
-    for (size_t k = 0; k < values(s); k++) {
-        double sum = 0;
-        for (size_t i = 0; i < an_chunks(an_rows(s->out[0])); i++) sum += sums[i * values(s) + k];
-        s->in[W]->grad[k] = AN_R(sum) + (an_add(r, s, W) ? s->in[W]->grad[k] : 0);
-    }
+    for (size_t k = 0; k < values(s); k++) an_put_grad(r, s, W, k, an_total(s, values(s), an_chunks(an_rows(s->out[0])), k));
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
@@ -55,20 +50,17 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->out[0]), p->index);
     const an_real *dy = s->out[0]->grad + w.begin * c;
-    double *sums = (double *)(void *)s->work + p->index * values(s), products[5];
+    double *sums = an_sums(s, values(s), p->index);
     for (size_t k = 0; k < values(s); k++) {
         const int i = (int)(X + k);
-        if (s->in[W]->wants_grad) {
-            r->k->products(w.n * c, s->in[i]->data + w.begin * c, dy, products);
-            sums[k] = products[4];
-        }
+        if (s->in[W]->wants_grad) sums[k] = an_inner(r, w.n * c, s->in[i]->data + w.begin * c, dy);
         if (an_has_grad(s, i)) r->k->scale(w.n * c, s->in[W]->data[k], dy, s->in[i]->grad + w.begin * c, an_add(r, s, i));
     }
 }
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    return dir == AN_BACKWARD ? an_chunks(an_rows(s->out[0])) * values(s) * sizeof(double) / sizeof(an_real) : 0;
+    return dir == AN_BACKWARD ? an_sums_room(values(s), an_chunks(an_rows(s->out[0]))) : 0;
 }
 
 static an_cost cost(const an_step *s)

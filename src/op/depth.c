@@ -75,13 +75,6 @@ static void forward(const an_run *r, const an_step *s, const an_part *part)
     }
 }
 
-static double inner(const an_run *r, size_t c, const an_real *a, const an_real *b)
-{
-    double sums[5];
-    r->k->products(c, a, b, sums);
-    return sums[4];
-}
-
 static void backward_row(const an_run *r, const an_step *s, size_t i, an_real *qg, an_real *t)
 {
     const size_t c = an_cols(s->out[OUT]), n = values(s);
@@ -89,7 +82,7 @@ static void backward_row(const an_run *r, const an_step *s, size_t i, an_real *q
     an_real *dp = qg + c;
     double mean = 0;
     for (size_t k = 0; k < n; k++) {
-        dp[k] = AN_R(inner(r, c, dh, s->in[V + k]->data + i * c));
+        dp[k] = AN_R(an_inner(r, c, dh, s->in[V + k]->data + i * c));
         mean += (double)p[k] * (double)dp[k];
     }
     for (size_t k = 0; k < n; k++) {
@@ -101,7 +94,7 @@ static void backward_row(const an_run *r, const an_step *s, size_t i, an_real *q
         an_real *dv = s->in[in]->grad + i * c;
         r->k->scale(c, p[k], dh, dv, an_add(r, s, in));
         r->k->scale(c, AN_R(slope), qg, dv, 1);
-        r->k->scale(c, AN_R(-slope * (double)rstd[k] * (double)rstd[k] * inner(r, c, v, qg) / (double)c), v, dv, 1);
+        r->k->scale(c, AN_R(-slope * (double)rstd[k] * (double)rstd[k] * an_inner(r, c, v, qg) / (double)c), v, dv, 1);
     }
 }
 

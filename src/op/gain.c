@@ -80,18 +80,14 @@ static void sum_chunk(const an_step *s, an_range w, double *sums)
     }
 }
 
-static void put(an_real *grad, size_t k, double d, bool add) { grad[k] = AN_R(d) + (add ? grad[k] : 0); }
-
 static void reduce(const an_run *r, const an_step *s)
 {
     const an_gain_attr *at = s->attr;
     const size_t width = sums_per_chunk(s), groups = gains(s), chunks = an_chunks(an_rows(s->in[X]));
-    const double *sums = (const double *)(const void *)s->work;
     for (size_t k = 0; k < width; k++) {
-        double sum = 0;
-        for (size_t i = 0; i < chunks; i++) sum += sums[i * width + k];
-        if (k < groups) put(s->in[G]->grad, k, at->factor * (at->magnitude && s->in[G]->data[k] < 0 ? -sum : sum), an_add(r, s, G));
-        else put(s->in[B]->grad, k - groups, sum, an_add(r, s, B));
+        const double sum = an_total(s, width, chunks, k);
+        if (k < groups) an_put_grad(r, s, G, k, at->factor * (at->magnitude && s->in[G]->data[k] < 0 ? -sum : sum));
+        else an_put_grad(r, s, B, k - groups, sum);
     }
 }
 
@@ -102,13 +98,13 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         return;
     }
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    if (sums_per_chunk(s)) sum_chunk(s, w, (double *)(void *)s->work + p->index * sums_per_chunk(s));
+    if (sums_per_chunk(s)) sum_chunk(s, w, an_sums(s, sums_per_chunk(s), p->index));
     if (an_has_grad(s, X)) spread(s, w, s->out[0]->grad, s->in[X]->grad, an_add(r, s, X));
 }
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    return dir == AN_BACKWARD ? an_chunks(an_rows(s->in[X])) * sums_per_chunk(s) * sizeof(double) / sizeof(an_real) : 0;
+    return dir == AN_BACKWARD ? an_sums_room(sums_per_chunk(s), an_chunks(an_rows(s->in[X]))) : 0;
 }
 
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 2 * n, 2 * n * sizeof(an_real) }; }

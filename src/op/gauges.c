@@ -7,22 +7,11 @@
 
 #include <math.h>
 
-enum { LANES = 8, SEQUENCES = 4, QUERIES = 8, OUTPUT_ROWS = 8 };
-
-static double dot(size_t n, const an_real *a, const an_real *b)
-{
-    double lane[LANES] = { 0 }, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += (double)a[i + j] * (double)b[i + j];
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    for (; i < n; i++) sum += (double)a[i] * (double)b[i];
-    return sum;
-}
+enum { SEQUENCES = 4, QUERIES = 8, OUTPUT_ROWS = 8 };
 
 size_t an_gauge_chunks(const an_step *s) { return an_chunks(an_rows(s->in[0])); }
 size_t an_gauge_once(const an_step *s) { (void)s; return 1; }
-double an_gauge_rms(const an_value *v) { return v ? sqrt(dot(v->count, v->data, v->data) / (double)v->count) : 1; }
+double an_gauge_rms(const an_value *v) { return v ? sqrt(an_dot(v->count, v->data, v->data) / (double)v->count) : 1; }
 
 /* --- norms: root mean square of the gains; share of rows whose variance is below 10 eps --------------------------- */
 
@@ -98,7 +87,7 @@ static void add_query(const an_attention_attr *at, const an_real *q, const an_re
 {
     double weighted = 0;
     for (size_t j = 0; j < keys; j++) {
-        const double score = at->scale * dot(at->width, q, k + j * ld), p = exp(score - lse);
+        const double score = at->scale * an_dot(at->width, q, k + j * ld), p = exp(score - lse);
         if (!(score <= m[MAX_LOGIT])) m[MAX_LOGIT] = score;
         weighted += p * score;
         if (j == 0) m[SINK] += p;
@@ -154,7 +143,7 @@ static double of_head_xent(const an_run *r, const an_step *s, size_t part, doubl
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
     (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(dot(c, s->in[0]->data + row * c, s->in[1]->data + j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j++) add_logit(an_dot(c, s->in[0]->data + row * c, s->in[1]->data + j * c), &largest, &sum);
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

@@ -73,14 +73,10 @@ static void reduce(const an_run *r, const an_step *s)
 {
     const size_t n = streams(s), size = sums_per_chunk(s), first[] = { [B] = 0, [A] = n, [SB] = size - 2, [SM] = size - 1 };
     static const int IN[] = { B, A, SB, SM };
-    const double *sums = (const double *)(const void *)s->work;
     for (size_t which = 0; which < sizeof IN / sizeof *IN; which++) {
         const int in = IN[which];
-        for (size_t j = 0; an_has_grad(s, in) && j < s->in[in]->count; j++) {
-            double sum = 0;
-            for (size_t i = 0; i < an_chunks(an_rows(s->out[0])); i++) sum += sums[i * size + first[in] + j];
-            s->in[in]->grad[j] = AN_R(sum) + (an_add(r, s, in) ? s->in[in]->grad[j] : 0);
-        }
+        for (size_t j = 0; an_has_grad(s, in) && j < s->in[in]->count; j++)
+            an_put_grad(r, s, in, j, an_total(s, size, an_chunks(an_rows(s->out[0])), first[in] + j));
     }
 }
 
@@ -92,7 +88,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     }
     const size_t n = streams(s), row = n * (n + 2), size = sums_per_chunk(s);
     const an_range w = an_chunk(an_rows(s->out[0]), p->index);
-    double *sums = (double *)(void *)s->work + p->index * size;
+    double *sums = an_sums(s, size, p->index);
     memset(sums, 0, size * sizeof *sums);
     for (size_t i = w.begin; i < w.begin + w.n; i++)
         for (size_t a = 0; a < n; a++) {
@@ -109,7 +105,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    return dir == AN_BACKWARD ? an_chunks(an_rows(s->out[0])) * sums_per_chunk(s) * sizeof(double) / sizeof(an_real) : 0;
+    return dir == AN_BACKWARD ? an_sums_room(sums_per_chunk(s), an_chunks(an_rows(s->out[0]))) : 0;
 }
 
 static an_cost cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 3 * n, 2 * n * sizeof(an_real) }; }

@@ -56,10 +56,9 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_length_norm_attr *at = s->attr;
     const size_t n = pieces(s), c = width(s);
-    double *sums = (double *)(void *)s->work, gain = 0;
+    double gain = 0;
     if (p->phase == 1) {
-        for (size_t i = 0; i < an_chunks(n); i++) gain += sums[i];
-        s->in[G]->grad[0] = AN_R(at->factor * gain) + (an_add(r, s, G) ? s->in[G]->grad[0] : 0);
+        an_put_grad(r, s, G, 0, at->factor * an_total(s, 1, an_chunks(n), 0));
         return;
     }
     const an_range w = an_chunk(n, p->index);
@@ -75,7 +74,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         if (dx && an_add(r, s, X)) for (size_t j = 0; j < c; j++) dx[j] += push * dy[j] - pull * (rlen * x[j]);
         else if (dx) for (size_t j = 0; j < c; j++) dx[j] = push * dy[j] - pull * (rlen * x[j]);
     }
-    if (trains(s)) sums[p->index] = gain;
+    if (trains(s)) *an_sums(s, 1, p->index) = gain;
 }
 
 /* The learned gain (1: none), and the share of lengths of |x|^2 below 10 eps^2: 1/rlen is max(|x|, eps). */
@@ -93,7 +92,7 @@ static double measure(const an_run *r, const an_step *s, size_t part, double *m)
 
 static const an_gauges GAUGES = { "norm", 2, { "gain_rms", "small_rows" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, measured, measure };
 
-static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_chunks(pieces(s)) * sizeof(double) / sizeof(an_real) : 0; }
+static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_sums_room(1, an_chunks(pieces(s))) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 4 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_length_norm = { .name = "length_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,

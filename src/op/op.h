@@ -170,8 +170,18 @@ static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && coun
 an_real *an_affine_sums(const an_step *s, bool wanted, size_t chunk, size_t c);
 void an_reduce_affine(const an_run *r, const an_step *s, int gain, int bias, size_t chunks, size_t c);
 
+/* Other sums over rows, in double: `width` of them per chunk at the front of the step's work (an_sums_room reals); the sum of
+ * one column in chunk order; and that sum, SET or ADDED as the plan says, as element j of a gradient, if that is wanted. */
+static inline size_t an_sums_room(size_t width, size_t chunks) { return chunks * width * (sizeof(double) / sizeof(an_real)); }
+double *an_sums(const an_step *s, size_t width, size_t chunk);
+double an_total(const an_step *s, size_t width, size_t chunks, size_t column);
+void an_put_grad(const an_run *r, const an_step *s, int in, size_t j, double sum);
+
+double an_inner(const an_run *r, size_t n, const an_real *a, const an_real *b);   /* <a, b> */
+
 /* Which rows of in[0] count in statistics over the batch: those of a token >= 0. in[tokens] may be absent (all count); several rows may
  * belong to one token. Defined in batch_norm.c. */
+an_status an_need_batch(const an_step *s, int tokens) AN_MUST_USE;   /* in infer: in[0] is [N,C] of something, N a multiple of the tokens */
 bool an_row_counts(const an_step *s, int tokens, size_t row);
 size_t an_counted_rows(const an_step *s, int tokens);
 
@@ -181,8 +191,8 @@ an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
-    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope, an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent,
-    an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
+    an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope,
+    an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent, an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
 
 extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_batch_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
 size_t an_gauge_chunks(const an_step *s);                /* parts: the chunks of rows of in[0] */

@@ -147,13 +147,9 @@ static void logits_back(const an_step *s, size_t i, const an_real *l, an_real *t
 static void reduce(const an_run *r, const an_step *s)
 {
     const size_t row = logits(streams(s)), size = row + 3;
-    const double *sums = (const double *)(const void *)s->work;
     for (int in = B; in <= C; in++)
-        for (size_t j = 0; an_has_grad(s, in) && j < s->in[in]->count; j++) {
-            double sum = 0;
-            for (size_t i = 0; i < an_chunks(an_rows(s->in[Z])); i++) sum += sums[i * size + (in == B ? 0 : row) + j];
-            s->in[in]->grad[j] = AN_R(sum) + (an_add(r, s, in) ? s->in[in]->grad[j] : 0);
-        }
+        for (size_t j = 0; an_has_grad(s, in) && j < s->in[in]->count; j++)
+            an_put_grad(r, s, in, j, an_total(s, size, an_chunks(an_rows(s->in[Z])), (in == B ? 0 : row) + j));
 }
 
 static void backward_token(const an_run *r, const an_step *s, size_t i, an_real *room, double *sums)
@@ -184,14 +180,14 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     }
     const size_t size = logits(streams(s)) + 3;
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    double *sums = (double *)(void *)s->work + p->index * size;
+    double *sums = an_sums(s, size, p->index);
     memset(sums, 0, size * sizeof *sums);
     for (size_t i = w.begin; i < w.begin + w.n; i++) backward_token(r, s, i, r->thread_work[p->thread], sums);
 }
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    return dir == AN_BACKWARD ? an_chunks(an_rows(s->in[Z])) * (logits(streams(s)) + 3) * sizeof(double) / sizeof(an_real) : 0;
+    return dir == AN_BACKWARD ? an_sums_room(logits(streams(s)) + 3, an_chunks(an_rows(s->in[Z]))) : 0;
 }
 
 static size_t thread_work(const an_step *s) { const size_t n = streams(s); return 2 * logits(n) + 2 * turns(s) * (n * n + n); }

@@ -30,20 +30,10 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains(s) ? 1 : 0;
 }
 
-#ifdef AN_F64
-#define SQUASH_TANH tanh
-#define SQUASH_ERF erf
-#define SQUASH_EXP exp
-#else
-#define SQUASH_TANH tanhf
-#define SQUASH_ERF erff
-#define SQUASH_EXP expf
-#endif
-
 static an_real slope(bool erf_kind, an_real z)
 {
-    if (erf_kind) return AN_R(1.1283791670955126) * SQUASH_EXP(-z * z);
-    const an_real y = SQUASH_TANH(z);
+    if (erf_kind) return AN_R(1.1283791670955126) * an_exp(-z * z);
+    const an_real y = an_tanh(z);
     return 1 - y * y;
 }
 
@@ -56,20 +46,13 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data;
     for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) {
         const an_real z = a * x[i] + shift;
-        s->out[0]->data[i] = is_erf ? SQUASH_ERF(z) : SQUASH_TANH(z);
+        s->out[0]->data[i] = is_erf ? an_erf(z) : an_tanh(z);
     }
 }
 
 static void reduce(const an_run *r, const an_step *s)
 {
-    const double *sums = (const double *)(const void *)s->work;
-    double da = 0, ds = 0;
-    for (size_t i = 0; i < an_chunks(an_rows(s->in[X])); i++) {
-        da += sums[2 * i];
-        ds += sums[2 * i + 1];
-    }
-    if (s->in[A]->wants_grad) s->in[A]->grad[0] = AN_R(da) + (an_add(r, s, A) ? s->in[A]->grad[0] : 0);
-    if (has_shift(s) && s->in[S]->wants_grad) s->in[S]->grad[0] = AN_R(ds) + (an_add(r, s, S) ? s->in[S]->grad[0] : 0);
+    for (int in = A; in <= S; in++) an_put_grad(r, s, in, 0, an_total(s, 2, an_chunks(an_rows(s->in[X])), (size_t)(in - A)));
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
@@ -91,7 +74,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         if (dx) dx[i] = a * e + (add ? dx[i] : 0);
     }
     if (!trains(s)) return;
-    double *sums = (double *)(void *)s->work + 2 * p->index;
+    double *sums = an_sums(s, 2, p->index);
     sums[0] = da;
     sums[1] = ds;
 }
@@ -111,7 +94,7 @@ static double measure(const an_run *r, const an_step *s, size_t part, double *m)
 
 static const an_gauges GAUGES = { "norm", 2, { "alpha", "saturated" }, { AN_FOLD_MEAN, AN_FOLD_MEAN }, an_gauge_chunks, measure };
 
-static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? 2 * an_chunks(an_rows(s->in[X])) * sizeof(double) / sizeof(an_real) : 0; }
+static size_t work(const an_step *s, an_direction dir) { return dir == AN_BACKWARD && trains(s) ? an_sums_room(2, an_chunks(an_rows(s->in[X]))) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 20 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_squash = { .name = "squash", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,

@@ -86,13 +86,6 @@ static void forward_gather(const an_run *r, const an_step *s, const an_part *p)
         }
 }
 
-static double inner(const an_run *r, size_t c, const an_real *a, const an_real *b)
-{
-    double sums[5];
-    r->k->products(c, a, b, sums);
-    return sums[4];
-}
-
 /* The gradient of one row of coefficients, which a first writer sets: what is not its own is 0. */
 static an_real *row_of_dk(const an_run *r, const an_step *s, size_t i)
 {
@@ -112,7 +105,7 @@ static void backward_gather(const an_run *r, const an_step *s, const an_part *p)
         an_real *dk = row_of_dk(r, s, i);
         for (size_t a = 0; a < n; a++) {
             const size_t o = (i * n + a) * c;
-            if (dk) dk[a] += AN_R(inner(r, c, s->in[H]->data + o, du));
+            if (dk) dk[a] += AN_R(an_inner(r, c, s->in[H]->data + o, du));
             if (an_has_grad(s, H)) r->k->scale(c, s->in[K] ? s->in[K]->data[i * row + a] : 1, du, s->in[H]->grad + o, an_add(r, s, H));
         }
     }
@@ -142,10 +135,10 @@ static void backward_mix(const an_run *r, const an_step *s, const an_part *p)
         for (size_t t = 0; t < n; t++) {
             const an_real *dt = dy + t * c;
             for (size_t a = 0; a < n; a++) {
-                if (dk) dk[n + t * n + a] += AN_R(inner(r, c, h + a * c, dt));
+                if (dk) dk[n + t * n + a] += AN_R(an_inner(r, c, h + a * c, dt));
                 if (an_has_grad(s, H)) r->k->scale(c, k[n + t * n + a], dt, s->in[H]->grad + (i * n + a) * c, t > 0 || an_add(r, s, H));
             }
-            if (dk) dk[n + n * n + t] += AN_R(inner(r, c, f, dt));
+            if (dk) dk[n + n * n + t] += AN_R(an_inner(r, c, f, dt));
             if (an_has_grad(s, F)) r->k->scale(c, k[n + n * n + t], dt, s->in[F]->grad + i * c, t > 0 || an_add(r, s, F));
         }
     }

@@ -17,8 +17,7 @@ typedef struct an_rule {
     an_unit unit;
 } an_rule;
 
-#define AN_RULE_DECAY   ((an_rule){ .lr = 1, .decay = 1, .eps = 1 })   /* matrices and tables */
-#define AN_RULE_BARE    ((an_rule){ .lr = 1, .decay = 0, .eps = 1 })   /* gains, biases, learned scales */
+#define AN_RULE_BARE    ((an_rule){ .lr = 1, .decay = 0, .eps = 1 })
 #define AN_RULE_BUFFER  ((an_rule){ .buffer = true })
 
 /* Scales the rows or columns of w [rows, cols] to length 1, in parts that a thread each may take: part i of an_unit_parts, which

@@ -4,9 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "core/arena.h"
 #include "study/page.h"
 
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
@@ -71,13 +69,14 @@ enum { CHART_COUNT = sizeof CHARTS / sizeof *CHARTS };
 
 static an_status put_charts(an_page *page, const an_check *k)
 {
-    const char **labels = an_alloc(k->n_sites * sizeof *labels);
-    double *y = an_alloc(3 * k->n_sites * sizeof *y);
-    for (size_t c = 0; labels && y && c < CHART_COUNT; c++) {
+    an_sheet s;
+    const an_status status = an_sheet_open(&s, k->n_sites, 3);
+    for (size_t c = 0; status == AN_OK && c < CHART_COUNT; c++) {
         an_series series[3];
+        double *y = s.y;
         size_t n = 0;
         for (size_t i = 0; i < k->n_sites; i++) {
-            labels[i] = k->site[i].name + sizeof "layers." - 1;
+            s.label[i] = k->site[i].name + sizeof "layers." - 1;
             y[i] = CHARTS[c].of(&k->site[i].measured);
             y[k->n_sites + i] = CHARTS[c].of(&k->site[i].after);
             y[2 * k->n_sites + i] = k->has_theory ? CHARTS[c].of(&k->site[i].predicted) : NAN;
@@ -85,37 +84,30 @@ static an_status put_charts(an_page *page, const an_check *k)
         series[n++] = (an_series){ "at initialisation", y, false };
         if (k->signs.finite) series[n++] = (an_series){ "after the probe", y + k->n_sites, false };
         if (k->has_theory) series[n++] = (an_series){ "predicted", y + 2 * k->n_sites, true };
-        an_page_chart(page, CHARTS[c].title, "sub-layer", labels, k->n_sites, series, n, CHARTS[c].logarithmic);
+        an_page_chart(page, CHARTS[c].title, "sub-layer", s.label, s.n, series, n, CHARTS[c].logarithmic);
     }
-    const an_status status = labels && y ? AN_OK : an_fail(AN_ENOMEM, "check: no memory for the page");
-    free(labels);
-    free(y);
+    an_sheet_close(&s);
     return status;
 }
 
 static an_status put_loss(an_page *page, const an_check *k)
 {
-    const char **labels = an_alloc(k->n_steps * sizeof *labels);
-    char (*text)[24] = an_alloc(k->n_steps * sizeof *text);
-    double *y = an_alloc(3 * k->n_steps * sizeof *y);
-    for (size_t i = 0; labels && text && y && i < k->n_steps; i++) {
-        snprintf(text[i], sizeof text[i], "%llu", (unsigned long long)k->step[i].step);
-        labels[i] = text[i];
-        y[i] = k->step[i].loss;
-        y[k->n_steps + i] = k->step[i].pre_ln;
-        y[2 * k->n_steps + i] = k->signs.entropy;
-    }
-    const an_status status = labels && text && y ? AN_OK : an_fail(AN_ENOMEM, "check: no memory for the page");
+    an_sheet s;
+    const an_status status = an_sheet_open(&s, k->n_steps, 3);
     if (status == AN_OK) {
-        an_series series[3] = { { "loss", y, false } };
+        for (size_t i = 0; i < s.n; i++) {
+            an_sheet_number(&s, i, k->step[i].step);
+            s.y[i] = k->step[i].loss;
+            s.y[s.n + i] = k->step[i].pre_ln;
+            s.y[2 * s.n + i] = k->signs.entropy;
+        }
+        an_series series[3] = { { "loss", s.y, false } };
         size_t n = 1;
-        if (isfinite(k->signs.pre_ln)) series[n++] = (an_series){ "Pre-LN, everything else alike", y + k->n_steps, false };
-        series[n++] = (an_series){ "unigram entropy", y + 2 * k->n_steps, true };
-        an_page_chart(page, "Loss of the probe steps, nats", "step", labels, k->n_steps, series, n, false);
+        if (isfinite(k->signs.pre_ln)) series[n++] = (an_series){ "Pre-LN, everything else alike", s.y + s.n, false };
+        series[n++] = (an_series){ "unigram entropy", s.y + 2 * s.n, true };
+        an_page_chart(page, "Loss of the probe steps, nats", "step", s.label, s.n, series, n, false);
     }
-    free(labels);
-    free(text);
-    free(y);
+    an_sheet_close(&s);
     return status;
 }
 
@@ -158,7 +150,6 @@ an_status an_check_page(const an_check *k, const an_options *options, an_text *o
 {
     an_page page;
     char text[sizeof k->because + 32];
-    an_text yaml = { 0 };
     snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
     an_page_begin(&page, out, text);
     snprintf(text, sizeof text, k->warmup ? "Verdict: %s, about %llu steps" : "Verdict: %s", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
@@ -177,11 +168,5 @@ an_status an_check_page(const an_check *k, const an_options *options, an_text *o
     an_page_paragraph(&page, k->has_theory ? text : k->no_theory);
     if (status == AN_OK) status = put_charts(&page, k);
     put_sites(&page, k);
-    an_page_heading(&page, "Configuration");
-    an_options_yaml(options, &yaml);
-    an_page_code(&page, an_text_get(&yaml));
-    an_page_end(&page);
-    if (status == AN_OK) status = an_text_status(&yaml);
-    an_text_fini(&yaml);
-    return status == AN_OK ? an_text_status(out) : status;
+    return status == AN_OK ? an_page_end(&page, options) : status;
 }

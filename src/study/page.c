@@ -2,8 +2,13 @@
  * The page's markup and its style. Colours are those of Okabe & Ito 2008, told apart by the colour-blind. */
 #include "study/page.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/arena.h"
 
 static const char STYLE[] =
     ":root{--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--back:#fff;--band:#f6f8fa}"
@@ -17,7 +22,7 @@ static const char STYLE[] =
 
 static const char *const COLORS[] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9" };
 
-/* Text for an element or an attribute; in scripts, for a string: "</" must not end the script. */
+/* Text for an element or an attribute. */
 static void put_safe(an_text *out, const char *text)
 {
     for (; *text; text++) {
@@ -29,6 +34,7 @@ static void put_safe(an_text *out, const char *text)
     }
 }
 
+/* A string of a script, which no "</" in it may end. */
 static void put_string(an_text *out, const char *text)
 {
     an_text_add(out, "\"");
@@ -71,10 +77,40 @@ void an_page_begin(an_page *page, an_text *out, const char *title)
     put_element(page, "h1", title);
 }
 
-void an_page_end(an_page *page) { an_text_add(page->out, "</body></html>\n"); }
 void an_page_heading(an_page *page, const char *text) { put_element(page, "h2", text); }
 void an_page_paragraph(an_page *page, const char *text) { put_element(page, "p", text); }
 void an_page_code(an_page *page, const char *text) { put_element(page, "pre", text); }
+
+an_status an_page_end(an_page *page, const an_options *options)
+{
+    an_text yaml = { 0 };
+    an_page_heading(page, "Configuration");
+    an_options_yaml(options, &yaml);
+    an_page_code(page, an_text_get(&yaml));
+    an_text_add(page->out, "</body></html>\n");
+    const an_status status = an_text_status(&yaml);
+    an_text_fini(&yaml);
+    return status == AN_OK ? an_text_status(page->out) : status;
+}
+
+an_status an_sheet_open(an_sheet *s, size_t n, size_t rows)
+{
+    *s = (an_sheet){ an_alloc(n * sizeof *s->label), an_alloc(n * sizeof *s->text), an_alloc(rows * n * sizeof *s->y), n };
+    return s->label && s->text && s->y ? AN_OK : an_fail(AN_ENOMEM, "page: no memory for a chart");
+}
+
+void an_sheet_close(an_sheet *s)
+{
+    free(s->label);
+    free(s->text);
+    free(s->y);
+}
+
+void an_sheet_number(an_sheet *s, size_t i, uint64_t number)
+{
+    snprintf(s->text[i], sizeof s->text[i], "%" PRIu64, number);
+    s->label[i] = s->text[i];
+}
 
 void an_page_row(an_page *page, const char *const *cells, size_t n)
 {

@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "core/option.h"
 #include "core/text.h"
 
 extern const unsigned char an_chart_js[];        /* ends in 0; empty: not embedded */
@@ -21,16 +23,22 @@ typedef struct an_series {
 } an_series;
 
 void an_page_begin(an_page *page, an_text *out, const char *title);
-void an_page_end(an_page *page);
+an_status an_page_end(an_page *page, const an_options *options) AN_MUST_USE;   /* with the configuration in force. Errors: AN_ENOMEM, of all that was put */
 
 void an_page_heading(an_page *page, const char *text);
 void an_page_paragraph(an_page *page, const char *text);
 void an_page_code(an_page *page, const char *text);
 
-/* A table: begin with its column names, then cells row by row; a row ends by itself. Cells are escaped. */
+/* A table: its column names, then row by row its cells. Both are escaped. */
 void an_page_table_begin(an_page *page, const char *const *columns, size_t n);
 void an_page_row(an_page *page, const char *const *cells, size_t n);
 void an_page_table_end(an_page *page);
+
+/* Room for a chart: n labels, borrowed or made of numbers, and rows of n values for its lines. */
+typedef struct an_sheet { const char **label; char (*text)[24]; double *y; size_t n; } an_sheet;
+an_status an_sheet_open(an_sheet *sheet, size_t n, size_t rows) AN_MUST_USE;      /* Errors: AN_ENOMEM, and then to be closed as well */
+void an_sheet_close(an_sheet *sheet);
+void an_sheet_number(an_sheet *sheet, size_t i, uint64_t number);                 /* label i */
 
 /* Lines over shared labels. logarithmic: powers of ten on the y axis, points <= 0 left out. */
 void an_page_chart(an_page *page, const char *title, const char *x_title, const char *const *labels, size_t n, const an_series *series, size_t n_series, bool logarithmic);

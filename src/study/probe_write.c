@@ -4,9 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "core/arena.h"
 #include "study/page.h"
 
 /* --- JSON: each measure is an object of columns, or says why it was refused --------------------------------------- */
@@ -100,36 +98,17 @@ json_t *an_probe_json(const an_probe_report *r)
 
 /* --- the page ------------------------------------------------------------------------------------------------------ */
 
-/* Labels of a chart, and rows of y. */
-typedef struct sheet { const char **label; char (*text)[24]; double *y; size_t n; } sheet;
-
-static an_status sheet_open(sheet *s, size_t n, size_t rows)
-{
-    *s = (sheet){ an_alloc(n * sizeof *s->label), an_alloc(n * sizeof *s->text), an_alloc(rows * n * sizeof *s->y), n };
-    return s->label && s->text && s->y ? AN_OK : an_fail(AN_ENOMEM, "probe: no memory for the page");
-}
-
-static void sheet_close(sheet *s)
-{
-    free(s->label);
-    free(s->text);
-    free(s->y);
-}
-
-static void label_sites(sheet *s, const an_probe_report *r)
+static void label_sites(an_sheet *s, const an_probe_report *r)
 {
     for (size_t i = 0; i < s->n; i++) s->label[i] = i < r->n_sites ? r->name[i] + sizeof "layers." - 1 : "output";
 }
 
-static void label_numbers(sheet *s, size_t first)
+static void label_numbers(an_sheet *s, size_t first)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        snprintf(s->text[i], sizeof s->text[i], "%zu", first + i);
-        s->label[i] = s->text[i];
-    }
+    for (size_t i = 0; i < s->n; i++) an_sheet_number(s, i, first + i);
 }
 
-static void put_sites(an_page *page, const an_probe_report *r, sheet *s)
+static void put_sites(an_page *page, const an_probe_report *r, an_sheet *s)
 {
     label_sites(s, r);
     if (r->measured >> AN_PROBE_LESION & 1u) {
@@ -148,7 +127,7 @@ static void put_sites(an_page *page, const an_probe_report *r, sheet *s)
     an_page_chart(page, "Logit lens: share of tokens it gets right", "sub-layer", s->label, s->n, &(an_series){ "accuracy", s->y + 2 * s->n, false }, 1, false);
 }
 
-static void put_paths(an_page *page, const an_probe_report *r, sheet *s)
+static void put_paths(an_page *page, const an_probe_report *r, an_sheet *s)
 {
     label_numbers(s, 0);
     for (size_t k = 0; k < s->n; k++) {
@@ -160,7 +139,7 @@ static void put_paths(an_page *page, const an_probe_report *r, sheet *s)
     an_page_chart(page, "Times the number of such paths: share of the whole", "k", s->label, s->n, &share, 1, false);
 }
 
-static void put_output(an_page *page, const an_probe_report *r, sheet *s)
+static void put_output(an_page *page, const an_probe_report *r, an_sheet *s)
 {
     label_numbers(s, (size_t)r->step + 1);
     for (size_t i = 0; i < s->n; i++) {
@@ -173,7 +152,7 @@ static void put_output(an_page *page, const an_probe_report *r, sheet *s)
     an_page_chart(page, "Amplification: RMS of the change of the output by each update", "update", s->label, s->n, series, lines, true);
 }
 
-static void put_stream(an_page *page, const an_probe_report *r, sheet *s)
+static void put_stream(an_page *page, const an_probe_report *r, an_sheet *s)
 {
     const an_moved *first = r->update[0].moved, *last = r->update[r->n_updates - 1].moved;
     label_sites(s, r);
@@ -188,17 +167,17 @@ static void put_stream(an_page *page, const an_probe_report *r, sheet *s)
 
 static an_status put_charts(an_page *page, const an_probe_report *r)
 {
-    const struct { bool on; size_t n; void (*put)(an_page *page, const an_probe_report *r, sheet *s); } PART[] = {
+    const struct { bool on; size_t n; void (*put)(an_page *page, const an_probe_report *r, an_sheet *s); } PART[] = {
         { true, r->n_sites, put_sites },
         { r->measured >> AN_PROBE_PATHS & 1u, r->n_sites + 1, put_paths },
         { r->n_updates > 0, r->n_updates, put_output },
         { r->n_updates > 0 && r->measured >> AN_PROBE_LINEARISATION & 1u, r->n_sites + 1, put_stream },
     };
     for (size_t i = 0; i < sizeof PART / sizeof *PART; i++) {
-        sheet s;
-        const an_status status = PART[i].on ? sheet_open(&s, PART[i].n, 3) : AN_OK;
+        an_sheet s;
+        const an_status status = PART[i].on ? an_sheet_open(&s, PART[i].n, 3) : AN_OK;
         if (PART[i].on && status == AN_OK) PART[i].put(page, r, &s);
-        if (PART[i].on) sheet_close(&s);
+        if (PART[i].on) an_sheet_close(&s);
         AN_TRY(status);
     }
     return AN_OK;
@@ -208,7 +187,6 @@ an_status an_probe_page(const an_probe_report *r, const an_options *options, an_
 {
     an_page page;
     char text[512];
-    an_text yaml = { 0 };
     snprintf(text, sizeof text, "Probes: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
     an_page_begin(&page, out, text);
     snprintf(text, sizeof text, "%s, %llu updates done; measured on %zu windows of %zu tokens of the validation part.", r->run ? r->run : "At initialisation",
@@ -224,12 +202,6 @@ an_status an_probe_page(const an_probe_report *r, const an_options *options, an_
                  "the gradient, weighted with their number; the largest share is that of k = %.0f.", r->paths.slope, r->paths.r2, 100 * r->paths.short_share, r->paths.peak_k);
         an_page_paragraph(&page, text);
     }
-    an_status status = put_charts(&page, r);
-    an_page_heading(&page, "Configuration");
-    an_options_yaml(options, &yaml);
-    an_page_code(&page, an_text_get(&yaml));
-    an_page_end(&page);
-    if (status == AN_OK) status = an_text_status(&yaml);
-    an_text_fini(&yaml);
-    return status == AN_OK ? an_text_status(out) : status;
+    const an_status status = put_charts(&page, r);
+    return status == AN_OK ? an_page_end(&page, options) : status;
 }

@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 8 };
-
 #ifdef AN_F64
 typedef uint64_t bits_of_real;
 #define BITS_OF_INFINITY 0x7FF0000000000000ull
@@ -17,17 +15,6 @@ typedef uint64_t bits_of_real;
 typedef uint32_t bits_of_real;
 #define BITS_OF_INFINITY 0x7F800000u
 #endif
-
-static double dot(size_t n, const an_real *a, const an_real *b)
-{
-    double lane[LANES] = { 0 }, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t j = 0; j < LANES; j++) lane[j] += (double)a[i + j] * (double)b[i + j];
-    for (size_t j = 0; j < LANES; j++) sum += lane[j];
-    for (; i < n; i++) sum += (double)a[i] * (double)b[i];
-    return sum;
-}
 
 /* Sums over rows for one strip of columns at a time, so that they fit on the stack; a wider x reads its rows again. */
 double an_stats_token_cosine(size_t n, size_t c, const an_real *x)
@@ -39,7 +26,7 @@ double an_stats_token_cosine(size_t n, size_t c, const an_real *x)
         double sum[STRIP] = { 0 };
         rows = 0;
         for (size_t i = 0; i < n; i++) {
-            const double square = dot(c, x + i * c, x + i * c);
+            const double square = an_dot(c, x + i * c, x + i * c);
             if (square == 0) continue;
             const double scale = 1 / sqrt(square);
             for (size_t j = 0; j < width; j++) sum[j] += scale * (double)x[i * c + first + j];
@@ -54,10 +41,10 @@ double an_stats_effective_rank(size_t n, size_t c, const an_real *x)
 {
     double trace = 0, squares = 0;
     for (size_t i = 0; i < n; i++) {
-        const double own = dot(c, x + i * c, x + i * c);
+        const double own = an_dot(c, x + i * c, x + i * c);
         double others = 0;
         for (size_t j = 0; j < i; j++) {
-            const double g = dot(c, x + i * c, x + j * c);
+            const double g = an_dot(c, x + i * c, x + j * c);
             others += g * g;
         }
         trace += own;

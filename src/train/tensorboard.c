@@ -218,26 +218,13 @@ an_status an_tensorboard_histogram(an_tensorboard *tb, uint64_t step, const char
 
 /* --- the file --------------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size > 0) {
-        const ssize_t n = write(fd, data, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n == 0) errno = ENOSPC;
-        if (n <= 0) return -1;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
 /* 0, or an errno: then what was held is dropped, and *torn tells whether the file still ends in part of it. */
 static int write_held(an_tensorboard *tb, bool *torn)
 {
     const size_t size = tb->held.length;
     tb->held.length = 0;
     if (size == 0) return 0;
-    if (write_all(tb->fd, tb->held.s, size) != 0) {
+    if (an_file_write_all(tb->fd, tb->held.s, size) != 0) {
         const int error = errno;
         *torn = ftruncate(tb->fd, (off_t)tb->written) != 0;
         return error;

@@ -25,13 +25,6 @@ static an_status package(const an_net *net, an_package *p)
     return AN_OK;
 }
 
-static void enter(const an_net *net, const an_package *p, an_value *x0, an_stream *s)
-{
-    (void)p;
-    s->history = true;
-    an_stream_put(net, s, x0);
-}
-
 static an_value *gathered(const an_net *net, const an_stream *s)
 {
     const size_t c = net->config->d_model;
@@ -61,7 +54,7 @@ static const char *const VARIANTS[] = { "attention_residuals_blocks=1", "attenti
 
 const an_design an_design_attention_residuals = { .name = "attention-residuals",
     .formula = "v_i = F(N(h_i)), h_i = sum_k softmax_k(<q_i, RMSNorm(v_k)>) v_k", .source = "arXiv:2603.15031",
-    .parameters = "2d per sub-layer and 2d", .options = OPTIONS, .package = package, .enter = enter, .site = site, .leave = leave, .alone = true,
+    .parameters = "2d per sub-layer and 2d", .options = OPTIONS, .package = package, .enter = an_enter_history, .site = site, .leave = leave, .alone = true,
     .silent = "layers.0.attn.depth.", .variants = VARIANTS,
     .remarks = "Queries must start at 0, so that every source counts alike at first. The first sub-layer has one source, the embedding, so its query and "
                "gain never learn. Every output is kept, 2 L + 1 values per token; in block form as many as there are blocks, and the paper finds about 8 "

@@ -36,10 +36,8 @@ static void site(const an_net *net, const an_package *p, an_stream *s, const an_
     s->x[0] = an_slot(net, p->post, "post", y);
 }
 
-static void enter(const an_net *net, const an_package *p, an_value *x0, an_stream *s) { an_enter_one(net, p, x0, s); }
-
 static const char *const VARIANTS[] = { "b2t_rescale=false", NULL };
 
 const an_design an_design_b2t = { .name = "b2t", .formula = "m = N(x + A(x));  x <- N(x + m + F(m))", .source = "arXiv:2206.00330", .parameters = "as post-ln", .init = "xavier", .options = OPTIONS,
-    .package = package, .enter = enter, .site = site, .leave = an_leave_one, .alone = true, .variants = VARIANTS,
+    .package = package, .enter = an_enter_one, .site = site, .leave = an_leave_one, .alone = true, .variants = VARIANTS,
     .remarks = "The paper does not mention the rescaling that its code applies to every matrix, queries and keys included. The authors advise clipping at 0.1 beyond 18 + 18 layers." };

@@ -28,13 +28,6 @@ static an_status package(const an_net *net, an_package *p)
 }
 
 /* x[k] is X_k, k up to the last finished block; behind them the stream, where it is not X_k itself. */
-static void enter(const an_net *net, const an_package *p, an_value *x0, an_stream *s)
-{
-    (void)p;
-    s->history = true;
-    an_stream_put(net, s, x0);
-}
-
 static void site(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f)
 {
     an_value *x = s->x[s->n - 1];
@@ -78,7 +71,7 @@ static const char *const VARIANTS[] = { "denseformer_dilation=2", "denseformer_p
 
 const an_design an_design_denseformer = { .name = "denseformer", .formula = "x <- x + F(N(x));  behind a block x <- sum_k w_k X_k",
     .source = "arXiv:2402.02622",
-    .parameters = "L (L + 3) / 2, less with dilation and period", .options = OPTIONS, .package = package, .enter = enter, .site = site, .block = block,
+    .parameters = "L (L + 3) / 2, less with dilation and period", .options = OPTIONS, .package = package, .enter = an_enter_history, .site = site, .block = block,
     .leave = leave, .alone = true, .variants = VARIANTS,
     .remarks = "The identity at the start and the missing norm in the average tell it from DLCL, whose weights start as an average. The released code "
                "holds the weights in linear layers, which its optimizer decays, towards 0 and not towards the identity; here, as all learned scales, they "

@@ -3,15 +3,13 @@
  * behind its norm:  h = x + W_O Attn(N(q), N(k), N(v));  z = N(h);  x <- z + FFN(z). With a final norm.
  * Package   attention: q, k, v norms per head; feed-forward: pre norm, skip behind it. HybridNorm*: layer 0 is Pre-LN with q, k, v norms
  * Source    Zhuo et al. 2025, arXiv:2503.04598 */
-#include <string.h>
-
 #include "net/design.h"
 
 static const an_option OPTIONS[] = { { "hybridnorm_first", AN_BOOL, "false", NULL, "HybridNorm*: the first layer keeps the norms of Pre-LN", .flags = 0 }, AN_OPTION_END };
 
 static an_status package(const an_net *net, an_package *p)
 {
-    const bool first = net->layer == 0 && an_options_bool(net->options, "hybridnorm_first"), attention = net->site && strcmp(net->site, "attn") == 0;
+    const bool first = net->layer == 0 && an_options_bool(net->options, "hybridnorm_first"), attention = an_here_is(net, "attn");
     p->final_norm = true;
     p->pre = !attention || first;
     p->skip_normed = !attention && !first;

@@ -28,7 +28,7 @@ static an_status package(const an_net *net, an_package *p)
 /* [e_(k mod n) | I]: row a is how much of stream a is read, then how much of it goes to each stream. */
 static an_value *static_mix(const an_net *net, size_t n)
 {
-    double start[16 * 17] = { 0 };
+    double start[AN_STREAMS_MOST * (AN_STREAMS_MOST + 1)] = { 0 };
     for (size_t a = 0; a < n; a++) {
         start[a * (n + 1)] = a == net->site_index % n;
         start[a * (n + 1) + 1 + a] = 1;

@@ -3,8 +3,6 @@
  * grows with depth, faster than DeepNorm's.
  * Package   pre and post norm, skip a; the first attention is plain Pre-LN, the first feed-forward has a = 1
  * Source    arXiv:2601.19895, sections 3 to 5 */
-#include <string.h>
-
 #include "net/design.h"
 
 static const an_option OPTIONS[] = {
@@ -14,7 +12,7 @@ static const an_option OPTIONS[] = {
 
 static an_status package(const an_net *net, an_package *p)
 {
-    const bool first = net->layer == 0, attention = net->site && strcmp(net->site, "attn") == 0;
+    const bool first = net->layer == 0, attention = an_here_is(net, "attn");
     const double alpha = an_here_float(net, "keel_alpha");
     p->pre = true;
     p->post = !(first && attention);

@@ -26,7 +26,7 @@ static an_status package(const an_net *net, an_package *p)
 /* pre [n] | post [n] | res [n,n] */
 static an_value *bias(const an_net *net, size_t n)
 {
-    double start[16 * 18] = { 0 };
+    double start[AN_STREAMS_MOST * (AN_STREAMS_MOST + 2)] = { 0 };
     const double b = an_options_float(net->options, "mhc_bias");
     for (size_t a = 0; a < n; a++) {
         start[a] = a == net->site_index % n ? b : -b;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/design.h"
+#include "net/init.h"
 
 static const an_option OPTIONS[] = { { "ngpt_alpha", AN_FLOAT, "0.05", "(0,1]", "how far a sub-layer's first step goes, of the way to its branch", .flags = AN_PER_SITE }, AN_OPTION_END };
 
@@ -19,8 +20,10 @@ static an_status package(const an_net *net, an_package *p)
     p->inside.scores = sqrt((double)(net->config->d_model / net->config->n_head));
     p->inside.qk_scale = p->logit_scale = (an_stored){ 1 / root, root };
     p->inside.up_scale = (an_stored){ 1, root };
-    if (strcmp(an_here_text(net, "init"), "zero-out") != 0) return AN_OK;
-    return an_fail(AN_ECONFIG, "init zero-out (%s) contradicts design ngpt, which keeps every matrix at length 1: zeros have no direction; set init normal or leave it out", an_options_place(net->options, "init"));
+    const an_init_law *law = an_init_here(net);
+    if (!an_init_is_silent(law)) return AN_OK;
+    return an_fail(AN_ECONFIG, "init %s (%s) contradicts design ngpt, which keeps every matrix at length 1: zeros have no direction; set init normal or leave it out", law->name,
+                   an_here_place(net, "init"));
 }
 
 /* The token table has unit rows; what positions add to them leaves the sphere. */

@@ -3,8 +3,6 @@
  * gradients, which Pre-LN makes larger in early layers.
  * Package   pre norm; attention: out norm and head scales; feed-forward: inner norm, and as an option a learned skip vector
  * Source    Shleifer et al. 2021, arXiv:2110.09456 */
-#include <string.h>
-
 #include "net/design.h"
 
 static const an_option OPTIONS[] = {
@@ -14,7 +12,7 @@ static const an_option OPTIONS[] = {
 
 static an_status package(const an_net *net, an_package *p)
 {
-    const bool attention = net->site && strcmp(net->site, "attn") == 0;
+    const bool attention = an_here_is(net, "attn");
     p->pre = p->final_norm = true;
     p->out = p->inside.head_scale = attention;
     p->inside.mlp_norm = !attention;

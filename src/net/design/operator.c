@@ -32,6 +32,12 @@ an_value *an_unit_emit(const an_net *net, const char *name, size_t width, an_val
     return AN_EMIT(net->b, &an_op_length_norm, name, &attr, x, NULL);
 }
 
+an_value *an_times_emit(const an_net *net, double c, const char *name, an_value *x)
+{
+    const an_gain_attr attr = { .factor = c };
+    return c == 1 ? x : AN_EMIT(net->b, &an_op_gain, name, &attr, x, NULL);
+}
+
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f)
 {
     const an_residual_attr attr = { a, b };
@@ -43,11 +49,11 @@ void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_strea
     an_stream_put(net, s, an_slot(net, p->embed_norm, "embed.norm", x0));
 }
 
-/* c times u; a step of its own only where c is not 1. */
-static an_value *times(const an_net *net, double c, const char *name, an_value *u)
+void an_enter_history(const an_net *net, const an_package *p, an_value *x0, an_stream *s)
 {
-    const an_gain_attr attr = { .factor = c };
-    return c == 1 ? u : AN_EMIT(net->b, &an_op_gain, name, &attr, u, NULL);
+    (void)p;
+    s->history = true;
+    an_stream_put(net, s, x0);
 }
 
 /* Learned branch scales live with the sub-layer ("layers.0.attn.branch.scale") or with the layer ("layers.0.branch.scale"). */
@@ -68,10 +74,10 @@ void an_site_operator(const an_net *net, const an_package *p, an_stream *s, cons
     if (!p->skip_normed) an_branch_begin(net);
     an_value *u = an_slot(net, p->pre, "pre", x), *carried = p->skip_normed ? u : x;
     if (p->skip_normed) an_branch_begin(net);
-    an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out_norm", an_branch_emit(net, f, times(net, p->pre_scale, "damped", u))));
+    an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out_norm", an_branch_emit(net, f, an_times_emit(net, p->pre_scale, "damped", u))));
     an_branch_end(net, y);
     if (skip != 0) y = an_sum_emit(net, skip, an_scaled(net, p->skip, "skip", carried), branch, y);
-    else y = times(net, branch, "weighted", y);
+    else y = an_times_emit(net, branch, "weighted", y);
     s->x[0] = an_slot(net, p->post, "post", y);
 }
 

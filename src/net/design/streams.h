@@ -6,6 +6,7 @@
 
 #include "net/design.h"
 
+enum { AN_STREAMS_MOST = 16 };
 #define AN_STREAMS_ROW { "hyper_streams", AN_INT, "4", "1..16", "n, streams that run side by side", .flags = 0 }
 
 size_t an_streams_count(const an_net *net);                                            /* n */

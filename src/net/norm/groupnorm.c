@@ -19,19 +19,8 @@ static const an_option OPTIONS[] = {
 
 static an_value *emit(const an_net *net, an_value *x)
 {
-    if (!x) return NULL;
-    const size_t c = an_cols(x), groups = (size_t)an_here_int(net, "norm_groups");
-    if (c % groups) {
-        size_t near = groups < c ? groups : c;
-        while (c % near) near--;
-        an_build_fail(net->b, an_fail(AN_ECONFIG, "norm_groups %zu (%s) does not divide the %zu channels of %s; try %zu", groups, an_here_place(net, "norm_groups"), c, x->name, near));
-        return NULL;
-    }
-    const an_norm_attr attr = { { .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_here_text(net, "norm_eps_place")[0] == 'o', .center = 1 } };
-    const an_split_attr cut = { 1, { c }, { c / groups } };
-    an_value *y = AN_EMIT(net->b, &an_op_split, "groups", &cut, x);
-    y = AN_EMIT(net->b, &an_op_norm, "norm", &attr, y);
-    return an_norm_affine(net, AN_EMIT(net->b, &an_op_pack, "joined", &cut, y), 0);
+    const an_norm_attr attr = { { .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_norm_eps_outside(net), .center = 1 } };
+    return an_norm_affine(net, an_norm_grouped(net, "norm_groups", (size_t)an_here_int(net, "norm_groups"), &attr, x), 0);
 }
 
 static void oracle(const an_net *net, size_t c, const double *x, const double *gain, const double *bias, double *y)
@@ -42,7 +31,7 @@ static void oracle(const an_net *net, size_t c, const double *x, const double *g
         double mean = 0, variance = 0;
         for (size_t i = g; i < g + width; i++) mean += x[i] / (double)width;
         for (size_t i = g; i < g + width; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)width;
-        const double spread = an_here_text(net, "norm_eps_place")[0] == 'o' ? sqrt(variance) + eps : sqrt(variance + eps);
+        const double spread = an_norm_eps_outside(net) ? sqrt(variance) + eps : sqrt(variance + eps);
         for (size_t i = g; i < g + width; i++) y[i] = (gain ? gain[i] : 1) * (x[i] - mean) / spread + (bias ? bias[i] : 0);
     }
 }

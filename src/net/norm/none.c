@@ -21,4 +21,4 @@ static void field(const an_net *net, double q, double *out, double *chi)
     *chi = 1;
 }
 
-const an_norm_kind an_norm_none = { .name = "none", .formula = "y = x", .source = "the control", .parameters = "none", .emit = emit, .oracle = oracle, .field = field };
+const an_norm_kind an_norm_none = { .name = "none", .formula = "y = x", .source = "the control", .parameters = "none", .emit = emit, .oracle = oracle, .field = field, .empty = true };

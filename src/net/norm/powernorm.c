@@ -25,15 +25,11 @@ static const double MOVE = 0.1;
 
 static an_status infer(struct an_build *b, an_step *s)
 {
-    AN_TRY(an_need_rank(s, X, 2));
-    const size_t c = an_cols(s->in[X]), n = an_rows(s->in[X]);
-    if (c == 0) return an_fail(AN_ESHAPE, "%s: a norm over 0 channels; d_model must be at least 1", s->name);
-    if (n == 0) return an_fail(AN_ESHAPE, "%s: statistics over 0 tokens; a pass needs at least 1", s->name);
+    AN_TRY(an_need_batch(s, TOKENS));
+    const size_t c = an_cols(s->in[X]);
     for (int i = G; i <= GRAD; i++)
         if (s->in[i] || i > B) AN_TRY(an_need(s, i, AN_VEC(c)));
     AN_TRY(an_need(s, STEPS, AN_VEC(1)));
-    if (s->in[TOKENS] && (s->in[TOKENS]->count == 0 || n % s->in[TOKENS]->count))
-        return an_fail(AN_ESHAPE, "%s: %zu rows do not fall to %zu tokens in equal numbers", s->name, n, s->in[TOKENS]->count);
     AN_TRY(an_out(b, s, Y, "", s->in[X]->dims, false));
     AN_TRY(an_out(b, s, V, ".square", AN_VEC(c), true));
     return an_out(b, s, USED, ".used", AN_VEC(c), true);
@@ -46,17 +42,10 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_FORWARD && phase == 2 ? chunks : 0;
 }
 
-static double *sums_of(const an_step *s, size_t chunk, size_t width) { return (double *)(void *)s->work + chunk * width * an_cols(s->in[X]); }
 static double gain(const an_step *s, size_t j) { return s->in[G] ? (double)s->in[G]->data[j] : 1; }
 static double root(const an_step *s, int out, size_t j) { return 1 / sqrt((double)s->out[out]->data[j] + ((const power_attr *)s->attr)->eps); }
 
-/* One column of the chunks' sums, in chunk order. */
-static double total(const an_step *s, size_t width, size_t column)
-{
-    double sum = 0;
-    for (size_t i = 0; i < an_chunks(an_rows(s->in[X])); i++) sum += sums_of(s, i, width)[column];
-    return sum;
-}
+static double total(const an_step *s, size_t width, size_t column) { return an_total(s, width, an_chunks(an_rows(s->in[X])), column); }
 
 static void decide_squares(const an_run *r, const an_step *s)
 {
@@ -64,7 +53,7 @@ static void decide_squares(const an_run *r, const an_step *s)
     const bool warm = n && (double)s->in[STEPS]->data[0] + 1 <= (double)((const power_attr *)s->attr)->warmup;
     for (size_t j = 0; j < an_cols(s->in[X]); j++) {
         const an_real phi = s->in[SQUARE]->data[j];
-        s->out[V]->data[j] = n ? AN_R(total(s, 1, j) / (double)n) : phi;
+        s->out[V]->data[j] = n ? AN_R(total(s, an_cols(s->in[X]), j) / (double)n) : phi;
         s->out[USED]->data[j] = warm ? s->out[V]->data[j] : phi;
     }
 }
@@ -75,10 +64,10 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     if (p->phase == 1) {
         decide_squares(r, s);
-        for (size_t j = 0; j < c; j++) sums_of(s, 0, 1)[j] = gain(s, j) * root(s, USED, j);   /* the first chunk's place is free now */
+        for (size_t j = 0; j < c; j++) an_sums(s, c, 0)[j] = gain(s, j) * root(s, USED, j);   /* the first chunk's place is free now */
         return;
     }
-    double *sums = sums_of(s, p->phase == 0 ? p->index : 0, 1);
+    double *sums = an_sums(s, c, p->phase == 0 ? p->index : 0);
     if (p->phase == 0) memset(sums, 0, c * sizeof *sums);
     for (size_t i = w.begin; i < w.begin + w.n; i++) {
         const an_real *x = s->in[X]->data + i * c, *b = s->in[B] ? s->in[B]->data : NULL;
@@ -95,7 +84,7 @@ static void backward_chunk(const an_run *r, const an_step *s, size_t chunk)
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), chunk);
     const bool add = an_add(r, s, X), wanted = an_has_grad(s, X);
-    double *sums = sums_of(s, chunk, SUMS);
+    double *sums = an_sums(s, SUMS * c, chunk);
     memset(sums, 0, SUMS * c * sizeof *sums);
     for (size_t j = 0; j < c; j++) {
         sums[OF_Z * c + j] = root(s, USED, j);
@@ -116,24 +105,19 @@ static void backward_chunk(const an_run *r, const an_step *s, size_t chunk)
     }
 }
 
-static void put(const an_run *r, const an_step *s, int in, size_t j, double sum)
-{
-    if (an_has_grad(s, in)) s->in[in]->grad[j] = AN_R(sum) + (an_add(r, s, in) ? s->in[in]->grad[j] : 0);
-}
-
 static void reduce(const an_run *r, const an_step *s)
 {
     const size_t c = an_cols(s->in[X]);
     const bool moves = r->train && !r->frozen && an_counted_rows(s, TOKENS) > 0;
     const double t = (double)s->in[STEPS]->data[0] + 1;
     for (size_t j = 0; j < c; j++) {
-        put(r, s, G, j, total(s, SUMS, DYZ * c + j));
-        put(r, s, B, j, total(s, SUMS, DY * c + j));
+        an_put_grad(r, s, G, j, total(s, SUMS * c, DYZ * c + j));
+        an_put_grad(r, s, B, j, total(s, SUMS * c, DY * c + j));
         if (!moves) continue;
         const double v = (double)s->out[V]->data[j], phi = (double)s->in[SQUARE]->data[j];
         const double first = t < (double)((const power_attr *)s->attr)->warmup ? phi * (t - 1) / t + v / t : phi;
         s->in[SQUARE]->data[j] = AN_R((1 - MOVE) * first + MOVE * v);
-        s->in[GRAD]->data[j] += AN_R(total(s, SUMS, EZ * c + j) / (double)an_rows(s->in[X]));
+        s->in[GRAD]->data[j] += AN_R(total(s, SUMS * c, EZ * c + j) / (double)an_rows(s->in[X]));
     }
     if (moves) s->in[STEPS]->data[0] = AN_R(t);
 }
@@ -146,7 +130,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    return an_chunks(an_rows(s->in[X])) * (dir == AN_FORWARD ? 1 : SUMS) * an_cols(s->in[X]) * sizeof(double) / sizeof(an_real);
+    return an_sums_room((dir == AN_FORWARD ? 1 : SUMS) * an_cols(s->in[X]), an_chunks(an_rows(s->in[X])));
 }
 
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 6 * n, 3 * n * sizeof(an_real) }; }
@@ -187,19 +171,14 @@ static const an_option OPTIONS[] = {
 /* Each token divided by the root mean square of each group of its channels. */
 static an_value *scale_groups(const an_net *net, an_value *x)
 {
-    const size_t c = an_cols(x), groups = (size_t)an_here_int(net, "powernorm_groups");
+    const size_t groups = (size_t)an_here_int(net, "powernorm_groups");
     const an_norm_attr attr = { { .eps = AN_R(an_here_float(net, "norm_eps")) } };
     if (groups == 0) return x;
     if (groups == 1) return AN_EMIT(net->b, &an_op_norm, "scaled", &attr, x, NULL, NULL);
-    if (c % groups) {
-        an_build_fail(net->b, an_fail(AN_ECONFIG, "powernorm_groups %zu (%s) does not divide the %zu channels of %s; use a divisor, 1 or 0", groups,
-                                      an_options_place(net->options, "powernorm_groups"), c, x->name));
-        return NULL;
-    }
-    const an_split_attr cut = { 1, { c }, { c / groups } };
-    an_value *y = AN_EMIT(net->b, &an_op_split, "groups", &cut, x);
-    y = AN_EMIT(net->b, &an_op_norm, "scaled", &attr, y, NULL, NULL);
-    return AN_EMIT(net->b, &an_op_pack, "joined", &cut, y);
+    an_scope_push(net->b, "scaled");
+    an_value *y = an_norm_grouped(net, "powernorm_groups", groups, &attr, x);
+    an_scope_pop(net->b);
+    return y;
 }
 
 static an_value *emit(const an_net *net, an_value *x)

@@ -115,7 +115,7 @@ static const an_option OPTIONS[] = {
 static an_value *emit(const an_net *net, an_value *x)
 {
     if (!x) return NULL;
-    const prms_attr attr = { an_here_float(net, "prmsnorm_p"), an_here_float(net, "norm_eps"), an_here_text(net, "norm_eps_place")[0] == 'o' };
+    const prms_attr attr = { an_here_float(net, "prmsnorm_p"), an_here_float(net, "norm_eps"), an_norm_eps_outside(net) };
     return AN_EMIT(net->b, &OP, "norm", &attr, x, an_here_bool(net, "norm_affine") ? an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1) : NULL);
 }
 
@@ -126,7 +126,7 @@ static void oracle(const an_net *net, size_t c, const double *x, const double *g
     double square = 0;
     (void)bias;
     for (size_t i = 0; i < k; i++) square += x[i] * x[i] / (double)k;
-    for (size_t i = 0; i < c; i++) y[i] = (gain ? gain[i] : 1) * x[i] / (an_here_text(net, "norm_eps_place")[0] == 'o' ? sqrt(square) + eps : sqrt(square + eps));
+    for (size_t i = 0; i < c; i++) y[i] = (gain ? gain[i] : 1) * x[i] / (an_norm_eps_outside(net) ? sqrt(square) + eps : sqrt(square + eps));
 }
 
 static const char *const VARIANTS[] = { "prmsnorm_p=0.75", "prmsnorm_p=0.5 norm_eps_place=outside", "norm_affine=false", NULL };

@@ -20,7 +20,7 @@ static const char *const VARIANTS[] = { "norm_eps_place=outside", "norm_affine=f
 
 static an_norm_spec spec_here(const an_net *net)
 {
-    return (an_norm_spec){ .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_here_text(net, "norm_eps_place")[0] == 'o' };
+    return (an_norm_spec){ .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_norm_eps_outside(net) };
 }
 
 static an_value *gain_offset(const an_net *net, an_value *y, double offset)
