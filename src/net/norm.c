@@ -36,7 +36,11 @@ an_status an_norm_options_add(an_options *options)
     return AN_OK;
 }
 
-an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x) { return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x); }
+an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x)
+{
+    if (net->norms) ++*net->norms;
+    return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x);
+}
 
 an_value *an_norm_emit_eps(const an_net *net, const char *slot, an_value *x, double eps)
 {
@@ -76,6 +80,11 @@ an_value *an_norm_batch(const an_net *net, const char *kind, an_value *x, const 
     an_value *mean = an_param_const(net, AN_KIND_BUFFER, "running_mean", c, 0);
     an_value *var = an_param_const(net, AN_KIND_BUFFER, "running_var", c, 1);
     return AN_EMIT(net->b, &an_op_batch_norm, "norm", attr, x, g, b, mean, var, tokens);
+}
+
+void an_norm_note_width(const an_net *net, size_t channels)
+{
+    if (channels == 1) an_note(net->b, "a norm takes the mean of a single channel off that channel: it puts out its bias and passes nothing; use more channels, fewer norm_groups, or rmsnorm");
 }
 
 bool an_norm_wants_bias(const an_net *net)

@@ -70,7 +70,7 @@ $ addnorm check run --probe lens --page lens.html -q > /dev/null; grep -o '<h1>.
 
 # refused, and wrong
 $ addnorm check run
-2| addnorm check: run: a run can only be probed (--probe lesion,paths,lens); the report is about initialisation and takes a configuration
+2| addnorm check: run: a run can only be probed (--probe lesion,paths,lens); the report is about a configuration: give it run/config.yaml
 [2]
 $ mkdir empty; addnorm check empty --probe lens
 2| addnorm check: empty: neither a run folder with a checkpoint nor a checkpoint folder

@@ -27,6 +27,7 @@ static an_value *emit(const an_net *net, an_value *x)
         an_build_fail(net->b, an_fail(AN_ECONFIG, "norm_groups %zu (%s) does not divide the %zu channels of %s; try %zu", groups, an_here_place(net, "norm_groups"), c, x->name, near));
         return NULL;
     }
+    an_norm_note_width(net, c / groups);
     const an_norm_attr attr = { { .eps = AN_R(an_here_float(net, "norm_eps")), .outside = an_here_text(net, "norm_eps_place")[0] == 'o', .center = 1 } };
     const an_split_attr cut = { 1, { c }, { c / groups } };
     an_value *y = AN_EMIT(net->b, &an_op_split, "groups", &cut, x);
