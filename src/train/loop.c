@@ -108,6 +108,7 @@ static an_status watch_spikes(an_trainer *t, const an_event_step *e)
         if (spike.verdict.kind == AN_SPIKE_NONE || spike.verdict.kind == AN_SPIKE_GOES_ON) continue;
         TELL(t, spike, &spike);
         AN_TRY(an_runlog_spike(&t->log, &spike));
+        AN_TRY(an_tb_spike(t->tb, &spike));
     }
     return AN_OK;
 }
