@@ -77,7 +77,8 @@ static void put_verdict(an_text *out, const an_check *k)
     for (size_t i = 0; i < k->n_notes; i++) an_text_add(out, "note      %s\n", k->note[i]);
     if (k->n_suggestions) an_text_add(out, "tried     ");
     for (size_t i = 0; i < k->n_suggestions; i++)
-        an_text_add(out, "%s%-24s %s, loss %.3f\n", i ? "          " : "", k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].loss);
+        an_text_add(out, isfinite(k->suggestion[i].loss) ? "%s%-24s %s, loss %.3f\n" : "%s%-24s %s, loss not finite\n", i ? "          " : "", k->suggestion[i].change,
+                    an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].loss);
     an_text_add(out, "limits    probe of %zu steps on the run's own data and schedule", k->n_steps);
     if (k->n_steps < k->warmup_set) an_text_add(out, ", inside its warm-up of %llu", (unsigned long long)k->warmup_set);
     an_text_add(out, "; how often the verdict is right: docs/check.md\n");
@@ -120,8 +121,8 @@ an_status an_cmd_check(an_cli *cli)
     an_status status = an_check_run(&check, cli->options, &cli->config, &how);
     an_progress_clear(&progress);
     AN_TRY(status);
-    if (settings.page[0]) status = write_page(&check, cli);
-    if (status == AN_OK) status = print_check(&check, cli);
+    status = print_check(&check, cli);               /* first: what took minutes is not lost with a page that cannot be written */
+    if (status == AN_OK && settings.page[0]) status = write_page(&check, cli);
     an_check_fini(&check);
     return status;
 }

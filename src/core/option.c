@@ -200,20 +200,26 @@ static const char *text_at(const an_option_slot *slot, int64_t layer, const char
 
 /* ---- conditions ---- */
 
-/* "key=a|b" or "key!=a|b" holds for the base value or for any override of the key. */
-static int needs_hold(const an_options *o, const char *needs, const an_option_slot **by)
+/* The key of "key=a|b" or "key!=a|b" and its values; NULL: this program lacks it, and then it never forbids. */
+static const an_option_slot *read_needs(const an_options *o, const char *needs, const char **list, int *negated)
 {
     const size_t n = strcspn(needs, "!=");
-    const int negated = needs[n] == '!';
-    const char *list = needs + n + (negated ? 2 : 1);
-    const an_option_slot *slot = an__option_find(o, needs, n);
-    *by = slot;
-    if (!slot || !needs[n]) return 1;   /* a condition on a key this program lacks never forbids */
-    const char *text = an__option_setting(slot)->text;
-    const int listed = (!*list && !*text) || an_text_in_list(list, '|', text, strlen(text));
-    if (listed != negated) return 1;
+    *negated = needs[n] == '!';
+    *list = needs + n + (*negated ? 2 : 1);
+    return needs[n] ? an__option_find(o, needs, n) : NULL;
+}
+
+static int is_listed(const char *list, const char *text) { return (!*list && !*text) || an_text_in_list(list, '|', text, strlen(text)); }
+
+/* The condition holds for the base value or for any override of its key. */
+static int needs_hold(const an_options *o, const char *needs, const an_option_slot **by)
+{
+    const char *list;
+    int negated;
+    const an_option_slot *slot = *by = read_needs(o, needs, &list, &negated);
+    if (!slot || is_listed(list, an__option_setting(slot)->text) != negated) return 1;
     for (const an_override *v = slot->overrides; v; v = v->next)
-        if (an_text_in_list(list, '|', v->value.text, strlen(v->value.text)) != negated) return 1;
+        if (is_listed(list, v->value.text) != negated) return 1;
     return 0;
 }
 
@@ -307,10 +313,47 @@ static an_status check_override(const char *key, const an_override *v, int64_t n
     return an_fail(AN_ECONFIG, "%s: '%s@%s' names sub-layer '%s'; the model has %s%s%s%s", v->value.place, key, v->selector, v->site, sites, close ? "; did you mean '" : "", near, close ? "'?" : "");
 }
 
+static int holds_at(const an_options *o, const an_option_slot *slot, int64_t layer, const char *site)
+{
+    for (const an_needs *n = slot->needs; n; n = n->next) {
+        const char *list;
+        int negated;
+        const an_option_slot *by = read_needs(o, n->text, &list, &negated);
+        if (!by || is_listed(list, text_at(by, layer, site)) != negated) return 1;
+    }
+    return 0;
+}
+
+/* Where an override's key has no meaning at any place that it covers, it was meant for other places. What a later source made so is left alone. */
+static an_status check_reach(const an_options *o, const an_option_slot *slot, const an_override *v, int64_t n_layer, const char *sites)
+{
+    word_list words = { .list = sites };
+    if (slot->always || v->source <= AN_FROM_PRESET) return AN_OK;
+    for (const an_needs *n = slot->needs; n; n = n->next) {
+        const char *list;
+        int negated;
+        const an_option_slot *by = read_needs(o, n->text, &list, &negated);
+        if (!by || an__option_source(by) > v->source) return AN_OK;
+        for (const an_override *w = by->overrides; w; w = w->next)
+            if (w->source > v->source) return AN_OK;
+    }
+    for (int64_t layer = 0; layer < n_layer; layer++)
+        for (size_t i = 0; word_at(&words, i); i++)
+            if (covers(v, layer, words.word) && holds_at(o, slot, layer, words.word)) return AN_OK;
+    an_text needs = { 0 };
+    for (const an_needs *n = slot->needs; n; n = n->next) an_text_add(&needs, "%s%s", n == slot->needs ? "" : " or ", n->text);
+    const an_status status = an_fail(AN_ECONFIG, "%s: '%s@%s' has no meaning there; it needs %s in the same layers and sub-layers", v->value.place, slot->option->name, v->selector, an_text_get(&needs));
+    an_text_fini(&needs);
+    return status;
+}
+
 an_status an_options_check_sites(const an_options *o, int64_t n_layer, const char *sites)
 {
     for (size_t i = 0; i < o->count; i++)
-        for (const an_override *v = o->slot[i].overrides; v; v = v->next) AN_TRY(check_override(o->slot[i].option->name, v, n_layer, sites));
+        for (const an_override *v = o->slot[i].overrides; v; v = v->next) {
+            AN_TRY(check_override(o->slot[i].option->name, v, n_layer, sites));
+            AN_TRY(check_reach(o, &o->slot[i], v, n_layer, sites));
+        }
     return AN_OK;
 }
 

@@ -94,7 +94,8 @@ an_status an_options_read_args(an_options *options, int argc, const char **argv,
  * `options`: the bound structs live no longer than it. May be called again after further settings. */
 an_status an_options_resolve(an_options *options) AN_MUST_USE;
 
-/* Every override names a layer below n_layer and one of `sites` ("attn|mlp"). Errors: AN_ECONFIG naming the override. */
+/* Every override names a layer below n_layer and one of `sites` ("attn|mlp"), and its needs hold at one place at least that it covers. Errors:
+ * AN_ECONFIG naming the override. */
 an_status an_options_check_sites(const an_options *options, int64_t n_layer, const char *sites) AN_MUST_USE;
 
 /* Reading by canonical name. An unknown name gives 0, "" or an empty list: ask an_options_find first where that matters.

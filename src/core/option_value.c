@@ -1,7 +1,8 @@
 /* core/option_value.c
- * From what a user typed to a checked value. Numbers are read by strtod under a strict shape (no hex, nan, inf, blanks);
+ * From what a user typed to a checked value. Numbers are read by strtod under a strict shape (no hex, nan, inf, blanks) and must fit a float;
  * integers may be written 1e6 as long as that is exact. Text is checked to be UTF-8 so that it can be written back. */
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static int read_float(const char *s, double *out)
 {
     if (!is_number(s)) return 0;
     *out = strtod(s, NULL);
-    return isfinite(*out);
+    return fabs(*out) <= FLT_MAX;
 }
 
 /* A word of the row ("auto") -> its number's text; NULL when `s` is no such word. `word` gets its place in the list. */
@@ -191,7 +192,8 @@ static an_status check_number(an_arena *arena, const an_option *o, const char *t
     if (o->type == AN_INT) {
         if (!read_int(text, &i)) return refuse_number(o, text, where, is_number(text) ? "not a whole number in reach" : "not a number");
         v = (double)i;
-    } else if (!read_float(text, &v)) return refuse_number(o, text, where, is_number(text) ? "too large for a double" : "not a number");
+    } else if (!read_float(text, &v)) return refuse_number(o, text, where, is_number(text) ? "too large for a float" : "not a number");
+    else if (v != 0 && fabs(v) < FLT_MIN) return refuse_number(o, text, where, "too small for a float");   /* would be 0 where it is used: no eps at all */
     if (!inside(&b, v)) return refuse_number(o, text, where, "out of range");
     *out = o->type == AN_INT ? an_arena_printf(arena, "%lld", (long long)i) : an_arena_printf(arena, "%s", text);
     return AN_OK;

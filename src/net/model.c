@@ -13,10 +13,12 @@
 an_status an_model_emit(an_model *m, size_t cache)
 {
     an_build b = { .plan = m->plan, .block = -1, .branch = -1, .train = m->shape.train };
-    an_net net = { .b = &b, .config = &m->config, .options = m->options, .batch = m->shape.batch, .seq = m->shape.seq, .cache = cache, .layer = -1 };
+    size_t norms = 0;
+    an_net net = { .b = &b, .config = &m->config, .options = m->options, .batch = m->shape.batch, .seq = m->shape.seq, .cache = cache, .layer = -1, .norms = &norms };
     m->tokens = net.tokens = an_input(&b, "tokens", m->shape.batch * m->shape.seq);
     m->logits = an_arch_find(m->config.arch)->emit(&net, m->tokens);
     if (b.status != AN_OK) return b.status;
+    if (norms == 0) an_note(&b, "the design has no place for a norm: `norm` and its keys change nothing");
     m->logits->keep = m->shape.logits || cache;
     m->hidden = m->logits->producer->in[0];
     m->hidden->keep |= m->shape.probe;

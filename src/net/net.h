@@ -30,6 +30,7 @@ typedef struct an_net {
     an_prescribed prescribed;      /* for what is being emitted now; key NULL: nothing */
     const struct an_package *package;   /* of the design in force here; NULL before the model's own is known */
     an_value **first_value;        /* where attention leaves the values of the first layer, for value residuals */
+    size_t *norms;                 /* counts places that `norm` fills; NULL: nobody asks */
 } an_net;
 
 /* Settings at this place in the model: an override for (layer, site) or the base value. */

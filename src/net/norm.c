@@ -36,7 +36,11 @@ an_status an_norm_options_add(an_options *options)
     return AN_OK;
 }
 
-an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x) { return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x); }
+an_value *an_norm_emit(const an_net *net, const char *slot, an_value *x)
+{
+    if (net->norms) ++*net->norms;
+    return an_norm_emit_kind(net, an_here_text(net, "norm"), slot, x);
+}
 
 an_value *an_norm_emit_eps(const an_net *net, const char *slot, an_value *x, double eps)
 {
@@ -78,6 +82,11 @@ an_value *an_norm_batch(const an_net *net, const char *kind, an_value *x, const 
     return AN_EMIT(net->b, &an_op_batch_norm, "norm", attr, x, g, b, mean, var, tokens);
 }
 
+void an_norm_note_width(const an_net *net, size_t channels)
+{
+    if (channels == 1) an_note(net->b, "a norm takes the mean of a single channel off that channel: it puts out its bias and passes nothing; use more channels, fewer norm_groups, or rmsnorm");
+}
+
 an_value *an_norm_grouped(const an_net *net, const char *key, size_t groups, const an_norm_attr *attr, an_value *x)
 {
     if (!x) return NULL;
@@ -88,6 +97,7 @@ an_value *an_norm_grouped(const an_net *net, const char *key, size_t groups, con
         an_build_fail(net->b, an_fail(AN_ECONFIG, "%s %zu (%s) does not divide the %zu channels of %s; try %zu", key, groups, an_here_place(net, key), c, x->name, near));
         return NULL;
     }
+    if (attr->spec.center) an_norm_note_width(net, c / groups);
     const an_split_attr cut = { 1, { c }, { c / groups } };
     an_value *y = AN_EMIT(net->b, &an_op_split, "groups", &cut, x);
     y = AN_EMIT(net->b, &an_op_norm, "norm", attr, y);

@@ -54,6 +54,8 @@ an_value *an_norm_grouped(const an_net *net, const char *key, size_t groups, con
  * gain starting at 1 - offset. */
 an_value *an_norm_affine(const an_net *net, an_value *x, double offset);
 bool an_norm_wants_bias(const an_net *net);
+/* Tells the user where a mean is taken over so few channels (1) that nothing passes. */
+void an_norm_note_width(const an_net *net, size_t channels);
 
 #define AN_NORM_AFFINE_ROW { "norm_affine", AN_BOOL, "true", NULL, "learn a gain (and bias) per channel", .flags = AN_PER_SITE }
 #define AN_NORM_BIAS_ROW { "norm_bias", AN_CHOICE, "auto", "auto|true|false", "learn a bias per channel; auto: as `bias`", .flags = AN_PER_SITE }

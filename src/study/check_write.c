@@ -139,7 +139,7 @@ static void put_suggestions(an_page *page, const an_check *k)
     an_page_table_begin(page, COLUMNS, 3);
     for (size_t i = 0; i < k->n_suggestions; i++) {
         char loss[24];
-        snprintf(loss, sizeof loss, "%.3f", k->suggestion[i].loss);
+        snprintf(loss, sizeof loss, isfinite(k->suggestion[i].loss) ? "%.3f" : "not finite", k->suggestion[i].loss);
         const char *cells[] = { k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), loss };
         an_page_row(page, cells, 3);
     }

@@ -38,8 +38,9 @@ static an_status diverged(an_trainer *t, const char *what, double value)
         const an_pass pass = an__trainer_batch(t, micro);
         name = an_model_find_nonfinite(t->model, &pass);
     }
-    return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; lower lr or raise warmup",
-                   (unsigned long long)t->state.step + 1, what, isnan(value) ? (double)NAN : value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet");
+    return an_fail(AN_EDIVERGED, "diverged at step %llu: %s is %g; first non-finite value: %s; last good checkpoint: %s; %s",
+                   (unsigned long long)t->state.step + 1, what, isnan(value) ? (double)NAN : value, name ? name : "the sum of squared gradients", t->last_checkpoint ? t->last_checkpoint : "none yet",
+                   t->state.step ? "lower lr or raise warmup" : "no update was made yet, so init or a scale of the design is too large");
 }
 
 static int is_last(const an_trainer *t) { return t->state.step >= (uint64_t)t->config->steps; }
@@ -107,6 +108,7 @@ static an_status watch_spikes(an_trainer *t, const an_event_step *e)
         if (spike.verdict.kind == AN_SPIKE_NONE || spike.verdict.kind == AN_SPIKE_GOES_ON) continue;
         TELL(t, spike, &spike);
         AN_TRY(an_runlog_spike(&t->log, &spike));
+        AN_TRY(an_tb_spike(t->tb, &spike));
     }
     return AN_OK;
 }

@@ -6,15 +6,7 @@
 
 #include "core/arena.h"
 #include "train/runlog.h"
-
-typedef struct column { const char *key; size_t at; } column;   /* at: offset of a double in a record */
-
-static const column LEDGER[] = {
-#define COLUMN(key, field) { key, offsetof(an_site_record, field) }
-    COLUMN("g_in", g_in), COLUMN("g_identity", g_id), COLUMN("g_branch", g_br), COLUMN("g_cos", g_cos), COLUMN("g_out", g_out), COLUMN("attenuation", attenuation),
-    COLUMN("x_rms", x_rms), COLUMN("f_rms", f_rms), COLUMN("y_rms", y_rms), COLUMN("rho", rho), COLUMN("dependency", dependency), COLUMN("sum_dev", sum_dev), COLUMN("cos_xf", cos_xf), COLUMN("cos_xy", cos_xy),
-#undef COLUMN
-};
+#include "train/telemetry.h"
 
 /* Lists that a line is made of, as long as its longest table. */
 typedef struct lists { const char **names; double *numbers; } lists;
@@ -26,15 +18,12 @@ static an_status write_ledger(an_logger *log, const an_event_telemetry *e, lists
     an_log_int(log, "step", (int64_t)e->step);
     for (size_t i = 0; i < t->n_sites; i++) l.names[i] = t->site[i].name;
     an_log_texts(log, "site", t->n_sites, l.names);
-    for (size_t k = 0; k < sizeof LEDGER / sizeof *LEDGER; k++) {
-        for (size_t i = 0; i < t->n_sites; i++) memcpy(&l.numbers[i], (const char *)&t->site[i] + LEDGER[k].at, sizeof(double));
-        an_log_reals(log, LEDGER[k].key, t->n_sites, l.numbers);
+    for (const an_column *c = an_ledger_columns; c->key; c++) {
+        for (size_t i = 0; i < t->n_sites; i++) l.numbers[i] = an_column_get(c, &t->site[i]);
+        an_log_reals(log, c->key, t->n_sites, l.numbers);
     }
     return an_log_end(log);
 }
-
-static const column STREAM[] = { { "token_cosine", offsetof(an_stream_stats, token_cosine) }, { "effective_rank", offsetof(an_stream_stats, effective_rank) },
-    { "kurtosis", offsetof(an_stream_stats, kurtosis) }, { "massive", offsetof(an_stream_stats, massive) } };
 
 static an_status write_stream(an_logger *log, const an_event_telemetry *e, lists l)
 {
@@ -43,9 +32,9 @@ static an_status write_stream(an_logger *log, const an_event_telemetry *e, lists
     an_log_int(log, "step", (int64_t)e->step);
     for (size_t i = 0; i < n; i++) l.names[i] = e->model->site[i].name;
     an_log_texts(log, "site", n, l.names);
-    for (size_t k = 0; k < sizeof STREAM / sizeof *STREAM; k++) {
-        for (size_t i = 0; i < n; i++) memcpy(&l.numbers[i], (const char *)&e->stream[i] + STREAM[k].at, sizeof(double));
-        an_log_reals(log, STREAM[k].key, n, l.numbers);
+    for (const an_column *c = an_stream_columns; c->key; c++) {
+        for (size_t i = 0; i < n; i++) l.numbers[i] = an_column_get(c, &e->stream[i]);
+        an_log_reals(log, c->key, n, l.numbers);
     }
     return an_log_end(log);
 }
@@ -83,28 +72,21 @@ static bool is_first_of_kind(const an_telemetry *t, size_t i)
     return true;
 }
 
-/* Matrices and tables; with full telemetry vectors and scalars too. */
-static bool is_listed(const an_event_telemetry *e, size_t i) { return !e->param[i].rule.buffer && (e->stream || e->param[i].rank > 1); }
-
-static double ratio(const an_tensor_norms *n) { return n->update / n->weight; }
-static double grad(const an_tensor_norms *n) { return n->grad; }
-static double update(const an_tensor_norms *n) { return n->update; }
-static double weight(const an_tensor_norms *n) { return n->weight; }
-
 static an_status write_updates(an_logger *log, const an_event_telemetry *e, lists l)
 {
-    static const struct { const char *key; double (*of)(const an_tensor_norms *); } COLUMNS[] = { { "grad", grad }, { "update", update }, { "weight", weight }, { "ratio", ratio } };
     size_t n = 0;
     for (size_t i = 0; i < e->n_params; i++)
-        if (is_listed(e, i)) l.names[n++] = e->param[i].name;
+        if (an_update_is_told(e, i)) l.names[n++] = e->param[i].name;
     an_log_begin(log, "updates");
     an_log_int(log, "step", (int64_t)e->step);
     an_log_texts(log, "name", n, l.names);
-    for (size_t k = 0; k < sizeof COLUMNS / sizeof *COLUMNS; k++) {
+    for (const an_column *c = an_update_columns; c->key; c++) {
         n = 0;
-        for (size_t i = 0; i < e->n_params; i++)
-            if (is_listed(e, i)) l.numbers[n++] = COLUMNS[k].of(&e->norms[i]);
-        an_log_reals(log, COLUMNS[k].key, n, l.numbers);
+        for (size_t i = 0; i < e->n_params; i++) {
+            const an_update_record u = an_update_of(&e->norms[i]);
+            if (an_update_is_told(e, i)) l.numbers[n++] = an_column_get(c, &u);
+        }
+        an_log_reals(log, c->key, n, l.numbers);
     }
     return an_log_end(log);
 }

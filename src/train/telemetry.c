@@ -2,8 +2,11 @@
  * Statistics over the samples cost more than all else, so they belong to full telemetry, and run over samples, not streams. */
 #include "train/telemetry.h"
 
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "train/stats.h"
@@ -53,13 +56,47 @@ const an_event_telemetry *an_watcher_look(an_watcher *w, uint64_t step)
     return &w->event;
 }
 
+#define COLUMN(type, key, field) { key, offsetof(type, field) }
+
+const an_column an_ledger_columns[] = {
+    COLUMN(an_site_record, "g_in", g_in), COLUMN(an_site_record, "g_identity", g_id), COLUMN(an_site_record, "g_branch", g_br), COLUMN(an_site_record, "g_cos", g_cos),
+    COLUMN(an_site_record, "g_out", g_out), COLUMN(an_site_record, "attenuation", attenuation), COLUMN(an_site_record, "x_rms", x_rms), COLUMN(an_site_record, "f_rms", f_rms),
+    COLUMN(an_site_record, "y_rms", y_rms), COLUMN(an_site_record, "rho", rho), COLUMN(an_site_record, "dependency", dependency), COLUMN(an_site_record, "sum_dev", sum_dev),
+    COLUMN(an_site_record, "cos_xf", cos_xf), COLUMN(an_site_record, "cos_xy", cos_xy), { NULL, 0 }
+};
+const an_column an_stream_columns[] = { COLUMN(an_stream_stats, "token_cosine", token_cosine), COLUMN(an_stream_stats, "effective_rank", effective_rank),
+    COLUMN(an_stream_stats, "kurtosis", kurtosis), COLUMN(an_stream_stats, "massive", massive), { NULL, 0 } };
+const an_column an_update_columns[] = { COLUMN(an_update_record, "grad", grad), COLUMN(an_update_record, "update", update), COLUMN(an_update_record, "weight", weight),
+    COLUMN(an_update_record, "ratio", ratio), { NULL, 0 } };
+
+double an_column_get(const an_column *c, const void *record)
+{
+    double value;
+    memcpy(&value, (const char *)record + c->at, sizeof value);
+    return value;
+}
+
+an_update_record an_update_of(const an_tensor_norms *n) { return (an_update_record){ n->grad, n->update, n->weight, n->update / n->weight }; }
+
+bool an_update_is_told(const an_event_telemetry *e, size_t i) { return !e->param[i].rule.buffer && (e->stream || e->param[i].rank > 1); }
+
 /* --- RUN/tb ------------------------------------------------------------------------------------------------------ */
 
 static an_status scalar(an_tensorboard *tb, uint64_t step, const char *number, const char *name, double value)
 {
     char tag[256];
     snprintf(tag, sizeof tag, "%s/%s", number, name);
-    return value == value ? an_tensorboard_scalar(tb, step, tag, value) : AN_OK;   /* what has no meaning here is left out */
+    return isfinite(value) ? an_tensorboard_scalar(tb, step, tag, value) : AN_OK;   /* what has no meaning here is left out */
+}
+
+static an_status put(an_tensorboard *tb, uint64_t step, const char *before, const an_column *columns, const char *name, const void *record)
+{
+    char number[64];
+    for (const an_column *c = columns; c->key; c++) {
+        snprintf(number, sizeof number, "%s%s", before, c->key);
+        AN_TRY(scalar(tb, step, number, name, an_column_get(c, record)));
+    }
+    return AN_OK;
 }
 
 an_status an_tb_step(an_tensorboard *tb, const an_event_step *e)
@@ -79,17 +116,6 @@ an_status an_tb_eval(an_tensorboard *tb, const an_event_eval *e)
     return an_tensorboard_flush(tb);
 }
 
-static an_status put_site(an_tensorboard *tb, uint64_t step, const an_site_record *r)
-{
-    AN_TRY(scalar(tb, step, "g_in", r->name, r->g_in));
-    AN_TRY(scalar(tb, step, "g_identity", r->name, r->g_id));
-    AN_TRY(scalar(tb, step, "g_branch", r->name, r->g_br));
-    AN_TRY(scalar(tb, step, "attenuation", r->name, r->attenuation));
-    AN_TRY(scalar(tb, step, "x_rms", r->name, r->x_rms));
-    AN_TRY(scalar(tb, step, "rho", r->name, r->rho));
-    return scalar(tb, step, "dependency", r->name, r->dependency);
-}
-
 static an_status put_stream(an_tensorboard *tb, uint64_t step, const an_site_record *r, const an_stream_stats *s)
 {
     char tag[256];
@@ -99,16 +125,13 @@ static an_status put_stream(an_tensorboard *tb, uint64_t step, const an_site_rec
     const an_bins bins = an_histogram_bins(&h);
     snprintf(tag, sizeof tag, "stream/%s", r->name);
     AN_TRY(an_tensorboard_histogram(tb, step, tag, &bins));
-    AN_TRY(scalar(tb, step, "token_cosine", r->name, s->token_cosine));
-    AN_TRY(scalar(tb, step, "effective_rank", r->name, s->effective_rank));
-    AN_TRY(scalar(tb, step, "kurtosis", r->name, s->kurtosis));
-    return scalar(tb, step, "massive", r->name, s->massive);
+    return put(tb, step, "", an_stream_columns, r->name, s);
 }
 
 an_status an_tb_telemetry(an_tensorboard *tb, const an_event_telemetry *e)
 {
     if (!tb) return AN_OK;
-    for (size_t i = 0; i < e->model->n_sites; i++) AN_TRY(put_site(tb, e->step, &e->model->site[i]));
+    for (size_t i = 0; i < e->model->n_sites; i++) AN_TRY(put(tb, e->step, "", an_ledger_columns, e->model->site[i].name, &e->model->site[i]));
     for (size_t i = 0; i < e->model->n_sites && e->stream; i++) AN_TRY(put_stream(tb, e->step, &e->model->site[i], &e->stream[i]));
     for (size_t i = 0; i < e->model->n_gauges; i++) {
         const an_gauge_record *g = &e->model->gauge[i];
@@ -118,7 +141,15 @@ an_status an_tb_telemetry(an_tensorboard *tb, const an_event_telemetry *e)
             AN_TRY(scalar(tb, e->step, number, g->name, g->value[k]));
         }
     }
-    for (size_t i = 0; i < e->n_params; i++)
-        if (e->param[i].rank > 1 && !e->param[i].rule.buffer && e->norms[i].weight > 0) AN_TRY(scalar(tb, e->step, "update_ratio", e->param[i].name, e->norms[i].update / e->norms[i].weight));
+    for (size_t i = 0; i < e->n_params; i++) {
+        const an_update_record u = an_update_of(&e->norms[i]);
+        if (an_update_is_told(e, i)) AN_TRY(put(tb, e->step, "update_", an_update_columns, e->param[i].name, &u));
+    }
+    return an_tensorboard_flush(tb);
+}
+
+an_status an_tb_spike(an_tensorboard *tb, const an_event_spike *e)
+{
+    AN_TRY(scalar(tb, e->step, "spike", an_spike_name(e->verdict.quantity), e->verdict.z));
     return an_tensorboard_flush(tb);
 }

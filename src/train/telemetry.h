@@ -16,10 +16,23 @@ void an_watcher_destroy(an_watcher **watcher);
 /* The event of the step that was just observed; borrowed until the next call. */
 const an_event_telemetry *an_watcher_look(an_watcher *watcher, uint64_t step);
 
+/* What an update did to one tensor. */
+typedef struct an_update_record { double grad, update, weight, ratio; } an_update_record;
+an_update_record an_update_of(const an_tensor_norms *norms);
+
+/* The numbers of an_site_record, an_stream_stats and an_update_record under their keys in log and RUN/tb; each list ends with key NULL. */
+typedef struct an_column { const char *key; size_t at; } an_column;   /* at: offset of a double in the record */
+extern const an_column an_ledger_columns[], an_stream_columns[], an_update_columns[];
+double an_column_get(const an_column *column, const void *record);
+
+/* Matrices and tables; with full telemetry vectors and scalars too. */
+bool an_update_is_told(const an_event_telemetry *event, size_t param);
+
 /* The same events as scalars in RUN/tb, tags NUMBER/NAME ("g_branch/layers.3.attn"); with full telemetry histograms of the
  * samples of the stream, too. A NULL tb swallows all. */
 an_status an_tb_step(an_tensorboard *tb, const an_event_step *event) AN_MUST_USE;
 an_status an_tb_eval(an_tensorboard *tb, const an_event_eval *event) AN_MUST_USE;
 an_status an_tb_telemetry(an_tensorboard *tb, const an_event_telemetry *event) AN_MUST_USE;
+an_status an_tb_spike(an_tensorboard *tb, const an_event_spike *event) AN_MUST_USE;   /* z where the verdict changes, "spike/loss" */
 
 #endif

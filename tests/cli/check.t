@@ -64,9 +64,21 @@ $ addnorm check small.yaml --data missing.txt
 $ addnorm check small.yaml --n_head 3
 2| addnorm check: n_head 3 does not divide d_model 16; try n_head 2
 [2]
-$ addnorm check small.yaml --check_steps 2 --page folder/not/page.html -q
+$ addnorm check small.yaml --check_steps 2 --page folder/not/page.html -q > kept.txt
 2| addnorm check: folder/not/page.html: cannot create: No such file or directory
 [1]
+$ grep -c verdict kept.txt
+2
+$ addnorm check small.yaml --probe lens --page folder/not/page.html -q > kept.txt
+2| addnorm check: folder/not/page.html: cannot create: No such file or directory
+[1]
+$ grep -c layers.1.mlp kept.txt
+1
+$ addnorm check small.yaml --check_steps 3 --lr 1e30 -q | grep -e '^tried' -e '^note' -e '^ '
+tried     --warmup 50              will not train, loss not finite
+          --warmup 100             will not train, loss not finite
+          --lr 3.33e+29            will not train, loss not finite
+          --design deepnorm        will not train, loss not finite
 $ addnorm train small.yaml --steps 2 --out run -q > /dev/null; addnorm check --resume run
 2| addnorm check: --resume: a probe starts from new weights; give the run's configuration, RUN/config.yaml
 [2]

@@ -36,7 +36,13 @@ $ addnorm plan --lr nan
 2| addnorm plan: --lr: 'nan' is not a number; a number > 0 is needed
 [2]
 $ addnorm plan --lr 1e999
-2| addnorm plan: --lr: '1e999' is too large for a double; a number > 0 is needed
+2| addnorm plan: --lr: '1e999' is too large for a float; a number > 0 is needed
+[2]
+$ addnorm plan --norm_eps 1e300
+2| addnorm plan: --norm_eps: '1e300' is too large for a float; a number > 0 is needed
+[2]
+$ addnorm plan --norm_eps 1e-60
+2| addnorm plan: --norm_eps: '1e-60' is too small for a float; a number > 0 is needed
 [2]
 $ addnorm plan --norm_eps -1e-5
 2| addnorm plan: --norm_eps: '-1e-5' is out of range; a number > 0 is needed
@@ -102,6 +108,16 @@ $ addnorm plan --norm@x rmsnorm
 $ addnorm plan --norm@ rmsnorm
 2| addnorm plan: --norm@: 'norm@': after @ stand layers (3, 0-5,8 or *) and perhaps a sub-layer (.attn)
 [2]
+$ addnorm plan --design@0 deepnorm --deepnorm_alpha@1 2
+2| addnorm plan: --deepnorm_alpha@1: 'deepnorm_alpha@1' has no meaning there; it needs design=deepnorm in the same layers and sub-layers
+[2]
+$ addnorm plan --design@0 deepnorm --deepnorm_alpha@0-1 2 | grep -c shortcut
+13
+$ addnorm plan --norm@*.mlp rmsnorm --norm_variance@1.mlp unbiased
+2| addnorm plan: --norm_variance@1.mlp: 'norm_variance@1.mlp' has no meaning there; it needs norm=layernorm in the same layers and sub-layers
+[2]
+$ printf 'design@0: deepnorm\ndeepnorm_alpha@0: 2\n' > later.yaml; addnorm plan later.yaml --design@0 keel | grep -c shortcut
+13
 $ addnorm plan --lr@2 1e-3
 2| addnorm plan: --lr@2: 'lr' holds for the whole model; it cannot be set per layer
 [2]

@@ -67,6 +67,16 @@ step 3  val_loss X  X bits per byte
 step 4/6  67%  loss X  grad X  lr X  
 step 6/6 100%  loss X  grad X  lr X  
 step 6  val_loss X  X bits per byte
+# what to know before training, and a run that was not finite before its first update
+$ addnorm train tiny.yaml --out e --steps 1 --design t-fixup --norm batchnorm --color never 2>&1 | grep -a '^note'
+note        the design has no place for a norm: `norm` and its keys change nothing
+$ addnorm train tiny.yaml --out f --steps 1 --norm groupnorm --norm_groups 32 --color never 2>&1 | grep -a '^note'
+note        a norm takes the mean of a single channel off that channel: it puts out its bias and passes nothing; use more channels, fewer norm_groups, or rmsnorm
+$ addnorm train tiny.yaml --out g --steps 1 --norm powernorm --color never 2>&1 | grep -a '^note'
+note        norm powernorm: in its first powernorm_warmup training passes its statistics run over the whole batch, later tokens included, so the training loss is not that of a causal model; validation, sampling and eval use running statistics
+$ addnorm train tiny.yaml --out h --design deepnorm --deepnorm_beta 1e20 -q
+2| addnorm train: diverged at step 1: loss is nan; first non-finite value: layers.0.attn.out; last good checkpoint: none yet; no update was made yet, so init or a scale of the design is too large
+[4]
 # two runs with one seed are one run; so are a whole one and one in two parts
 $ cmp a/checkpoints/latest/model.safetensors b/checkpoints/latest/model.safetensors && echo same
 same

@@ -37,6 +37,10 @@ $ addnorm train small.yaml --out c -q --telemetry full --telemetry_every 4 > /de
 {"event":"stream","step":12,"site":["layers.0.attn","layers.0.mlp","layers.1.attn","layers.1.mlp"],token_cosine,effective_rank,kurtosis,massive}
 $ grep '"ledger"' c/log.jsonl | head -1 | sed 's/:\[[-0-9.e,]*\]//g'
 {"event":"ledger","step":1,"site":["layers.0.attn","layers.0.mlp","layers.1.attn","layers.1.mlp"],"g_in","g_identity","g_branch","g_cos","g_out","attenuation","x_rms","f_rms","y_rms","rho","dependency","sum_dev","cos_xf","cos_xy"}
+# the same numbers are in the event file: every key of the log, but for names, has its tag
+$ sed -n 's/.*"event":"\(ledger\|stream\)","step":1,//p' c/log.jsonl | grep -o '"[a-z_]*":' | tr -d '":' | grep -v site | while read key; do grep -a -q "$key/layers.0.attn" c/tb/* || echo "no $key"; done
+$ for key in update_grad update_update update_weight update_ratio; do grep -a -q "$key/layers.0.attn.qkv.weight" c/tb/* || echo "no $key"; done
+$ for key in norm_gain_rms norm_small_rows attention_entropy attention_sink; do grep -a -q "$key/layers.0.attn" c/tb/* || echo "no $key"; done
 $ addnorm train small.yaml --out d -q --save_every 7 > /dev/null; addnorm train --resume d/checkpoints/step-00000007 -q > /dev/null
 $ for run in a d; do grep -v -e '"event":"\(run\|resume\|step\|eval\|checkpoint\|end\)"' $run/log.jsonl > $run.txt; done; cmp a.txt d.txt && wc -l < a.txt
 20

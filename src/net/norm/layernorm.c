@@ -31,6 +31,7 @@ static an_value *emit(const an_net *net, an_value *x)
 {
     if (!x) return NULL;
     const an_norm_attr attr = { spec_here(net) };
+    an_norm_note_width(net, an_cols(x));
     const bool affine = an_here_bool(net, "norm_affine"), bias = affine && an_norm_wants_bias(net);
     an_value *g = affine ? an_param_const(net, AN_KIND_VECTOR, "gain", an_cols(x), 1) : NULL;
     an_value *b = bias ? an_param_const(net, AN_KIND_VECTOR, "bias", an_cols(x), 0) : NULL;
