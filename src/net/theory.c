@@ -401,8 +401,6 @@ static an_status walk_up(an_theory *t, walker *w, const char *sites, const an_th
     double next = 0;               /* skip of the next profiled sub-layer; 0: this is the first */
     w->net.package = &p;
     embedding(w, &p, in);
-    t->stream_in = mean_square(&w->x);
-    t->correlation_in = correlation(&w->x);
     for (size_t l = 0; l < w->net.config->n_layer; l++)
         for (size_t k = 0;; k++, w->net.site_index++) {
             bool there;

@@ -30,7 +30,6 @@ typedef struct an_theory_site {
 typedef struct an_theory {
     an_theory_site *site;          /* in forward order */
     size_t n;
-    double stream_in, correlation_in;   /* of the embedding: given, or from the init law with all tokens different */
     double product;                /* of the attenuations */
 } an_theory;
 
