@@ -144,6 +144,8 @@ an_value *an_param_make(an_build *b, const char *name, an_dims dims, const an_in
         *def = (an_param_def){ .name = full, .dims = dims, .count = v->count, .rule = rule };
         for (size_t i = 0; i < groups && i < AN_INIT_GROUPS; i++) def->init[i] = init[i];
         if (!rule.buffer) params->trained += v->count;
+        an_build_fail(b, an_params_index(params));
+        if (b->status != AN_OK) return NULL;
     }
     def->value = v;
     return v;

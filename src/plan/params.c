@@ -31,19 +31,9 @@ void an_params_fini(an_params *params)
     an_block_fini(&params->data);
     an_block_fini(&params->grad);
     free(params->list);
+    free(params->slot);
     an_arena_fini(&params->arena);
     *params = (an_params){ 0 };
-}
-
-an_param_def *an_params_find(an_params *params, const char *name)
-{
-    for (size_t tried = 0; tried < params->n; tried++) {
-        const size_t i = (params->cursor + tried) % params->n;
-        if (strcmp(params->list[i].name, name) != 0) continue;
-        params->cursor = i + 1;
-        return &params->list[i];
-    }
-    return NULL;
 }
 
 static uint64_t name_hash(const char *name)   /* FNV-1a, 64 bits */
@@ -51,6 +41,35 @@ static uint64_t name_hash(const char *name)   /* FNV-1a, 64 bits */
     uint64_t h = 14695981039346656037ull;
     for (; *name; name++) h = (h ^ (unsigned char)*name) * 1099511628211ull;
     return h;
+}
+
+/* The slot of the index where this name is, or the empty one where it belongs; positions in the list, plus one. */
+static size_t *place_of(const an_params *params, const char *name)
+{
+    size_t at = (size_t)name_hash(name) & (params->slots - 1);
+    while (params->slot[at] && strcmp(params->list[params->slot[at] - 1].name, name) != 0) at = (at + 1) & (params->slots - 1);
+    return &params->slot[at];
+}
+
+an_status an_params_index(an_params *params)
+{
+    if (2 * params->n <= params->slots) {
+        *place_of(params, params->list[params->n - 1].name) = params->n;
+        return AN_OK;
+    }
+    size_t *slot = an_alloc(4 * params->slots * sizeof *slot + 64 * sizeof *slot);
+    if (!slot) return an_fail(AN_ENOMEM, "out of memory for the index of %zu parameters", params->n);
+    free(params->slot);
+    params->slot = slot;
+    params->slots = params->slots ? 4 * params->slots : 64;
+    for (size_t i = 0; i < params->n; i++) *place_of(params, params->list[i].name) = i + 1;
+    return AN_OK;
+}
+
+an_param_def *an_params_find(an_params *params, const char *name)
+{
+    const size_t at = params->slots ? *place_of(params, name) : 0;
+    return at ? &params->list[at - 1] : NULL;
 }
 
 static void draw(const an_init *init, an_rng_key key, size_t first, size_t n, an_real *out)

@@ -32,7 +32,8 @@ typedef struct an_param_def {
 typedef struct an_params {
     an_arena arena;
     an_param_def *list;
-    size_t n, capacity, cursor;  /* cursor: where the last look-up ended; plans ask in the same order */
+    size_t n, capacity;
+    size_t *slot, slots;         /* index by name: positions in the list, plus one; a power of two of them, at most half full */
     size_t trained;              /* number of trained scalars, without padding and buffers */
     an_block data, grad;
     bool frozen;                 /* allocated; nothing may be added */
@@ -40,7 +41,8 @@ typedef struct an_params {
 
 an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
 void an_params_fini(an_params *params);
-an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none; plans ask in the same order, which is fast */
+an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
+an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
 void an_params_draw(an_params *params, uint64_t seed);
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
