@@ -24,7 +24,7 @@ static an_status infer_split(struct an_build *b, an_step *s)
     const size_t n = an_rows(s->in[0]);
     AN_TRY(an_need(s, 0, AN_MAT(n, total(at))));
     for (size_t i = 0; i < at->n; i++) {
-        char suffix[16];
+        char suffix[24];
         snprintf(suffix, sizeof suffix, ".%zu", i);
         if (at->cut[i] == 0 || at->width[i] % at->cut[i]) return an_fail(AN_ESHAPE, "%s: %zu columns cannot be cut into pieces of %zu", s->name, at->width[i], at->cut[i]);
         AN_TRY(an_out(b, s, (int)i, suffix, AN_MAT(n * (at->width[i] / at->cut[i]), at->cut[i]), false));

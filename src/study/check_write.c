@@ -122,7 +122,8 @@ static void put_sites(an_page *page, const an_check *k)
         for (size_t c = 0; c < CHART_COUNT; c++) {
             const double v[3] = { CHARTS[c].of(&k->site[i].measured), k->has_theory ? CHARTS[c].of(&k->site[i].predicted) : NAN, CHARTS[c].of(&k->site[i].after) };
             for (size_t j = 0; j < 3; j++) {
-                snprintf(text[1 + 3 * c + j], sizeof text[0], isfinite(v[j]) ? "%.3g" : "", v[j]);
+                if (isfinite(v[j])) snprintf(text[1 + 3 * c + j], sizeof text[0], "%.3g", v[j]);
+                else text[1 + 3 * c + j][0] = '\0';
                 cells[1 + 3 * c + j] = text[1 + 3 * c + j];
             }
         }
