@@ -143,7 +143,7 @@ int an_cli_width(FILE *stream)
 
 an_status an_cli_put_json(an_text *text, json_t *doc, int digits)
 {
-    char *s = doc ? json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(digits)) : NULL;
+    char *s = doc ? json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION((size_t)digits)) : NULL;
     json_decref(doc);
     if (!s) return an_fail(AN_ENOMEM, "output: no memory for the document");
     an_text_add(text, "%s\n", s);

@@ -215,7 +215,7 @@ static an_status measure(bench *b)
     if (wants(b, AN_PROBE_PATHS)) AN_TRY(paths(b));
     if (b->settings->wanted & UPDATES) AN_TRY(updates(b));
     for (size_t i = 0; i < AN_PROBES && !b->report->measured; i++)
-        if (wants(b, i)) return an_fail(AN_ECONFIG, "--probe %s: %s", PROBES[i].name, b->report->refused[i]);
+        if (wants(b, (an_probe_kind)i)) return an_fail(AN_ECONFIG, "--probe %s: %s", PROBES[i].name, b->report->refused[i]);
     return AN_OK;
 }
 

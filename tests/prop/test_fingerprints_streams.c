@@ -110,7 +110,7 @@ static void start_values(void)
         const an_param *c[] = { of_site(&h, i, "hyper.scale_beta"), of_site(&h, i, "hyper.scale_mix"), of_site(&m, i, "mhc.scale") };
         for (size_t a = 0; a < N; a++) {
             const int own = a == i % N;
-            prop_check(mix->data[a * (N + 1)] == own && beta->data[a] == 1, "sub-layer %zu: stream %zu is read by %g and written by %g", i, a, (double)mix->data[a * (N + 1)], (double)beta->data[a]);
+            prop_check(mix->data[a * (N + 1)] == AN_R(own) && beta->data[a] == 1, "sub-layer %zu: stream %zu is read by %g and written by %g", i, a, (double)mix->data[a * (N + 1)], (double)beta->data[a]);
             prop_check(bias->data[a] == (own ? 4 : -4) && bias->data[N + a] == 0, "sub-layer %zu: stream %zu has logits %g and %g", i, a, (double)bias->data[a], (double)bias->data[N + a]);
             for (size_t t = 0; t < N; t++)
                 prop_check(mix->data[a * (N + 1) + 1 + t] == (a == t) && bias->data[2 * N + a * N + t] == (a == t ? 4 : 0), "sub-layer %zu: from stream %zu to %zu %g, logit %g", i, a, t,

@@ -348,12 +348,11 @@ static void update(const char *design)
         prop_check(near(moved[SITES].change, rms_of(end, 1, start, n), 10 * TOLERANCE) && near(moved[SITES].since, moved[SITES].change, TOLERANCE), "%s: output changed by %.12g, directly %.12g", design, moved[SITES].change, rms_of(end, 1, start, n));
         prop_check(an_mover_loss(mover, false) == loss[0] && an_mover_loss(mover, true) == loss[1], "%s: losses %.17g and %.17g, directly %.17g and %.17g", design, an_mover_loss(mover, false), an_mover_loss(mover, true), loss[0], loss[1]);
         const double h = sizeof(an_real) == 8 ? 1e-4 : 0.05;     /* another step than the probe's */
-        double *up = logits_at(&s, w, dw, h, &loss[1]), *low = logits_at(&s, w, dw, -h, &loss[2]), change = 0, linear = 0, off = 0;
+        double *up = logits_at(&s, w, dw, h, &loss[1]), *low = logits_at(&s, w, dw, -h, &loss[2]), linear = 0, off = 0;
         for (size_t k = 0; k < n; k++) {
             const double d = (up[k] - low[k]) / (2 * h);
             linear += d * d;
             off += (end[k] - start[k] - d) * (end[k] - start[k] - d);
-            change += (end[k] - start[k]) * (end[k] - start[k]);
         }
         const double rough = sizeof(an_real) == 8 ? 1e-4 : 2e-2;
         prop_check(near(moved[SITES].linear, sqrt(linear / (double)n), rough), "%s: first order predicts %.9g, differences say %.9g", design, moved[SITES].linear, sqrt(linear / (double)n));
