@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef AN_F64
 typedef double an_real;
@@ -32,6 +33,26 @@ typedef float an_real;
 #endif
 
 #define AN_R(x) ((an_real)(x))
+
+/* bfloat16: the upper half of a float's bits. Storage only: whoever computes widens first and rounds once, to nearest even; NaN stays NaN. */
+typedef uint16_t an_bf16;
+
+static inline an_real an_bf16_widen(an_bf16 h)
+{
+    const uint32_t bits = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return AN_R(f);
+}
+
+static inline an_bf16 an_bf16_round(an_real x)
+{
+    const float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return (an_bf16)(bits >> 16 | 0x40u);
+    return (an_bf16)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
 
 /* Inner product in double, in lanes and then in order: the same bits everywhere, for measures that have no kernels at hand. */
 static inline double an_dot(size_t n, const an_real *a, const an_real *b)
