@@ -6,14 +6,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/arena.h"
 #include "core/threads.h"
 #include "kern/kern.h"
 #include "train/groups.h"
 
-enum { CHUNK = 16384, BLOCK = 2048 };                         /* BLOCK: parameters whose old values are held at a time */
+enum { CHUNK = 16384 };
 
 typedef struct chunk { size_t param, begin, n, at; } chunk;   /* begin: within the tensor; at: within the moment blocks */
 
@@ -124,23 +123,6 @@ double an_optimizer_grad_norm(an_optimizer *optimizer, int threads)
     return sqrt(sum);
 }
 
-/* The same update in blocks small enough for the first cache, whose old values are held meanwhile; returns the sum of squares it moved. */
-static double update_watched(an_optimizer *o, const chunk *c, const an_adamw_spec *spec)
-{
-    const an_param *p = &o->params[c->param];
-    an_real old[BLOCK];
-    double sum = 0;
-    for (size_t begin = 0; begin < c->n; begin += BLOCK) {
-        const size_t n = c->n - begin < BLOCK ? c->n - begin : BLOCK, at = c->at + begin;
-        an_real *now = p->data + c->begin + begin;
-        memcpy(old, now, n * sizeof *old);
-        o->k->adamw(n, spec, now, p->grad + c->begin + begin, o->m.data + at, o->v.data + at);
-        o->k->axpby(n, AN_R(1), now, AN_R(-1), old, old);
-        sum += o->k->sumsq(n, old);
-    }
-    return sum;
-}
-
 static void update(void *ctx, size_t i, int thread)
 {
     an_optimizer *o = ctx;
@@ -151,8 +133,7 @@ static void update(void *ctx, size_t i, int thread)
         .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps * p->rule.eps),
         .decay = AN_R(o->config.weight_decay * p->rule.decay), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
-    if (o->measure_update) o->moved[i] = update_watched(o, c, &spec);
-    else o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
+    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at, NULL, o->measure_update ? &o->moved[i] : NULL);
     if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
 }
 

@@ -7,6 +7,8 @@
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
+ *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
 #define AN_KERN_SIMD_VEC_H
@@ -57,6 +59,8 @@ V_FN vi v_bits(vf a) { return _mm512_castps_si512(a); }
 V_FN vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm512_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm512_loadu_si512((const void *)p); }
+V_FN vi vi_load16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
 V_FN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
@@ -121,6 +125,11 @@ V_FN vi v_bits(vf a) { return _mm256_castps_si256(a); }
 V_FN vf vi_float(vi a) { return _mm256_castsi256_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm256_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+V_FN vi vi_load16(const uint16_t *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+V_FN void vi_store16(uint16_t *p, vi a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08)));
+}
 V_FN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
@@ -160,6 +169,22 @@ V_FN void v_put(float *p, size_t left, vf a)
 {
     if (left >= VL) v_store(p, a);
     else v_store_n(p, v_tail(left), a);
+}
+
+V_FN vf v_get_bf16(const uint16_t *p, size_t left)
+{
+    uint16_t few[VL] = { 0 };
+    if (left < VL) memcpy(few, p, left * sizeof *few);
+    return vi_float(vi_shl(vi_load16(left >= VL ? p : few), 16));
+}
+
+V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
+{
+    const vi bits = v_bits(a), half = vi_shr(bits, 16), nearest = vi_shr(vi_add(vi_add(bits, vi_set(0x7fffu)), vi_and(half, vi_set(1))), 16);
+    const vi low = vi_sel(vi_less(vi_set(0x7f800000u), vi_and(bits, vi_set(0x7fffffffu))), vi_or(half, vi_set(0x40u)), nearest);   /* NaN stays NaN */
+    uint16_t few[VL];
+    vi_store16(left >= VL ? p : few, low);
+    if (left < VL) memcpy(p, few, left * sizeof *few);
 }
 
 /* Runs the block once per vector of [0, n): i is the first element, left how many from there (VL, at the end fewer). */
