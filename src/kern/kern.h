@@ -44,13 +44,13 @@ typedef struct an_attn_spec {
 size_t an_attn_work(const an_attn_spec *s);
 
 typedef struct an_kernels {
-    const char *level;                 /* highest overlay present: "ref", "avx2", "avx512" */
+    const char *level;                 /* highest overlay present: "ref", "avx2", "avx512", "amx" */
 #define KERNEL(ret, name, args) ret (*name) args;
 #include "kern/kernels.def"
 #undef KERNEL
 } an_kernels;
 
-/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx2|avx512 (read once).
+/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx2|avx512|amx (read once).
  * An unknown ADDNORM_CPU, or one the CPU lacks, leaves the highest level at or below it that exists; an_kern_note() says so. */
 const an_kernels *an_kern_get(void);
 const char *an_kern_note(void);        /* "" or one sentence about a level that was asked for and not given */
