@@ -128,15 +128,16 @@ static void want(an_check *k, const product *p, an_out *c, const an_real *init)
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->n; j++) {
             const long double old = p->beta == 0 ? 0 : (long double)p->beta * (long double)init[i * p->ldc + j];
-            long double sum = old, mag = fabsl(old), small = 1;   /* small: what terms may lose by underflow, and tiles by taking denormal operands for zero */
+            long double sum = old, mag = fabsl(old), small = 1, lost = p->low;   /* times the smallest normal number: one denormal step a term; whole terms and operands, where tiles take denormals for zero */
             for (size_t x = 0; x < p->k; x++) {
                 const long double u = (long double)p->a[p->ta ? x * p->lda + i : i * p->lda + x], w = (long double)p->b[p->tb ? j * p->ldb + x : x * p->ldb + j];
                 sum += u * w;
                 mag += fabsl(u * w);
-                small += 1 + (p->low && (fabsl(u) < FLT_MIN || fabsl(w) < FLT_MIN) ? fabsl(u) + fabsl(w) : 0);
+                small += 1;
+                lost += p->low ? 1 + fabsl(u) + fabsl(w) : 0;
             }
             const long double smallest = sizeof(an_real) == 4 ? FLT_MIN : (long double)DBL_MIN;
-            an_want(c, i * p->ldc + j, sum, (0.5L * (long double)p->k + 1.5L) * mag + small * smallest);
+            an_want(c, i * p->ldc + j, sum, (0.5L * (long double)p->k + 1.5L) * mag + (small + lost / AN_REAL_EPS) * smallest);
         }
     an_judge(k, c, 1);
 }
