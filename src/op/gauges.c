@@ -138,12 +138,20 @@ static void add_logit(double z, double *largest, double *sum)
     }
 }
 
+static double dot_of(size_t n, const an_value *x, size_t at, const an_real *w)
+{
+    double sum = 0;
+    if (x->store == AN_STORE_REAL) return an_dot(n, x->data + at, w);
+    for (size_t i = 0; i < n; i++) sum += (double)an_number(x, at + i) * (double)w[i];
+    return sum;
+}
+
 static double of_head_xent(const an_run *r, const an_step *s, size_t part, double *m)
 {
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
     (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(an_dot(c, s->in[0]->data + row * c, s->in[1]->data + j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j++) add_logit(dot_of(c, s->in[0], row * c, s->in[1]->data + j * c), &largest, &sum);
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

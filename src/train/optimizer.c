@@ -133,7 +133,7 @@ static void update(void *ctx, size_t i, int thread)
         .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps * p->rule.eps),
         .decay = AN_R(o->config.weight_decay * p->rule.decay), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
-    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at, NULL, o->measure_update ? &o->moved[i] : NULL);
+    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at, p->low ? p->low + c->begin : NULL, o->measure_update ? &o->moved[i] : NULL);
     if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
 }
 
@@ -146,12 +146,15 @@ static void scale_part(void *ctx, size_t i, int thread)
     an_unit_scale(p->rule.unit, p->dim[0], row_of(p), p->data, i);
 }
 
-static void weigh(void *ctx, size_t i, int thread)
+static void take_held(void *ctx, size_t i, int thread)   /* what else was taken from the weights before they were held */
 {
     an_optimizer *o = ctx;
     (void)thread;
-    const an_param *p = &o->params[o->chunks[i].param];
-    if (p->rule.unit != AN_UNIT_FREE) o->weight[i] = o->k->sumsq(o->chunks[i].n, p->data + o->chunks[i].begin);
+    const chunk *c = &o->chunks[i];
+    const an_param *p = &o->params[c->param];
+    if (p->rule.unit == AN_UNIT_FREE) return;
+    if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
+    if (p->low) o->k->narrow(c->n, p->data + c->begin, p->low + c->begin);
 }
 
 /* Outside of the gradient: the moments are those of the update, and stay as they are. */
@@ -161,7 +164,7 @@ static void hold_lengths(an_optimizer *o, int threads)
         an_param held = o->params[p];
         an_parallel_for(threads, an_unit_parts(held.rule.unit, held.dim[0], row_of(&held)), scale_part, &held);
     }
-    if (o->measure_tensors) an_parallel_for(threads, o->chunk_count, weigh, o);
+    an_parallel_for(threads, o->chunk_count, take_held, o);
 }
 
 static void sum_up(an_optimizer *o)
