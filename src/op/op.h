@@ -223,7 +223,9 @@ typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
 typedef struct an_swiglu_attr { bool gate_last; } an_swiglu_attr;                              /* which half of a row goes through silu: the first, or the second */
 typedef struct an_dropout_attr { double p; } an_dropout_attr;
 typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
-typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;
+typedef struct an_attention_attr { size_t batch, seq, heads, kv_heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;   /* heads / kv_heads query heads share keys and values */
+static inline size_t an_qkv_width(const an_attention_attr *at) { return (at->heads + 2 * at->kv_heads) * at->width; }   /* a row of q | k | v */
+an_status an_need_heads(const an_step *s) AN_MUST_USE;   /* in infer of attention: in[0] is [N, such rows], kv_heads divide heads */
 
 const an_act_kind *an_act_find(const char *name);        /* NULL: unknown */
 const an_act_kind *an_act_at(size_t i);                  /* NULL past the end */

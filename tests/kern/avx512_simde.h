@@ -43,6 +43,24 @@ AN_EMULATED simde__m512i an_emulated_srai_epi32(simde__m512i a, unsigned n)
     return simde_mm512_loadu_si512(lane);
 }
 
+AN_EMULATED simde__m512i an_emulated_cvtepu16_epi32(simde__m256i a)
+{
+    uint16_t from[16];
+    uint32_t to[16];
+    simde_mm256_storeu_si256((simde__m256i *)(void *)from, a);
+    for (int i = 0; i < 16; i++) to[i] = from[i];
+    return simde_mm512_loadu_si512(to);
+}
+
+AN_EMULATED simde__m256i an_emulated_cvtepi32_epi16(simde__m512i a)
+{
+    uint32_t from[16];
+    uint16_t to[16];
+    simde_mm512_storeu_si512(from, a);
+    for (int i = 0; i < 16; i++) to[i] = (uint16_t)from[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)(const void *)to);
+}
+
 AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
 {
     if ((uintptr_t)p % 64) __builtin_trap();   /* as the processor does */
@@ -54,10 +72,14 @@ AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
 #undef _mm512_mask_storeu_ps
 #undef _mm512_cvtps_pd
 #undef _mm512_srai_epi32
+#undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi32_epi16
 #define _mm512_stream_ps an_emulated_stream_ps
 #define _mm512_maskz_loadu_ps an_emulated_maskz_loadu_ps
 #define _mm512_mask_storeu_ps an_emulated_mask_storeu_ps
 #define _mm512_cvtps_pd an_emulated_cvtps_pd
+#define _mm512_cvtepu16_epi32 an_emulated_cvtepu16_epi32
+#define _mm512_cvtepi32_epi16 an_emulated_cvtepi32_epi16
 #define _mm512_srai_epi32 an_emulated_srai_epi32
 
 #endif

@@ -118,26 +118,68 @@ static void transpose(size_t n, size_t d, const float *x, size_t ld, float *to)
     }
 }
 
-/* to[i, dp] = x[i, d] with zeros behind; keeps rows next to each other, however far apart they were */
-static void copy_in(size_t n, size_t d, size_t dp, const float *x, size_t ld, float *to)
+/* One of the caller's matrices: d columns of every row that counts, in memory ld apart, as floats or bf16. */
+typedef struct matrix { const an_attn_spec *s; an_attn_rows rows; size_t dp; } matrix;
+
+V_FN size_t row_at(const matrix *m, size_t i, size_t ld) { return an_attn_row(&m->rows, i) * ld; }
+
+static void widen(size_t d, const uint16_t *x, float *to)
 {
+    uint16_t last[VL] = { 0 };
+    size_t p = 0;
+    for (; p + VL <= d; p += VL) v_store(to + p, v_widen(x + p));
+    if (p == d) return;
+    memcpy(last, x + p, (d - p) * sizeof *x);
+    v_store(to + p, v_widen(last));
+}
+
+static void narrow(size_t d, const float *x, float by, uint16_t *to)
+{
+    uint16_t last[VL];
+    const vf f = v_set(by);
+    size_t p = 0;
+    for (; p + VL <= d; p += VL) v_narrow(to + p, v_mul(f, v_load(x + p)));
+    if (p == d) return;
+    v_narrow(last, v_mul(f, v_load(x + p)));
+    memcpy(to + p, last, (d - p) * sizeof *to);
+}
+
+/* to[n, dp] = rows i0.. of x with zeros behind; keeps rows next to each other, however far apart they were */
+static void copy_in(const matrix *m, size_t i0, size_t n, const void *x, size_t ld, float *to)
+{
+    const size_t d = m->s->d;
     const vm tail = v_tail(d % VL);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = i0; i < i0 + n; i++, to += m->dp) {
+        const float *from = (const float *)x + row_at(m, i, ld);
         size_t p = 0;
-        for (; p + VL <= d; p += VL) v_store(to + i * dp + p, v_load(x + i * ld + p));
-        if (p < d) v_store(to + i * dp + p, v_load_n(x + i * ld + p, tail));
+        if (m->s->half) {
+            widen(d, (const uint16_t *)x + row_at(m, i, ld), to);
+            continue;
+        }
+        for (; p + VL <= d; p += VL) v_store(to + p, v_load(from + p));
+        if (p < d) v_store(to + p, v_load_n(from + p, tail));
     }
 }
 
-/* y[i, d] = by * x[i, dp]; by row when `rows` */
-static void copy_out(size_t n, size_t d, size_t dp, const float *x, float by, const float *rows, float *y, size_t ld)
+/* rows i0.. of out = by row * x[n, dp] */
+static void put_out(const matrix *m, size_t i0, size_t n, const float *x, const float *by, void *out)
 {
-    const vm tail = v_tail(d % VL);
-    for (size_t i = 0; i < n; i++) {
-        const vf f = v_set(rows ? rows[i] : by);
-        size_t p = 0;
-        for (; p + VL <= d; p += VL) v_store(y + i * ld + p, v_mul(f, v_load(x + i * dp + p)));
-        if (p < d) v_store_n(y + i * ld + p, tail, v_mul(f, v_load(x + i * dp + p)));
+    const size_t d = m->s->d, ld = m->s->ldo;
+    for (size_t i = 0; i < n; i++, x += m->dp) {
+        float *y = (float *)out + row_at(m, i0 + i, ld);
+        if (m->s->half) narrow(d, x, by[i], (uint16_t *)out + row_at(m, i0 + i, ld));
+        else V_EACH(d, p, left, v_put(y + p, left, v_mul(v_set(by[i]), v_load(x + p))););
+    }
+}
+
+/* rows i0.. of the gradient y (+)= by * x[n, dp] */
+static void put_gradient(const matrix *m, size_t i0, size_t n, const float *x, float by, int add, float *y, size_t ld)
+{
+    const vf f = v_set(by);
+    for (size_t i = 0; i < n; i++, x += m->dp) {
+        float *to = y + row_at(m, i0 + i, ld);
+        if (add) V_EACH(m->s->d, p, left, v_put(to + p, left, v_fma(f, v_load(x + p), v_get(to + p, left))););
+        else V_EACH(m->s->d, p, left, v_put(to + p, left, v_mul(f, v_load(x + p))););
     }
 }
 
@@ -164,22 +206,21 @@ static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, si
     }
 }
 
-/* The workspace, cut in the same way for both directions; sized by an_attn_work_reals. */
+/* The workspace behind the list of rows, cut in the same way for both directions; sized by an_attn_work_reals. */
 typedef struct room {
-    size_t tp, dp;
-    float *tall[5];     /* [tp, dp] */
-    float *row[4];      /* [tp] */
-    float *key[4];      /* [T, dp] */
+    size_t dp;
+    float *tall;            /* forward: K, V; backward: copies of the block's queries and their statistics */
+    float *key[4];          /* [T, dp] */
     float *p, *ds, *mask;   /* [T, T] */
 } room;
 
 static room room_make(const an_attn_spec *s, float *work)
 {
-    room r = { .tp = an_attn_round(s->t, T), .dp = an_attn_round(s->d, VL) };
-    const size_t tall = r.tp * an_attn_round(s->d, AN_ATTN_LANES), key = T * an_attn_round(s->d, AN_ATTN_LANES);
-    float *at = (float *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-    for (int i = 0; i < 5; i++, at += tall) r.tall[i] = at;
-    for (int i = 0; i < 4; i++, at += r.tp) r.row[i] = at;
+    room r = { .dp = an_attn_round(s->d, VL) };
+    const size_t key = T * an_attn_round(s->d, AN_ATTN_LANES);
+    float *at = (float *)(((uintptr_t)(work + s->t) + 63) & ~(uintptr_t)63);
+    r.tall = at;
+    at += an_attn_tall_reals(s);
     for (int i = 0; i < 4; i++, at += key) r.key[i] = at;
     r.p = at;
     r.ds = at + T * T;
@@ -222,39 +263,55 @@ static void apply_mask(size_t jn, size_t in, const float *mask, float *p)
         for (size_t g = 0; g < in; g += VL) v_store(p + j * T + g, v_mul(v_load(p + j * T + g), v_load(mask + j * T + g)));
 }
 
-void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const float *q, const float *k, const float *v, float *out, float *lse, float *work)
+typedef struct forward { matrix m; room r; float *k, *v, *q, *qt, *o, *most, *sum, *alpha; } forward;
+
+/* The tile of queries i0.. against all keys up to `end`; leaves o, and in alpha what it is to be multiplied with, in most lse. */
+static void attend(const forward *f, size_t i0, size_t in, size_t end)
 {
+    const an_attn_spec *s = f->m.s;
+    const size_t wide = an_attn_round(in, VL), dp = f->m.dp;
+    for (size_t g = 0; g < wide; g++) {
+        f->most[g] = -INFINITY;
+        f->sum[g] = 0;
+    }
+    for (size_t j0 = 0; j0 < end; j0 += T) {
+        const size_t jn = least(T, end - j0);
+        const int diagonal = s->causal && j0 + jn > i0;
+        multiply(&(product){ .m = jn, .n = wide, .k = s->d, .a = f->k + j0 * dp, .lda = dp, .b = f->qt, .ldb = T, .c = f->r.p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE });
+        soften(jn, wide, diagonal, s->scale, f->r.p, f->most, f->sum, f->alpha);
+        if (s->drop_p > 0) {
+            draw_mask(s, i0, in, j0, jn, f->r.mask);
+            apply_mask(jn, wide, f->r.mask, f->r.p);
+        }
+        multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = f->r.p, .lda = T, .b = f->v + j0 * dp, .ldb = dp, .c = f->o, .ldc = dp, .add = j0 > 0, .alpha = f->alpha, .part = diagonal ? SUM_TO_ROW : WHOLE });
+    }
+    for (size_t g = 0; g < wide; g += VL) {
+        const vf total = v_load(f->sum + g);
+        v_store(f->most + g, v_add(v_load(f->most + g), v_log(total)));
+        v_store(f->alpha + g, v_div(v_set(1.0f), total));
+    }
+}
+
+void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const void *q, const void *k, const void *v, void *out, float *lse, float *work)
+{
+    const matrix m = { s, an_attn_present(s, work), an_attn_round(s->d, VL) };
     const room r = room_make(s, work);
-    const size_t keys = s->causal ? q1 : s->t, dp = r.dp;
-    float *kp = r.tall[0], *vp = r.tall[1], *qt = r.key[0], *o = r.key[2], *most = r.row[0], *sum = r.row[1], *alpha = r.row[2];
+    const size_t all = an_attn_round(s->t, T) * m.dp, unit = s->half ? sizeof(an_bf16) : sizeof(float);
+    float *rows = r.tall + 2 * all;
+    const forward f = { m, r, r.tall, r.tall + all, r.key[0], r.key[1], r.key[2], rows, rows + T, rows + 2 * T };
+    an_attn_clear(s, &m.rows, q0, q1, s->d * unit, s->ldo * unit, out);
+    an_attn_clear(s, &m.rows, q0, q1, sizeof *lse, sizeof *lse, lse);
+    q1 = least(q1, m.rows.n);
     if (q0 >= q1) return;
-    copy_in(keys, s->d, dp, k, s->ldk, kp);
-    copy_in(keys, s->d, dp, v, s->ldv, vp);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, k, s->ldk, f.k);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, v, s->ldv, f.v);
     for (size_t i0 = q0 / T * T; i0 < q1; i0 += T) {   /* whole tiles, also where q0 is inside one */
-        const size_t in = least(T, q1 - i0), skip = i0 < q0 ? q0 - i0 : 0, wide = an_attn_round(in, VL), end = s->causal ? i0 + in : s->t;
-        transpose(in, s->d, q + i0 * s->ldq, s->ldq, qt);
-        for (size_t g = 0; g < wide; g++) {
-            most[g] = -INFINITY;
-            sum[g] = 0;
-        }
-        for (size_t j0 = 0; j0 < end; j0 += T) {
-            const size_t jn = least(T, end - j0);
-            const int diagonal = s->causal && j0 + jn > i0;
-            multiply(&(product){ .m = jn, .n = wide, .k = s->d, .a = kp + j0 * dp, .lda = dp, .b = qt, .ldb = T, .c = r.p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE });
-            soften(jn, wide, diagonal, s->scale, r.p, most, sum, alpha);
-            if (s->drop_p > 0) {
-                draw_mask(s, i0, in, j0, jn, r.mask);
-                apply_mask(jn, wide, r.mask, r.p);
-            }
-            multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = r.p, .lda = T, .b = vp + j0 * dp, .ldb = dp, .c = o, .ldc = dp, .add = j0 > 0, .alpha = alpha, .part = diagonal ? SUM_TO_ROW : WHOLE });
-        }
-        for (size_t g = 0; g < wide; g += VL) {
-            const vf total = v_load(sum + g);
-            v_store(most + g, v_add(v_load(most + g), v_log(total)));
-            v_store(alpha + g, v_div(v_set(1.0f), total));
-        }
-        memcpy(lse + i0 + skip, most + skip, (in - skip) * sizeof *lse);
-        copy_out(in - skip, s->d, dp, o + skip * dp, 0, alpha + skip, out + (i0 + skip) * s->ldo, s->ldo);
+        const size_t in = least(T, q1 - i0), skip = i0 < q0 ? q0 - i0 : 0;
+        copy_in(&m, i0, in, q, s->ldq, f.q);
+        transpose(in, s->d, f.q, m.dp, f.qt);
+        attend(&f, i0, in, s->causal ? i0 + in : m.rows.n);
+        for (size_t i = skip; i < in; i++) lse[an_attn_row(&m.rows, i0 + i)] = f.most[i];
+        put_out(&m, i0 + skip, in - skip, f.o + skip * m.dp, f.alpha + skip, out);
     }
 }
 
@@ -280,69 +337,87 @@ static void differentiate(size_t jn, size_t in, int diagonal, float scale, const
     }
 }
 
+/* Queries are numbered from q0 in the tall copies, so are their statistics. */
 typedef struct backward {
-    const an_attn_spec *s;
+    matrix m;
     room r;
+    size_t q0, q1;
     float *q, *qt, *dout, *doutt, *dq;          /* tall; *t: [tile][d, T] */
     float *k, *v, *dk, *dv, *lse, *delta;
 } backward;
 
-static void prepare(const backward *b, const float *q, const float *out, const float *dout, const float *lse)
+static backward backward_make(const an_attn_spec *s, const an_attn_block *b, float *work)
 {
-    const an_attn_spec *s = b->s;
-    const size_t dp = b->r.dp;
-    copy_in(s->t, s->d, dp, q, s->ldq, b->q);
-    copy_in(s->t, s->d, dp, dout, s->ldo, b->dout);
-    for (size_t i0 = 0; i0 < s->t; i0 += T) {
-        const size_t in = least(T, s->t - i0);
-        transpose(in, s->d, b->q + i0 * dp, dp, b->qt + i0 * dp);
-        transpose(in, s->d, b->dout + i0 * dp, dp, b->doutt + i0 * dp);
-    }
-    memcpy(b->lse, lse, s->t * sizeof *lse);
-    for (size_t i = s->t; i < b->r.tp; i++) b->lse[i] = b->delta[i] = 0;
-    const vm tail = v_tail(s->d % VL);
-    for (size_t i = 0; i < s->t; i++) {
-        const float *oi = out + i * s->ldo, *di = b->dout + i * dp;
-        vf acc = v_zero();
-        size_t p = 0;
-        for (; p + VL <= s->d; p += VL) acc = v_fma(v_load(oi + p), v_load(di + p), acc);
-        if (p < s->d) acc = v_fma(v_load_n(oi + p, tail), v_load(di + p), acc);
-        b->delta[i] = v_sum(acc);
+    backward w = { .m = { s, an_attn_present(s, work), an_attn_round(s->d, VL) }, .r = room_make(s, work), .q0 = b->q0 };
+    w.q1 = least(b->q1, w.m.rows.n);
+    const size_t rows = w.q1 > w.q0 ? an_attn_round(w.q1 - w.q0, T) : 0, tall = rows * w.m.dp;
+    w.q = w.r.tall, w.qt = w.q + tall, w.dout = w.qt + tall, w.doutt = w.dout + tall, w.dq = w.doutt + tall;
+    w.lse = w.dq + tall, w.delta = w.lse + rows;
+    w.k = w.r.key[0], w.v = w.r.key[1], w.dk = w.r.key[2], w.dv = w.r.key[3];
+    return w;
+}
+
+/* `out` is needed for delta alone: it passes through the room of the key tile. */
+static void prepare(const backward *b, const void *q, const void *out, const void *dout, const float *lse)
+{
+    const an_attn_spec *s = b->m.s;
+    const size_t dp = b->m.dp;
+    for (size_t i0 = b->q0; i0 < b->q1; i0 += T) {
+        const size_t in = least(T, b->q1 - i0), at = i0 - b->q0;
+        copy_in(&b->m, i0, in, q, s->ldq, b->q + at * dp);
+        copy_in(&b->m, i0, in, dout, s->ldo, b->dout + at * dp);
+        copy_in(&b->m, i0, in, out, s->ldo, b->k);
+        transpose(in, s->d, b->q + at * dp, dp, b->qt + at * dp);
+        transpose(in, s->d, b->dout + at * dp, dp, b->doutt + at * dp);
+        for (size_t i = 0; i < T; i++) {
+            const float *oi = b->k + i * dp, *di = b->dout + (at + i) * dp;
+            vf acc = v_zero();
+            for (size_t p = 0; i < in && p < dp; p += VL) acc = v_fma(v_load(oi + p), v_load(di + p), acc);
+            b->delta[at + i] = i < in ? v_sum(acc) : 0;
+            b->lse[at + i] = i < in ? lse[an_attn_row(&b->m.rows, i0 + i)] : 0;
+        }
     }
 }
 
 /* What the queries of tile i0 give to the keys of tile j0, and the other way round. */
-static void pair(const backward *b, size_t i0, size_t j0, int first_query)
+static void pair(const backward *b, size_t i0, size_t j0, size_t jn, int first_query, int first_key)
 {
-    const an_attn_spec *s = b->s;
-    const size_t dp = b->r.dp, in = least(T, s->t - i0), jn = least(T, s->t - j0), wide = an_attn_round(in, VL);
+    const an_attn_spec *s = b->m.s;
+    const size_t dp = b->m.dp, in = least(T, b->q1 - i0), wide = an_attn_round(in, VL), at = i0 - b->q0;
     const int diagonal = s->causal && i0 == j0;
     float *p = b->r.p, *ds = b->r.ds, *mask = s->drop_p > 0 ? b->r.mask : NULL;
-    product x = { .m = jn, .n = wide, .k = s->d, .a = b->k, .lda = dp, .b = b->qt + i0 * dp, .ldb = T, .c = p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE };
+    product x = { .m = jn, .n = wide, .k = s->d, .a = b->k, .lda = dp, .b = b->qt + at * dp, .ldb = T, .c = p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE };
     multiply(&x);
-    x.a = b->v, x.b = b->doutt + i0 * dp, x.c = ds;
+    x.a = b->v, x.b = b->doutt + at * dp, x.c = ds;
     multiply(&x);
     if (mask) draw_mask(s, i0, in, j0, jn, mask);
-    differentiate(jn, wide, diagonal, s->scale, b->lse + i0, b->delta + i0, mask, p, ds);
-    x = (product){ .m = jn, .n = dp, .k = in, .a = p, .lda = T, .b = b->dout + i0 * dp, .ldb = dp, .c = b->dv, .ldc = dp, .add = !first_query, .part = diagonal ? SUM_FROM_ROW : WHOLE };
+    differentiate(jn, wide, diagonal, s->scale, b->lse + at, b->delta + at, mask, p, ds);
+    x = (product){ .m = jn, .n = dp, .k = in, .a = p, .lda = T, .b = b->dout + at * dp, .ldb = dp, .c = b->dv, .ldc = dp, .add = !first_query, .part = diagonal ? SUM_FROM_ROW : WHOLE };
     multiply(&x);
-    x.a = ds, x.b = b->q + i0 * dp, x.c = b->dk;
+    x.a = ds, x.b = b->q + at * dp, x.c = b->dk;
     multiply(&x);
-    multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = ds, .lda = T, .b = b->k, .ldb = dp, .c = b->dq + i0 * dp, .ldc = dp, .add = j0 > 0, .part = diagonal ? SUM_TO_ROW : WHOLE });
+    multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = ds, .lda = T, .b = b->k, .ldb = dp, .c = b->dq + at * dp, .ldc = dp, .add = !first_key, .part = diagonal ? SUM_TO_ROW : WHOLE });
 }
 
-void AN_SIMD(attn_bwd)(const an_attn_spec *s, const float *q, const float *k, const float *v, const float *out, const float *dout, const float *lse, float *dq, float *dk, float *dv, float *work)
+void AN_SIMD(attn_bwd)(const an_attn_spec *s, const an_attn_block *block, const void *q, const void *k, const void *v, const void *out, const void *dout, const float *lse, float *dq, float *dk, float *dv, float *work)
 {
-    const room r = room_make(s, work);
-    const backward b = { s, r, r.tall[0], r.tall[1], r.tall[2], r.tall[3], r.tall[4], r.key[0], r.key[1], r.key[2], r.key[3], r.row[0], r.row[1] };
+    const backward b = backward_make(s, block, work);
+    const matrix *m = &b.m;
+    const size_t k0 = block->k0, k1 = least(block->k1, m->rows.n), dp = m->dp, unit = sizeof(float);
+    an_attn_clear(s, &m->rows, block->q0, block->add_q ? block->q0 : block->q1, s->d * unit, s->ldq * unit, dq);
+    an_attn_clear(s, &m->rows, k0, block->add_k ? k0 : block->k1, s->d * unit, s->ldk * unit, dk);
+    an_attn_clear(s, &m->rows, k0, block->add_k ? k0 : block->k1, s->d * unit, s->ldv * unit, dv);
     prepare(&b, q, out, dout, lse);
-    for (size_t j0 = 0; j0 < s->t; j0 += T) {
-        const size_t jn = least(T, s->t - j0), from = s->causal ? j0 : 0;
-        copy_in(jn, s->d, r.dp, k + j0 * s->ldk, s->ldk, b.k);
-        copy_in(jn, s->d, r.dp, v + j0 * s->ldv, s->ldv, b.v);
-        for (size_t i0 = from; i0 < s->t; i0 += T) pair(&b, i0, j0, i0 == from);
-        copy_out(jn, s->d, r.dp, b.dk, s->scale, NULL, dk + j0 * s->ldk, s->ldk);
-        copy_out(jn, s->d, r.dp, b.dv, 1, NULL, dv + j0 * s->ldv, s->ldv);
+    const size_t alone = k0 >= k1 ? b.q1 : s->causal ? least(k0, b.q1) : b.q0;   /* queries before it see none of these keys */
+    if (alone > b.q0) memset(b.dq, 0, (alone - b.q0) * dp * unit);
+    for (size_t j0 = k0; j0 < k1; j0 += T) {
+        const size_t jn = least(T, k1 - j0), from = s->causal && j0 > b.q0 ? j0 : b.q0;
+        copy_in(m, j0, jn, k, s->ldk, b.k);
+        copy_in(m, j0, jn, v, s->ldv, b.v);
+        if (from >= b.q1) memset(b.dk, 0, jn * dp * unit), memset(b.dv, 0, jn * dp * unit);
+        for (size_t i0 = from; i0 < b.q1; i0 += T) pair(&b, i0, j0, jn, i0 == from, j0 == k0);
+        put_gradient(m, j0, jn, b.dk, s->scale, block->add_k, dk, s->ldk);
+        put_gradient(m, j0, jn, b.dv, 1, block->add_k, dv, s->ldv);
     }
-    copy_out(s->t, s->d, r.dp, b.dq, s->scale, NULL, dq, s->ldq);
+    if (b.q1 > b.q0) put_gradient(m, b.q0, b.q1 - b.q0, b.dq, s->scale, block->add_q, dq, s->ldq);
 }
