@@ -185,6 +185,21 @@ an_status an_need_batch(const an_step *s, int tokens) AN_MUST_USE;   /* in infer
 bool an_row_counts(const an_step *s, int tokens, size_t row);
 size_t an_counted_rows(const an_step *s, int tokens);
 
+/* Padding is as if it were not there: a token's position is the number of tokens >= 0 before it in its sequence. How many of
+ * tokens [from, to) are; and how many rows from i on, before `end`, are all tokens or all padding. */
+static inline size_t an_count_tokens(const int32_t *tokens, size_t from, size_t to)
+{
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) n += tokens[i] >= 0;
+    return n;
+}
+static inline size_t an_run_of(const int32_t *tokens, size_t i, size_t end)
+{
+    size_t n = 1;
+    while (i + n < end && (tokens[i + n] < 0) == (tokens[i] < 0)) n++;
+    return n;
+}
+
 /* Loss: the mean of the row losses over counted targets, and the gradient of one row's loss. Defined in xent.c. */
 an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);

@@ -13,7 +13,7 @@ static const real SMALLEST = sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MI
 
 static const real FLUSHED = 4 * (sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MIN) / (real)AN_REAL_EPS;   /* a probability this small may be 0 */
 
-/* q, k, v: the rows that count, in reals; bf16: the caller's arrays where they are stored so. p, loss: [n, n] probability, its relative error. */
+/* q, k, v: in reals, and as the kernel gets them. p, loss: [t, t] probability of key j for query i, both numbered, and its relative error. */
 typedef struct head {
     an_attn_spec s;
     const an_real *q, *k, *v;
