@@ -15,18 +15,28 @@ enum { AN_ATTN_TILE = AN_ATTN_BLOCK, AN_ATTN_LANES = 16 /* the widest vector of 
 
 static inline size_t an_attn_round(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
+/* Rows of padded copies are an odd number of cache lines apart, or the rows of a tile would share a few sets of the first cache. */
+enum { AN_ATTN_STRIDE = AN_ATTN_TILE + AN_ATTN_LANES };   /* of tiles of scores and of transposed copies */
+static inline size_t an_attn_stride(size_t d) { return (an_attn_round(d, AN_ATTN_LANES) / AN_ATTN_LANES | 1) * AN_ATTN_LANES; }
+static inline size_t an_attn_key_reals(const an_attn_spec *s)   /* of one tile, as it is or transposed */
+{
+    const size_t plain = AN_ATTN_TILE * an_attn_stride(s->d), transposed = AN_ATTN_STRIDE * an_attn_round(s->d, AN_ATTN_LANES);
+    return plain > transposed ? plain : transposed;
+}
+
 /* The larger user of what lies behind the list of rows. */
 static inline size_t an_attn_tall_reals(const an_attn_spec *s)
 {
-    const size_t tile = AN_ATTN_TILE, rows = s->rows && s->rows < s->t ? s->rows : s->t, dp = an_attn_round(s->d, AN_ATTN_LANES);
-    const size_t keys = an_attn_round(s->t, tile), queries = an_attn_round(rows, tile), fwd = (2 * dp + 1) * keys + 4 * tile, bwd = 5 * queries * dp + 4 * queries;
+    const size_t tile = AN_ATTN_TILE, rows = s->rows && s->rows < s->t ? s->rows : s->t;
+    const size_t keys = an_attn_round(s->t, tile), queries = an_attn_round(rows, tile);
+    const size_t fwd = (2 * an_attn_stride(s->d) + 1) * keys + 4 * tile, bwd = 5 * queries / tile * an_attn_key_reals(s) + 4 * queries;
     return fwd > bwd ? fwd : bwd;
 }
 
 static inline size_t an_attn_work_reals(const an_attn_spec *s)
 {
-    const size_t tile = AN_ATTN_TILE, dp = an_attn_round(s->d, AN_ATTN_LANES);
-    return an_attn_round(s->t, AN_ATTN_LANES) + an_attn_tall_reals(s) + 4 * tile * dp + 3 * tile * tile + AN_ATTN_LANES;   /* the last: room to align the start */
+    const size_t scores = (size_t)AN_ATTN_TILE * AN_ATTN_STRIDE;
+    return an_attn_round(s->t, AN_ATTN_LANES) + an_attn_tall_reals(s) + 4 * an_attn_key_reals(s) + 3 * scores + AN_ATTN_LANES;   /* the last: room to align the start */
 }
 
 /* The rows that count: n of them, row number i in memory at[i]; at NULL: all of them. */
