@@ -81,7 +81,8 @@ static void attn_bwd(void *ctx, size_t i, int thread)
 {
     FIELD;
     an_real *d = f->a[4] + i * 4 * SEQ * HEAD;
-    f->k->attn_bwd(&f->attn, HEAD_AT(0), HEAD_AT(1), HEAD_AT(2), HEAD_AT(3), d, f->rstd + i * SEQ, d + SEQ * HEAD, d + 2 * SEQ * HEAD, d + 3 * SEQ * HEAD, f->work + (size_t)thread * f->work_each);
+    const an_attn_block all = { 0, SEQ, 0, SEQ, 0, 0 };
+    f->k->attn_bwd(&f->attn, &all, HEAD_AT(0), HEAD_AT(1), HEAD_AT(2), HEAD_AT(3), d, f->rstd + i * SEQ, d + SEQ * HEAD, d + 2 * SEQ * HEAD, d + 3 * SEQ * HEAD, f->work + (size_t)thread * f->work_each);
 }
 
 /* Arrays of `elements` reals that must move; in_place: what is written was read too. */

@@ -69,10 +69,11 @@ static void say_design(an_progress *p)
 static void on_start(void *ctx, const an_event_start *e)
 {
     an_progress *p = ctx;
-    char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN];
+    char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN], shared[48] = "";
     if (p->quiet) return;
     const an_model_config *m = e->model;
-    say(p, "model", "%s, %zu layers, %zu heads, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, m->d_model, m->d_ff, m->seq_len,
+    if (m->n_kv_head < m->n_head) snprintf(shared, sizeof shared, " (%zu of keys and values)", m->n_kv_head);
+    say(p, "model", "%s, %zu layers, %zu heads%s, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, shared, m->d_model, m->d_ff, m->seq_len,
         m->vocab_size, m->activation, m->position, an_human_count(a, (double)e->params));
     say_design(p);
     for (size_t i = 0; i < e->n_notes; i++) say(p, "note", "%s", e->notes[i]);

@@ -1,20 +1,67 @@
 /* kern/attn_tile.h
- * The tile edge of attention and the size of its workspace: one place for the kernels that lay `work` out and for
- * an_attn_work that sizes it. The largest user is the tiled backward: five padded copies of a head (Q, Q^T, dO, dO^T, dQ),
- * one row of statistics, four key tiles (K, V, dK, dV), three score tiles (P, dS, mask). */
+ * The tile edge of attention, the rows that count, and the size of the workspace: one place for the kernels that lay
+ * `work` out and for an_attn_work that sizes it. At its front: the numbers of the rows that count. Then forward: padded copies of
+ * all keys and values; backward: five padded copies of a block of queries (Q, Q^T, dO, dO^T, dQ) and their statistics. Both:
+ * four key tiles (K, V, dK, dV; forward: Q, Q^T, O), three score tiles (P, dS, mask). Linear in t, and beyond the front the
+ * backward part in the rows of a block. */
 #ifndef AN_KERN_ATTN_TILE_H
 #define AN_KERN_ATTN_TILE_H
 
-#include <stddef.h>
+#include <string.h>
 
-enum { AN_ATTN_TILE = 64, AN_ATTN_LANES = 16 /* the widest vector of any level */ };
+#include "kern/kern.h"
+
+enum { AN_ATTN_TILE = AN_ATTN_BLOCK, AN_ATTN_LANES = 16 /* the widest vector of any level */ };
 
 static inline size_t an_attn_round(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-static inline size_t an_attn_work_reals(size_t t, size_t d)
+/* Rows of padded copies are an odd number of cache lines apart, or the rows of a tile would share a few sets of the first cache. */
+enum { AN_ATTN_STRIDE = AN_ATTN_TILE + AN_ATTN_LANES };   /* of tiles of scores and of transposed copies */
+static inline size_t an_attn_stride(size_t d) { return (an_attn_round(d, AN_ATTN_LANES) / AN_ATTN_LANES | 1) * AN_ATTN_LANES; }
+static inline size_t an_attn_key_reals(const an_attn_spec *s)   /* of one tile, as it is or transposed */
 {
-    const size_t tp = an_attn_round(t, AN_ATTN_TILE), dp = an_attn_round(d, AN_ATTN_LANES), tile = AN_ATTN_TILE;
-    return 5 * tp * dp + 4 * tp + 4 * tile * dp + 3 * tile * tile + AN_ATTN_LANES;   /* the last: room to align the start */
+    const size_t plain = AN_ATTN_TILE * an_attn_stride(s->d), transposed = AN_ATTN_STRIDE * an_attn_round(s->d, AN_ATTN_LANES);
+    return plain > transposed ? plain : transposed;
+}
+
+/* The larger user of what lies behind the list of rows. */
+static inline size_t an_attn_tall_reals(const an_attn_spec *s)
+{
+    const size_t tile = AN_ATTN_TILE, rows = s->rows && s->rows < s->t ? s->rows : s->t;
+    const size_t keys = an_attn_round(s->t, tile), queries = an_attn_round(rows, tile);
+    const size_t fwd = (2 * an_attn_stride(s->d) + 1) * keys + 4 * tile, bwd = 5 * queries / tile * an_attn_key_reals(s) + 4 * queries;
+    return fwd > bwd ? fwd : bwd;
+}
+
+static inline size_t an_attn_work_reals(const an_attn_spec *s)
+{
+    const size_t scores = (size_t)AN_ATTN_TILE * AN_ATTN_STRIDE;
+    return an_attn_round(s->t, AN_ATTN_LANES) + an_attn_tall_reals(s) + 4 * an_attn_key_reals(s) + 3 * scores + AN_ATTN_LANES;   /* the last: room to align the start */
+}
+
+/* The rows that count: n of them, row number i in memory at[i]; at NULL: all of them. */
+typedef struct an_attn_rows { const uint32_t *at; size_t n; } an_attn_rows;
+
+static inline size_t an_attn_row(const an_attn_rows *r, size_t i) { return r->at ? r->at[i] : i; }
+
+/* list: t words, the front of `work` (a row number is below 2^32: a sequence is an array of 32-bit tokens in memory). */
+static inline an_attn_rows an_attn_present(const an_attn_spec *s, void *list)
+{
+    size_t first = 0;
+    while (s->tokens && first < s->t && s->tokens[first] >= 0) first++;
+    if (!s->tokens || first == s->t) return (an_attn_rows){ NULL, s->t };
+    uint32_t *at = list;
+    size_t n = 0;
+    for (size_t i = 0; i < s->t; i++)
+        if (s->tokens[i] >= 0) at[n++] = (uint32_t)i;
+    return (an_attn_rows){ at, n };
+}
+
+/* Zeros in the padding among the rows [from, to) of x, `width` bytes of every `ld`. */
+static inline void an_attn_clear(const an_attn_spec *s, const an_attn_rows *r, size_t from, size_t to, size_t width, size_t ld, void *x)
+{
+    for (size_t i = from; r->at && i < to; i++)
+        if (s->tokens[i] < 0) memset((char *)x + i * ld, 0, width);
 }
 
 #endif

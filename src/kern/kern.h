@@ -30,15 +30,28 @@ typedef struct an_adamw_spec { an_real lr, beta1, beta2, eps, decay, c1, c2, gra
 
 /* Causal (or full) multi-head attention of one (batch, head): q,k,v,out are [t, d] with leading dimensions; softmax row
  * statistics lse [t] (log-sum-exp of scaled scores). Dropout on probabilities: element (i, j) is kept when
- * an_rng_u32-like Philox word (see dropout row) of key `drop_key` at index drop_base + i*t + j is >= drop_p * 2^32, then scaled 1/(1-p). */
+ * an_rng_u32-like Philox word (see dropout row) of key `drop_key` at index drop_base + i*t + j is >= drop_p * 2^32, then scaled 1/(1-p).
+ * tokens: rows of a token < 0 are padding, and attention goes on as if they were not there: the others are numbered from 0 in
+ * order, and i, j and every range of rows speak of those numbers (as long as nothing is padding: of rows). Padding inside a
+ * range of rows gets zeros where that range is stored. So padding changes no bit of the other rows, and costs no arithmetic.
+ * half: q, k, v, out and dout are stored as an_bf16, widened where they are loaded and rounded where they are stored; all
+ * arithmetic, lse and the gradients stay in reals. Otherwise those pointers are to reals. */
 typedef struct an_attn_spec {
     size_t t, d, ldq, ldk, ldv, ldo;   /* ldo: also of dout; gradients dq,dk,dv use ldq, ldk, ldv */
     an_real scale;                     /* usually 1/sqrt(d) */
-    int causal;
+    int causal, half;
+    const int32_t *tokens;             /* [t]; NULL: no padding */
+    size_t rows;                       /* most rows of a block of attn_bwd; 0: t */
     an_real drop_p;
     an_rng_key drop_key;
     uint64_t drop_base;
 } an_attn_spec;
+
+/* One call of attn_bwd: what the queries [q0, q1) and the keys [k0, k1) give each other. Starts are multiples of AN_ATTN_BLOCK, ends
+ * too where they are not t. add_q: dq of those queries is added to, else stored; add_k: dk and dv of those keys. A head is
+ * done when its blocks cover all (query, key); query heads that share keys add to one dk, dv. */
+enum { AN_ATTN_BLOCK = 64 };
+typedef struct an_attn_block { size_t q0, q1, k0, k1; int add_q, add_k; } an_attn_block;
 
 /* Reals of workspace that attn_fwd and attn_bwd need for this spec, at any level. */
 size_t an_attn_work(const an_attn_spec *s);

@@ -1,6 +1,7 @@
 /* net/attention.c
  * Causal multi-head self-attention: q|k|v in one product, rotation of q and k where positions are rotary, attention over
- * the sequence (training) or the cache (decoding), output projection, dropout. */
+ * the sequence (training) or the cache (decoding), output projection, dropout. Keys and values may have fewer heads than
+ * queries, which then share them. */
 #include <math.h>
 #include <string.h>
 
@@ -24,10 +25,10 @@ static an_value *rotate(const an_net *net, an_value *qkv)
 {
     const an_model_config *c = net->config;
     const size_t width = c->d_model / c->n_head, places = net->cache ? net->cache : net->seq;
-    const an_rope_attr attr = { net->seq, 2 * c->n_head, width };
+    const an_rope_attr attr = { net->seq, c->n_head + c->n_kv_head, width };
     an_value *cos_t = an_const(net->b, "cos", AN_MAT(places, width / 2), fill_cos, c->rope_base);
     an_value *sin_t = an_const(net->b, "sin", AN_MAT(places, width / 2), fill_sin, c->rope_base);
-    return AN_EMIT(net->b, &an_op_rope, "rope", &attr, qkv, cos_t, sin_t);
+    return AN_EMIT(net->b, &an_op_rope, "rope", &attr, qkv, cos_t, sin_t, net->tokens);
 }
 
 static bool is(const char *a, const char *b) { return strcmp(a, b) == 0; }
@@ -68,8 +69,9 @@ static an_value *treat_qkv(const an_net *net, an_value *qkv)
     const an_inside *inside = &net->package->inside;
     const char *qk = an_attention_choice(net, "qk_norm", inside->qk_norm), *residual = an_attention_choice(net, "value_residual", inside->value_residual);
     if (!qkv || (is(qk, "off") && !inside->v_norm && is(residual, "off"))) return qkv;
-    const size_t d = net->config->d_model, head = d / net->config->n_head, cut = is(qk, "full") ? d : head, v_cut = inside->v_norm ? head : d;
-    const an_split_attr attr = { 3, { d, d, d }, { cut, cut, v_cut } };
+    const size_t d = net->config->d_model, head = d / net->config->n_head, kv = an_kv_width(net);
+    const bool full = is(qk, "full");
+    const an_split_attr attr = { 3, { d, kv, kv }, { full ? d : head, full ? kv : head, inside->v_norm ? head : kv } };
     an_value *part[3];
     if (!take_apart(net, "parts", &attr, qkv, part)) return NULL;
     an_value *q = part[0], *k = part[1], *v = part[2];
@@ -81,19 +83,22 @@ static an_value *treat_qkv(const an_net *net, an_value *qkv)
     return AN_EMIT(net->b, &an_op_pack, "packed", &attr, q, k, mix_values(net, residual, v));
 }
 
-/* Queries and keys at length 1 per head, times a learned vector, behind the positions. */
+/* Queries and keys at length 1 per head, times a learned vector, behind the positions. Both read one vector, unless keys have
+ * fewer heads and so need their own. */
 static an_value *to_sphere(const an_net *net, an_value *qkv)
 {
     const an_inside *inside = &net->package->inside;
-    const size_t d = net->config->d_model, head = d / net->config->n_head;
-    const an_split_attr attr = { 3, { d, d, d }, { d, d, d } };
+    const size_t d = net->config->d_model, head = d / net->config->n_head, kv = an_kv_width(net);
+    const an_split_attr attr = { 3, { d, kv, kv }, { d, kv, kv } };
     an_value *part[3];
     if (!inside->qk_unit || !qkv) return qkv;
     if (!take_apart(net, "turned", &attr, qkv, part)) return NULL;
     an_value *q = an_stored_emit(net, inside->qk_scale, "s_qk", "q_scaled", an_unit_emit(net, "q_unit", head, part[0]));
-    an_value *k = an_stored_emit(net, inside->qk_scale, "s_qk", "k_scaled", an_unit_emit(net, "k_unit", head, part[1]));
+    an_value *k = an_stored_emit(net, inside->qk_scale, kv == d ? "s_qk" : "s_k", "k_scaled", an_unit_emit(net, "k_unit", head, part[1]));
     return AN_EMIT(net->b, &an_op_pack, "sphere", &attr, q, k, part[2]);
 }
+
+size_t an_kv_width(const an_net *net) { return net->config->d_model / net->config->n_head * net->config->n_kv_head; }
 
 double an_attention_scale(const an_net *net)
 {
@@ -111,21 +116,21 @@ static an_value *scale_heads(const an_net *net, an_value *y)
 an_value *an_attention_emit(const an_net *net, an_value *u)
 {
     const an_model_config *c = net->config;
-    const size_t d = c->d_model, width = d / c->n_head;
-    const an_init qkv_init[] = { an_init_matrix(net, AN_ROLE_QK, d, d, 2 * d), an_init_matrix(net, AN_ROLE_V, d, d, d) };
+    const size_t d = c->d_model, width = d / c->n_head, kv = an_kv_width(net);
+    const an_init qkv_init[] = { an_init_matrix(net, AN_ROLE_QK, d, d, d), an_init_matrix(net, AN_ROLE_QK, d, kv, kv), an_init_matrix(net, AN_ROLE_V, d, kv, kv) };
     const an_init out_init = an_init_matrix(net, AN_ROLE_O, d, d, 0);
-    an_value *qkv = an_linear_emit(net, "qkv", u, 3 * d, qkv_init, 2);
+    an_value *qkv = an_linear_emit(net, "qkv", u, d + 2 * kv, qkv_init, 3);
     qkv = treat_qkv(net, qkv);
     if (strcmp(c->position, "rotary") == 0) qkv = rotate(net, qkv);
     qkv = to_sphere(net, qkv);
-    const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .width = width, .cache = net->cache,
+    const an_attention_attr attr = { .batch = net->batch, .seq = net->seq, .heads = c->n_head, .kv_heads = c->n_kv_head, .width = width, .cache = net->cache,
         .scale = an_attention_scale(net), .dropout = c->dropout, .causal = !net->bidirectional };
     an_value *y;
     if (net->cache) {
-        an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * d } });
+        an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * kv } });
         y = AN_EMIT(net->b, &an_op_attention_cached, "attention", &attr, qkv, cache);
     } else {
-        y = AN_EMIT(net->b, &an_op_attention, "attention", &attr, qkv);
+        y = AN_EMIT(net->b, &an_op_attention, "attention", &attr, qkv, net->tokens);
     }
     if (net->package->inside.head_scale) y = scale_heads(net, y);
     y = an_slot(net, net->package->inside.attn_norm, "inner", y);

@@ -20,6 +20,7 @@ static const an_option TABLE[] = {
     { "arch", AN_CHOICE, "decoder", NULL, "kind of transformer", MODEL, .choices = an_arch_name },
     { "n_layer", AN_INT, "6", "1..100000", "number of blocks", MODEL, .aliases = "num_hidden_layers num_layers dec_depth" },
     { "n_head", AN_INT, "6", "1..65536", "attention heads; must divide d_model", MODEL, .aliases = "num_attention_heads num_heads transformer_heads" },
+    { "n_kv_head", AN_INT, "auto", "1..65536", "heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head", MODEL, .words = "auto=0", .aliases = "num_key_value_heads num_kv_heads n_query_groups" },
     { "d_model", AN_INT, "384", "1..1048576", "width of the residual stream, channels", MODEL, .aliases = "n_embd hidden_size dim_emb" },
     { "d_ff", AN_INT, "auto", "1..4194304", "width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8)", MODEL, .words = "auto=0", .aliases = "n_inner intermediate_size transformer_dim_ffn" },
     { "seq_len", AN_INT, "256", "1..16777216", "tokens of context", MODEL, .aliases = "block_size n_positions max_position_embeddings max_length" },
@@ -63,6 +64,11 @@ static an_status check_heads(const an_model_config *c)
         while (c->d_model % near) near--;
         return an_fail(AN_ECONFIG, "n_head %zu does not divide d_model %zu; try n_head %zu", c->n_head, c->d_model, near);
     }
+    if (c->n_head % c->n_kv_head) {
+        size_t near = c->n_kv_head < c->n_head ? c->n_kv_head : c->n_head;
+        while (c->n_head % near) near--;
+        return an_fail(AN_ECONFIG, "n_kv_head %zu does not divide n_head %zu; try n_kv_head %zu", c->n_kv_head, c->n_head, near);
+    }
     if (strcmp(c->position, "rotary") == 0 && (c->d_model / c->n_head) % 2)
         return an_fail(AN_ECONFIG, "position rotary turns pairs of channels, but a head has d_model / n_head = %zu; choose an even head width", c->d_model / c->n_head);
     return AN_OK;
@@ -85,11 +91,12 @@ static an_status decide_tie(an_model_config *c, const an_options *options)
 an_status an_model_config_read(an_model_config *config, const an_options *options)
 {
     const char *activation = an_options_text(options, "activation");
-    an_model_config c = { .arch = an_options_text(options, "arch"), .n_layer = size_of(options, "n_layer"), .n_head = size_of(options, "n_head"),
+    an_model_config c = { .arch = an_options_text(options, "arch"), .n_layer = size_of(options, "n_layer"), .n_head = size_of(options, "n_head"), .n_kv_head = size_of(options, "n_kv_head"),
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
         .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
         .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse"), .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
+    if (c.n_kv_head == 0) c.n_kv_head = c.n_head;
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));
     AN_TRY(decide_tie(&c, options));

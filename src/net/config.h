@@ -14,7 +14,7 @@
 
 typedef struct an_model_config {
     const char *arch;              /* "decoder" */
-    size_t n_layer, n_head, d_model, d_ff, seq_len, vocab_size;
+    size_t n_layer, n_head, n_kv_head, d_model, d_ff, seq_len, vocab_size;
     const char *activation;        /* gelu_tanh, gelu_erf, relu, swiglu */
     const char *position;          /* learned, sinusoidal, rotary */
     double rope_base;

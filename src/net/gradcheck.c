@@ -91,8 +91,8 @@ static an_status open_subject(subject *s, const char *settings)
     const an_rng_key key = an_rng_key_make(7, AN_RNG_PROBE, 0);
     randomise(s, key);
     for (size_t i = 0; i < rows; i++) {
-        s->tokens[i] = (int32_t)(an_rng_u32(key, 2 * i) % s->config.vocab_size);
-        s->targets[i] = i == 3 ? -1 : (int32_t)(an_rng_u32(key, 2 * i + 1) % s->config.vocab_size);   /* one position does not count */
+        s->tokens[i] = i == 7 ? -1 : (int32_t)(an_rng_u32(key, 2 * i) % s->config.vocab_size);        /* one is padding, another does not count */
+        s->targets[i] = i == 7 || i == 3 ? -1 : (int32_t)(an_rng_u32(key, 2 * i + 1) % s->config.vocab_size);
     }
     s->pass = (an_pass){ .tokens = s->tokens, .targets = s->targets, .seed = 5, .train = true, .loss_scale = 1 };
     return AN_OK;

@@ -68,8 +68,9 @@ int an_gradcheck_case(size_t i, const char *norm, const char *design, const char
             continue;
         }
         const char *more[2] = { variant(an_design_at(p.design)->variants, p.design_variant), variant(an_norm_at(p.norm)->variants, p.norm_variant) };
-        snprintf(text, size, "arch=%s design=%s norm=%s%s%s%s%s position=%s activation=%s", an_arch_name(p.arch), an_design_name(p.design), an_norm_name(p.norm),
-                 *more[0] ? " " : "", more[0], *more[1] ? " " : "", more[1], an_position_name(at % positions), an_activation_name(at / positions));
+        const char *shared = (p.design + p.norm + at) % 2 ? " n_kv_head=1" : "";   /* and keys that query heads share, or not */
+        snprintf(text, size, "arch=%s design=%s norm=%s%s%s%s%s position=%s activation=%s%s", an_arch_name(p.arch), an_design_name(p.design), an_norm_name(p.norm),
+                 *more[0] ? " " : "", more[0], *more[1] ? " " : "", more[1], an_position_name(at % positions), an_activation_name(at / positions), shared);
         return 1;
     } while (next_pair(&p));
     return 0;

@@ -42,7 +42,8 @@ typedef struct an_model_shape {
 
 /* One pass over B*T tokens. */
 typedef struct an_pass {
-    const int32_t *tokens;         /* [B*T] ids in [0, V), or -1: padding, whose embedding is 0 and which batch statistics leave out */
+    const int32_t *tokens;         /* [B*T] ids in [0, V), or -1: padding, anywhere in a sequence, which is as if it were not there: attention,
+                                    * positions and batch statistics leave it out. What stands in its own row is of no use */
     const int32_t *targets;        /* [B*T] ids, or -1: position does not count; NULL: no loss (logits only) */
     uint64_t seed, step, micro;    /* key of all randomness (dropout) in this pass */
     bool train;                    /* dropout on; batch norms take the statistics of this pass, and its backward half moves the running ones */

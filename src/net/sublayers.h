@@ -13,6 +13,7 @@ an_value *an_feed_forward_emit(const an_net *net, an_value *u);
  * factor on q k'. */
 const char *an_attention_choice(const an_net *net, const char *key, const char *prescribed);
 double an_attention_scale(const an_net *net);
+size_t an_kv_width(const an_net *net);                                                /* columns of keys, and of values: n_kv_head heads */
 
 an_value *an_embedding_emit(const an_net *net, an_value *tokens, an_value **table);   /* x0 [N,C]; *table: the token table, for a tied head */
 an_value *an_head_emit(const an_net *net, an_value *x, an_value *table);              /* logits [N,V] */

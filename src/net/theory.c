@@ -184,10 +184,11 @@ static void average_back(field *g, const double *self)
 
 static double matrix(const an_net *net, an_role role, size_t in, size_t out) { return variance(an_init_matrix(net, role, in, out, 0)); }
 
-static double query_variance(const an_net *net, const an_package *p, const field *x)
+/* Of queries (out: d_model) or keys. */
+static double query_variance(const an_net *net, const an_package *p, const field *x, size_t out)
 {
     const size_t d = net->config->d_model;
-    return strcmp(an_attention_choice(net, "qk_norm", p->inside.qk_norm), "off") == 0 ? (double)d * matrix(net, AN_ROLE_QK, d, d) * mean_square(x) : 1;
+    return strcmp(an_attention_choice(net, "qk_norm", p->inside.qk_norm), "off") == 0 ? (double)d * matrix(net, AN_ROLE_QK, d, out) * mean_square(x) : 1;
 }
 
 /* Value residuals, as they start: v <- (v_1 + v) / 2, v_1 those of the first layer that has them; the two are independent. */
@@ -213,12 +214,13 @@ static void mix_values_back(const an_net *net, field *g, trace *tape)
 static void up_attention(const an_net *net, const an_package *p, field *x, trace *tape)
 {
     const an_model_config *c = net->config;
-    const double d = (double)c->d_model, head = d / (double)c->n_head, scale = an_attention_scale(net), query = query_variance(net, p, x);
-    multiply(x, d * matrix(net, AN_ROLE_V, c->d_model, c->d_model));
+    const double d = (double)c->d_model, head = d / (double)c->n_head, scale = an_attention_scale(net);
+    const double scores = query_variance(net, p, x, c->d_model) * query_variance(net, p, x, an_kv_width(net)) * head * scale * scale;
+    multiply(x, d * matrix(net, AN_ROLE_V, c->d_model, an_kv_width(net)));
     for (size_t i = 0; i < x->t; i++) tape->values[i] = p->inside.v_norm ? 1 / sqrt(*at(x, i, i)) : 1;
     stretch(x, tape->values);
     if (has_value_residual(net, p)) mix_values(net, x, tape);
-    average(x, query * query * head * scale * scale, tape->self);
+    average(x, scores, tape->self);
     through_norm(net, p->inside.attn_norm, x, tape->inner);
     multiply(x, d * matrix(net, AN_ROLE_O, c->d_model, c->d_model));
 }
@@ -231,7 +233,7 @@ static void down_attention(const an_net *net, const an_package *p, field *g, tra
     average_back(g, tape->self);
     if (has_value_residual(net, p)) mix_values_back(net, g, tape);
     stretch(g, tape->values);
-    multiply(g, (double)d * matrix(net, AN_ROLE_V, d, d));
+    multiply(g, (double)d * matrix(net, AN_ROLE_V, d, an_kv_width(net)));   /* fewer heads of values, each with the gradients of more queries */
 }
 
 /* to_ik (times, or set) the kernel at the correlation of z_i and z_k. Gated: the gate's kernel times that of the other factor. */

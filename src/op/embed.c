@@ -1,5 +1,6 @@
 /* op/embed.c
- * Embedding: x0 = scale * E[token] + P[position]; the row of a padding token (-1) is 0 and gives no gradient.
+ * Embedding: x0 = scale * E[token] + P[position]; the row of a padding token (-1) is 0 and gives no gradient, and positions
+ * count the tokens before, not the padding.
  * Shapes    tokens [N] (batch x seq)   E [V,C]   P [>= seq, C] (learned, or a fixed table) or absent   x0 [N,C]
  * Saves     tokens                 Cost  2NC flop, 2NC moved
  * Backward  dE[token] += scale * dx0, rows in order;  dP[t] = sum over the batch
@@ -34,25 +35,23 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return column_parts(s) + (s->in[P] && an_has_grad(s, P) ? an_chunks(at->seq) : 0);
 }
 
-/* Rows from i on, before `end`, that are all tokens or all padding. */
-static size_t run_of(const int32_t *tokens, size_t i, size_t end)
-{
-    size_t n = 1;
-    while (i + n < end && (tokens[i + n] < 0) == (tokens[i] < 0)) n++;
-    return n;
-}
-
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_embed_attr *at = s->attr;
     const int32_t *tokens = s->in[TOKENS]->tokens;
     const size_t c = an_cols(s->in[E]);
     const an_range w = an_chunk(s->in[TOKENS]->count, p->index);
+    size_t place = an_count_tokens(tokens, w.begin - w.begin % at->seq, w.begin);
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         const size_t t = i % at->seq, room = at->seq - t < w.begin + w.n - i ? at->seq - t : w.begin + w.n - i;
-        n = run_of(tokens, i, i + room);
-        if (tokens[i] < 0) memset(s->out[0]->data + i * c, 0, n * c * sizeof(an_real));
-        else r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + (r->position + t) * c : NULL, s->out[0]->data + i * c);
+        n = an_run_of(tokens, i, i + room);
+        if (t == 0) place = 0;
+        if (tokens[i] < 0) {
+            memset(s->out[0]->data + i * c, 0, n * c * sizeof(an_real));
+            continue;
+        }
+        r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + (r->position + place) * c : NULL, s->out[0]->data + i * c);
+        place += n;
     }
 }
 
@@ -61,14 +60,17 @@ static void backward_positions(const an_run *r, const an_step *s, size_t index)
     const an_embed_attr *at = s->attr;
     const size_t c = an_cols(s->in[E]), batch = s->in[TOKENS]->count / at->seq;
     const an_range w = an_chunk(at->seq, index);
+    const size_t last = w.begin + w.n;
     const bool add = an_add(r, s, P);
     if (index == 0 && !add) memset(s->in[P]->grad + at->seq * c, 0, (an_rows(s->in[P]) - at->seq) * c * sizeof(an_real));   /* positions not in this pass */
     if (!add) memset(s->in[P]->grad + w.begin * c, 0, w.n * c * sizeof(an_real));
     for (size_t b = 0; b < batch; b++)
-        for (size_t t = w.begin, n; t < w.begin + w.n; t += n) {
-            const size_t i = b * at->seq + t;
-            n = run_of(s->in[TOKENS]->tokens, i, i + w.begin + w.n - t);
-            if (s->in[TOKENS]->tokens[i] >= 0) r->k->scale(n * c, 1, s->out[0]->grad + i * c, s->in[P]->grad + t * c, 1);
+        for (size_t i = b * at->seq, end = i + at->seq, place = 0, n; i < end && place < last; i += n) {   /* rows i.. hold positions place.. */
+            n = an_run_of(s->in[TOKENS]->tokens, i, end);
+            if (s->in[TOKENS]->tokens[i] < 0) continue;
+            const size_t from = place > w.begin ? place : w.begin, to = place + n < last ? place + n : last;
+            if (from < to) r->k->scale((to - from) * c, 1, s->out[0]->grad + (i + from - place) * c, s->in[P]->grad + from * c, 1);
+            place += n;
         }
 }
 
@@ -85,7 +87,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         for (size_t i = 0; i < v; i++) memset(s->in[E]->grad + i * c + c0, 0, (c1 - c0) * sizeof(an_real));
     const int32_t *tokens = s->in[TOKENS]->tokens;
     for (size_t i = 0, n; i < s->in[TOKENS]->count; i += n) {
-        n = run_of(tokens, i, s->in[TOKENS]->count);
+        n = an_run_of(tokens, i, s->in[TOKENS]->count);
         if (tokens[i] >= 0) r->k->embed_bwd(n, c, c0, c1, AN_R(at->scale), tokens + i, s->out[0]->grad + i * c, s->in[E]->grad);
     }
 }

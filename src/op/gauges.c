@@ -13,6 +13,17 @@ size_t an_gauge_chunks(const an_step *s) { return an_chunks(an_rows(s->in[0])); 
 size_t an_gauge_once(const an_step *s) { (void)s; return 1; }
 double an_gauge_rms(const an_value *v) { return v ? sqrt(an_dot(v->count, v->data, v->data) / (double)v->count) : 1; }
 
+static double number(an_cells x, size_t i) { return (double)(x.store == AN_STORE_REAL ? x.p[i] : an_bf16_widen(*(const an_bf16 *)an_cell(x, i))); }
+
+/* Of n numbers from i on with those from j on, however they are stored. */
+static double dot(size_t n, an_cells x, size_t i, an_cells y, size_t j)
+{
+    double sum = 0;
+    if (x.store == AN_STORE_REAL && y.store == AN_STORE_REAL) return an_dot(n, x.p + i, y.p + j);
+    for (size_t k = 0; k < n; k++) sum += number(x, i + k) * number(y, j + k);
+    return sum;
+}
+
 /* --- norms: root mean square of the gains; share of rows whose variance is below 10 eps --------------------------- */
 
 /* Whether a row's variance is below 10 eps; outside the root eps is a deviation, and its square a variance. */
@@ -82,15 +93,18 @@ enum { MAX_LOGIT, ENTROPY, ENTROPY_MIN, SINK };
 
 static size_t attention_parts(const an_step *s) { return ((const an_attention_attr *)s->attr)->heads; }
 
-/* One query row against its keys: p_j = exp(s_j - lse), entropy = lse - sum p_j s_j. */
-static void add_query(const an_attention_attr *at, const an_real *q, const an_real *k, size_t ld, size_t keys, double lse, double *m)
+/* One query row against its keys, but for padding: p_j = exp(s_j - lse), entropy = lse - sum p_j s_j. The sink is the first key. */
+static void add_query(const an_attention_attr *at, an_cells qkv, size_t q, size_t k, size_t keys, const int32_t *tokens, double lse, double *m)
 {
     double weighted = 0;
+    bool first = true;
     for (size_t j = 0; j < keys; j++) {
-        const double score = at->scale * an_dot(at->width, q, k + j * ld), p = exp(score - lse);
+        if (tokens && tokens[j] < 0) continue;
+        const double score = at->scale * dot(at->width, qkv, q, qkv, k + j * an_qkv_width(at)), p = exp(score - lse);
         if (!(score <= m[MAX_LOGIT])) m[MAX_LOGIT] = score;
         weighted += p * score;
-        if (j == 0) m[SINK] += p;
+        if (first) m[SINK] += p;
+        first = false;
     }
     m[ENTROPY] += lse - weighted;
 }
@@ -98,20 +112,24 @@ static void add_query(const an_attention_attr *at, const an_real *q, const an_re
 static double of_attention(const an_run *r, const an_step *s, size_t head, double *m)
 {
     const an_attention_attr *at = s->attr;
-    const size_t c = at->heads * at->width, ld = 3 * c, t = at->seq;
+    const size_t ld = an_qkv_width(at), t = at->seq, keys = at->heads + head / (at->heads / at->kv_heads);
     const size_t sequences = at->batch < SEQUENCES ? at->batch : SEQUENCES, queries = t < QUERIES ? t : QUERIES;
+    size_t seen = 0;
     (void)r;
     m[MAX_LOGIT] = -INFINITY;
     for (size_t i = 0; i < sequences; i++) {
         const size_t b = i * at->batch / sequences;
-        const an_real *base = s->in[0]->data + b * t * ld + head * at->width;
+        const size_t base = b * t * ld;
+        const int32_t *tokens = s->n_in > 1 && s->in[1] ? s->in[1]->tokens + b * t : NULL;
         for (size_t j = 0; j < queries; j++) {
             const size_t row = (j + 1) * t / queries - 1;
-            add_query(at, base + row * ld, base + c, ld, at->causal ? row + 1 : t, (double)s->out[1]->data[(b * at->heads + head) * t + row], m);
+            if (tokens && tokens[row] < 0) continue;
+            add_query(at, an_data_of(s->in[0]), base + row * ld + head * at->width, base + keys * at->width, at->causal ? row + 1 : t, tokens, (double)s->out[1]->data[(b * at->heads + head) * t + row], m);
+            seen++;
         }
     }
-    m[ENTROPY_MIN] = m[ENTROPY] / (double)(sequences * queries);
-    return (double)(sequences * queries);
+    m[ENTROPY_MIN] = m[ENTROPY] / (double)(seen ? seen : 1);
+    return (double)seen;
 }
 
 const an_gauges an_gauges_attention = { "attention", 4, { "max_logit", "entropy", "entropy_min", "sink" },
@@ -138,20 +156,12 @@ static void add_logit(double z, double *largest, double *sum)
     }
 }
 
-static double dot_of(size_t n, const an_value *x, size_t at, const an_real *w)
-{
-    double sum = 0;
-    if (x->store == AN_STORE_REAL) return an_dot(n, x->data + at, w);
-    for (size_t i = 0; i < n; i++) sum += (double)an_number(x, at + i) * (double)w[i];
-    return sum;
-}
-
 static double of_head_xent(const an_run *r, const an_step *s, size_t part, double *m)
 {
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
     (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(dot_of(c, s->in[0], row * c, s->in[1]->data + j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j++) add_logit(dot(c, an_data_of(s->in[0]), row * c, an_data_of(s->in[1]), j * c), &largest, &sum);
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

@@ -120,6 +120,7 @@ typedef struct an_op {
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
     uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_... */
+    bool alike;                                           /* data of in[0], data and gradient of out[0] must be stored alike; the gradient of in[0] is reals */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);
@@ -182,6 +183,7 @@ static inline an_real *an_view_room(const an_run *r, const an_part *p, size_t c,
     an_real *work = r->thread_work ? r->thread_work[p->thread] : NULL;
     return work ? work + an_view_count(c, i) : NULL;
 }
+static inline void *an_cell(an_cells x, size_t at) { return x.store == AN_STORE_REAL ? (void *)(x.p + at) : (void *)((an_bf16 *)(void *)x.p + at); }
 /* How many of `left` rows of c to do at once. */
 static inline size_t an_view_rows(const an_step *s, size_t c, size_t left)
 {
@@ -223,6 +225,21 @@ an_status an_need_batch(const an_step *s, int tokens) AN_MUST_USE;   /* in infer
 bool an_row_counts(const an_step *s, int tokens, size_t row);
 size_t an_counted_rows(const an_step *s, int tokens);
 
+/* Padding is as if it were not there: a token's position is the number of tokens >= 0 before it in its sequence. How many of
+ * tokens [from, to) are; and how many rows from i on, before `end`, are all tokens or all padding. */
+static inline size_t an_count_tokens(const int32_t *tokens, size_t from, size_t to)
+{
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) n += tokens[i] >= 0;
+    return n;
+}
+static inline size_t an_run_of(const int32_t *tokens, size_t i, size_t end)
+{
+    size_t n = 1;
+    while (i + n < end && (tokens[i + n] < 0) == (tokens[i] < 0)) n++;
+    return n;
+}
+
 /* Loss: the mean of the row losses over counted targets, and the gradient of one row's loss. Defined in xent.c. */
 an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);
@@ -261,7 +278,9 @@ typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
 typedef struct an_swiglu_attr { bool gate_last; } an_swiglu_attr;                              /* which half of a row goes through silu: the first, or the second */
 typedef struct an_dropout_attr { double p; } an_dropout_attr;
 typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
-typedef struct an_attention_attr { size_t batch, seq, heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;
+typedef struct an_attention_attr { size_t batch, seq, heads, kv_heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;   /* heads / kv_heads query heads share keys and values */
+static inline size_t an_qkv_width(const an_attention_attr *at) { return (at->heads + 2 * at->kv_heads) * at->width; }   /* a row of q | k | v */
+an_status an_need_heads(const an_step *s) AN_MUST_USE;   /* in infer of attention: in[0] is [N, such rows], kv_heads divide heads */
 
 const an_act_kind *an_act_find(const char *name);        /* NULL: unknown */
 const an_act_kind *an_act_at(size_t i);                  /* NULL past the end */

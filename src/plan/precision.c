@@ -39,6 +39,17 @@ static void choose(an_plan *plan)
     }
 }
 
+/* An op that has its values alike cannot follow a gradient into a buffer that others share, or that several add to. */
+static void choose_alike(an_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        const an_step *s = plan->steps[i];
+        if (s->op->alike && s->out[0]->n_use != 1) s->out[0]->store = AN_STORE_REAL;
+        for (int k = 0; k < s->n_in; k++)
+            if (s->in[k] && s->in[k]->producer && s->in[k]->producer->op && s->in[k]->producer->op->alike && (s->op->same_grad || s->op->in_place)) s->in[k]->store = AN_STORE_REAL;
+    }
+}
+
 static void keep_stream(an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++) {
@@ -63,11 +74,12 @@ void an_plan_narrow(an_plan *plan)
 {
     if (plan->store == AN_STORE_REAL) return;
     choose(plan);
+    choose_alike(plan);
     if (plan->stream == AN_STORE_REAL) keep_stream(plan);
     for (bool again = true; again;) {
         again = false;
         for (size_t i = plan->n_steps; i-- > 0;)
-            if (plan->steps[i]->op->in_place) again |= level(plan->steps[i]->in[0], plan->steps[i]->out[0]);
+            if (plan->steps[i]->op->in_place || plan->steps[i]->op->alike) again |= level(plan->steps[i]->in[0], plan->steps[i]->out[0]);
     }
     copy_weights(plan);
 }
@@ -116,6 +128,8 @@ an_status an_plan_narrow_gradients(an_plan *plan)
         v->grad_store = writers[v->id] > 1 ? AN_STORE_REAL : v->store;
     }
     free(writers);
+    for (size_t c = plan->n_forward; c < plan->n_code; c++)
+        if (plan->code[c].step->op->alike) plan->code[c].step->in[0]->grad_store = AN_STORE_REAL;
     for (size_t i = 0; i < plan->n_steps; i++)
         if (sum_of(plan->steps[i])) sum_of(plan->steps[i])->grad_store = AN_STORE_REAL;
     for (size_t i = 0; i < plan->n_sites; i++) {

@@ -46,7 +46,7 @@ AN_EMULATED simde__m512i an_emulated_srai_epi32(simde__m512i a, unsigned n)
 AN_EMULATED simde__m512i an_emulated_cvtepu16_epi32(simde__m256i a)
 {
     uint16_t from[16];
-    int32_t to[16];
+    uint32_t to[16];
     simde_mm256_storeu_si256((simde__m256i *)(void *)from, a);
     for (int i = 0; i < 16; i++) to[i] = from[i];
     return simde_mm512_loadu_si512(to);
@@ -78,8 +78,8 @@ AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
 #define _mm512_maskz_loadu_ps an_emulated_maskz_loadu_ps
 #define _mm512_mask_storeu_ps an_emulated_mask_storeu_ps
 #define _mm512_cvtps_pd an_emulated_cvtps_pd
-#define _mm512_srai_epi32 an_emulated_srai_epi32
 #define _mm512_cvtepu16_epi32 an_emulated_cvtepu16_epi32
 #define _mm512_cvtepi32_epi16 an_emulated_cvtepi32_epi16
+#define _mm512_srai_epi32 an_emulated_srai_epi32
 
 #endif

@@ -47,9 +47,20 @@ EXTRA = {
     "sinusoidal": dict(position="sinusoidal"),
     "untied": dict(tie_embeddings=False, d_ff=56),
     "nobias": dict(bias=False),
+    "grouped": dict(n_head=4, n_kv_head=2, position="rotary"),
+    "padding": dict(n_kv_head=1),
+    "padding.rotary": dict(position="rotary", bias=False),
 }
 CASES = {f"{d}.{n}": dict(BASE, design=d, **over) for d in ("plain", "post-ln", "pre-ln") for n, over in NORMS.items()}
 CASES.update({f"pre-ln.layernorm.{n}": dict(BASE, **over) for n, over in EXTRA.items()})
+
+
+PADDED = [(0, slice(0, 3)), (1, slice(5, None)), (2, [1, 4])]   # in front, behind, in between
+
+
+def kv_width(c):
+    """Columns of the keys, and of the values: n_kv_head heads, n_head where it is not said."""
+    return c["d_model"] // c["n_head"] * c.get("n_kv_head", c["n_head"])
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -79,7 +90,7 @@ def parameters(c, rng):
     slot = "post" if c["design"] == "post-ln" else "pre"
     for i in range(c["n_layer"]):
         norm(f"layers.{i}.attn.{slot}")
-        linear(f"layers.{i}.attn.qkv", 3 * C, C)
+        linear(f"layers.{i}.attn.qkv", C + 2 * kv_width(c), C)
         linear(f"layers.{i}.attn.out", C, C)
         norm(f"layers.{i}.mlp.{slot}")
         linear(f"layers.{i}.mlp.up", (2 if c["activation"] == "swiglu" else 1) * D, C)
@@ -109,27 +120,34 @@ def linear(p, place, x):
     return y if b is None else y + b
 
 
-def rotate(x):
+def places(tokens):
+    """Position of each token [B, T]: how many tokens, not counting padding, stand before it."""
+    return ((tokens >= 0).cumsum(-1) - 1).clamp(min=0)
+
+
+def rotate(x, position):
     """Rotary positions on x [B, H, T, D], rotate-half layout: pairs (j, j + D/2), angle pos * 10000^(-2j/D)."""
-    T, D = x.shape[-2:]
-    angle = torch.arange(T, dtype=x.dtype)[:, None] * 10000.0 ** (-2 * torch.arange(D // 2, dtype=x.dtype) / D)[None, :]
+    D = x.shape[-1]
+    angle = position[:, None, :, None].to(x.dtype) * 10000.0 ** (-2 * torch.arange(D // 2, dtype=x.dtype) / D)
     u, w = x[..., : D // 2], x[..., D // 2:]
     return torch.cat([u * angle.cos() - w * angle.sin(), w * angle.cos() + u * angle.sin()], -1)
 
 
-def attention(c, p, place, x):
+def attention(c, p, place, x, tokens):
     B, T, C = x.shape
-    H = c["n_head"]
-    q, k, v = (z.reshape(B, T, H, C // H).transpose(1, 2) for z in linear(p, f"{place}.qkv", x).split(C, -1))
+    H, D = c["n_head"], C // c["n_head"]
+    q, k, v = (z.reshape(B, T, -1, D).transpose(1, 2) for z in linear(p, f"{place}.qkv", x).split([C, kv_width(c), kv_width(c)], -1))
     if c["position"] == "rotary":
-        q, k = rotate(q), rotate(k)
-    score = q @ k.transpose(-1, -2) / math.sqrt(C // H)
+        q, k = rotate(q, places(tokens)), rotate(k, places(tokens))
+    k, v = (z.repeat_interleave(H // z.shape[1], 1) for z in (k, v))        # query head h reads head h * KV // H
+    score = q @ k.transpose(-1, -2) / math.sqrt(D)
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
-    mixed = score.masked_fill(future, -math.inf).softmax(-1) @ v
-    return linear(p, f"{place}.out", mixed.transpose(1, 2).reshape(B, T, C))
+    hidden = future | (tokens < 0)[:, None, None, :]
+    weight = score.masked_fill(hidden, -1e300).softmax(-1).masked_fill((tokens < 0)[:, None, :, None], 0.0)
+    return linear(p, f"{place}.out", (weight @ v).transpose(1, 2).reshape(B, T, C))
 
 
-def feed_forward(c, p, place, x):
+def feed_forward(c, p, place, x, tokens=None):
     z, act = linear(p, f"{place}.up", x), c["activation"]
     if act == "swiglu":
         gate, up = z.split(c["d_ff"], -1)
@@ -149,27 +167,30 @@ def sinusoid(T, C):
 
 
 def logits_of(c, p, tokens):
-    x = p["embed.tok.weight"][tokens]
+    x = p["embed.tok.weight"][tokens.clamp(min=0)]
     if c["position"] == "learned":
-        x = x + p["embed.pos.weight"]
+        x = x + p["embed.pos.weight"][places(tokens)]
     elif c["position"] == "sinusoidal":
-        x = x + sinusoid(c["seq_len"], c["d_model"])
+        x = x + sinusoid(c["seq_len"], c["d_model"])[places(tokens)]
+    x = x * (tokens >= 0)[..., None]
     for i in range(c["n_layer"]):
         for sub, f in (("attn", attention), ("mlp", feed_forward)):
             place = f"layers.{i}.{sub}"
             if c["design"] == "plain":
-                x = f(c, p, place, normalise(c, p, f"{place}.pre", x))
+                x = f(c, p, place, normalise(c, p, f"{place}.pre", x), tokens)
             elif c["design"] == "pre-ln":
-                x = x + f(c, p, place, normalise(c, p, f"{place}.pre", x))
+                x = x + f(c, p, place, normalise(c, p, f"{place}.pre", x), tokens)
             else:
-                x = normalise(c, p, f"{place}.post", x + f(c, p, place, x))
+                x = normalise(c, p, f"{place}.post", x + f(c, p, place, x, tokens))
     if c["design"] != "post-ln":
         x = normalise(c, p, "final", x)
     return (x @ p.get("head.weight", p["embed.tok.weight"]).T).reshape(-1, c["vocab_size"])
 
 
 def loss_of(logits, targets):
-    return (logits.logsumexp(-1) - logits.gather(-1, targets.reshape(-1, 1))[:, 0]).mean()
+    counts = targets.reshape(-1) >= 0
+    logits, targets = logits[counts], targets.reshape(-1)[counts]
+    return (logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]).mean()
 
 
 def compute(name):
@@ -177,6 +198,8 @@ def compute(name):
     rng = np.random.RandomState(zlib.crc32(name.encode()))      # this generator's stream is frozen
     tokens = torch.tensor(rng.randint(0, c["vocab_size"], (c["batch_size"], c["seq_len"])))
     targets = torch.tensor(rng.randint(0, c["vocab_size"], (c["batch_size"], c["seq_len"])))
+    for row, columns in PADDED if "padding" in name else []:
+        tokens[row, columns] = targets[row, columns] = -1
     p = parameters(c, rng)
     out = {"tokens": tokens.numpy().astype("<i4"), "targets": targets.numpy().astype("<i4")}
     out.update({f"param.{k}": v.numpy().astype("<f4") for k, v in p.items()})

@@ -113,7 +113,8 @@ void stack_open(stack *s, int what, size_t batch, const char *format, ...)
     s->stream = calloc(2 * s->config.n_layer + 1, sizeof *s->stream);
     s->branch = calloc(2 * s->config.n_layer + 1, sizeof *s->branch);
     s->input = calloc(2 * s->config.n_layer + 1, sizeof *s->input);
-    if (!s->stream || !s->branch || !s->input) exit(1);
+    s->tokens = calloc(s->rows, sizeof *s->tokens);
+    if (!s->stream || !s->branch || !s->input || !s->tokens) exit(1);
     need(an_plan_create(&s->plan, &s->params, what & STACK_TRAIN), text);
     need(emit(s, what, batch), text);
     s->plan->observe = what & STACK_TRAIN ? AN_OBSERVE_BASIC : AN_OBSERVE_OFF;
@@ -126,10 +127,9 @@ void stack_draw(stack *s, uint64_t seed) { an_params_draw(&s->params, seed); }
 
 void stack_forward(stack *s)
 {
-    static const int32_t ANY[1] = { 0 };
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .loss_scale = 1, .observe = s->plan->train };
     for (size_t i = 0; i < s->plan->n_values; i++)
-        if (s->plan->values[i]->home == AN_HOME_INPUT) s->plan->values[i]->tokens = ANY;   /* present, and never read */
+        if (s->plan->values[i]->home == AN_HOME_INPUT) s->plan->values[i]->tokens = s->tokens;
     an_plan_forward(s->plan, &run);
     if (s->plan->train) an_plan_backward(s->plan, &run);
 }
@@ -150,6 +150,7 @@ void stack_close(stack *s)
     free(s->stream);
     free(s->branch);
     free(s->input);
+    free(s->tokens);
 }
 
 double stack_factor(const stack *s, size_t i)

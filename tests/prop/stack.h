@@ -18,6 +18,7 @@ typedef struct stack {
     an_value **stream;             /* [n + 1] values [rows, C], the first is x0 */
     an_value **branch;             /* [n] what each sub-layer adds, but for a constant factor: stack_factor */
     an_value **input;              /* [n] what each F reads */
+    int32_t *tokens;               /* [rows] of which none is padding; else of no meaning */
 } stack;
 
 /* Stands for a loss: the sum of x_i w_i, w_i Gaussian numbers of a seed, so that the gradient at x is w. */

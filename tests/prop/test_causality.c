@@ -75,7 +75,8 @@ static void causality(const char *settings)
 
 static void long_causality(void)
 {
-    static const char *const LONG[] = { "position=rotary n_head=3 d_model=30 seq_len=203", "position=learned n_head=1 d_model=72 seq_len=150 design=post-ln" };
+    static const char *const LONG[] = { "position=rotary n_head=3 d_model=30 seq_len=203", "position=learned n_head=1 d_model=72 seq_len=150 design=post-ln",
+                                       "position=rotary n_head=4 n_kv_head=1 d_model=40 seq_len=139" };
     for (size_t i = 0; i < 2; i++) {
         subject s;
         prop_open(&s, 2, PROP_LOGITS, "%s", LONG[i]);
@@ -86,6 +87,7 @@ static void long_causality(void)
         prop_close(&s);
     }
     backward_causality("position=rotary n_head=2 d_model=24", 150);
+    backward_causality("position=rotary n_head=2 n_kv_head=1 d_model=24", 206);   /* blocks of the backward pass */
 }
 
 /* Each sequence alone, and all of them in other slots, against the batch. */

@@ -64,7 +64,8 @@ static void long_sequences(void)
 {
     static const char *const LONG[] = {
         "position=rotary n_head=3 d_model=30 seq_len=203", "position=learned n_head=1 d_model=72 seq_len=150 norm=rmsnorm", "position=sinusoidal n_head=4 d_model=36 seq_len=131 activation=swiglu design=post-ln",
-        "position=rotary n_head=2 d_model=132 seq_len=129 activation=gelu_erf bias=false design=plain", "position=learned seq_len=70 activation=relu tie_embeddings=false n_layer=1 fuse=false",
+        "position=rotary n_head=4 n_kv_head=2 d_model=40 seq_len=140 design=ngpt", "position=learned n_head=6 n_kv_head=1 d_model=30 seq_len=77 qk_norm=full value_residual=learned",
+        "position=sinusoidal n_head=4 n_kv_head=2 d_model=24 seq_len=67 qk_norm=head value_residual=half design=post-ln", "position=rotary n_head=2 d_model=132 seq_len=129 activation=gelu_erf bias=false design=plain", "position=learned seq_len=70 activation=relu tie_embeddings=false n_layer=1 fuse=false",
     };
     for (size_t i = 0; i < sizeof LONG / sizeof *LONG; i++) {
         subject s;

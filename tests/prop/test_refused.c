@@ -88,6 +88,10 @@ static void values(void)
         { "design@1=deep-norm", "deep-norm|did you mean 'deepnorm'" },
         { "mix_ln_post@0=0.5 design=mix-ln", "mix_ln_post" },                                                          /* not a setting of single layers */
         { "layerscale_start=0.1", "layerscale_start|pre-ln|needs design=layerscale" },
+        { "n_kv_head=0", "--n_kv_head|'0'|1.." },
+        { "n_head=4 n_kv_head=3", "n_kv_head 3|n_head 4|try n_kv_head 2" },
+        { "n_head=2 n_kv_head=4", "n_kv_head 4|n_head 2|try n_kv_head 2" },
+        { "num_key_value_heads=5 n_head=8", "n_kv_head 5|n_head 8|try n_kv_head 4" },
         { "norm_eps=0", "--norm_eps|'0'|> 0" },
         { "norm_eps@2=-1e-5", "--norm_eps|'-1e-5'|> 0" },
         { "norm=l2norm norm_eps=0", "--norm_eps|'0'|> 0" },
@@ -137,7 +141,7 @@ static void allowed(void)
         "design=layernorm-scaling init=normal", "design=layernorm-scaling", "init=gpt2 init@5.mlp=normal design@5.mlp=layernorm-scaling", "parameterization=completep init=normal", "parameterization=completep init@2=normal",
         "parameterization=depth-mup design=value-residual", "design=custom custom_skip=1", "design=custom custom_pre=false custom_post=true custom_skip=1.86", "design=custom custom_skip_normed=true custom_skip=2",
         "design=deepnorm norm=rmsnorm", "design=deepnorm norm=dyt", "design=deepnorm deepnorm_alpha=1 norm=none", "design@3=deepnorm", "design=keel", "design=rezero init=pytorch", "design=skipinit skipinit_start=0.5 init=zero-out",
-        "init=zero-out", "norm=groupnorm norm_groups=8", "norm_variance=unbiased d_model=2 n_head=1", "norm_variance=biased d_model=1 n_head=1", "design=custom custom_skip=0", "design=custom custom_branch=0",
+        "n_head=4 n_kv_head=4", "n_head=4 n_kv_head=1 seq_len=1", "n_kv_head=auto", "init=zero-out", "norm=groupnorm norm_groups=8", "norm_variance=unbiased d_model=2 n_head=1", "norm_variance=biased d_model=1 n_head=1", "design=custom custom_skip=0", "design=custom custom_branch=0",
         "design=layerscale layerscale_start@0-5=0.1", "deepnorm_alpha@3=2 design=deepnorm", "init=xavier tie_embeddings=false",
     };
     for (size_t i = 0; i < sizeof LIST / sizeof *LIST; i++) {

@@ -59,7 +59,7 @@ static void odd_rotation(bench *t)
 
 static void wrong_heads(bench *t)
 {
-    const an_attention_attr attr = { .batch = 1, .seq = 2, .heads = 2, .width = 4, .scale = 1, .causal = true };
+    const an_attention_attr attr = { .batch = 1, .seq = 2, .heads = 2, .kv_heads = 2, .width = 4, .scale = 1, .causal = true };
     AN_EMIT(&t->b, &an_op_attention, "attention", &attr, param(t, "qkv", AN_MAT(2, 20)));
 }
 
@@ -76,7 +76,7 @@ static void huge_output(bench *t) { emit_linear(t, "fc", param(t, "x", AN_MAT(SI
 
 static void cached_attention(bench *t)
 {
-    const an_attention_attr attr = { .batch = 1, .seq = 1, .heads = 2, .width = 4, .cache = 5, .scale = 1, .causal = true };
+    const an_attention_attr attr = { .batch = 1, .seq = 1, .heads = 2, .kv_heads = 2, .width = 4, .cache = 5, .scale = 1, .causal = true };
     AN_EMIT(&t->b, &an_op_attention_cached, "attention", &attr, param(t, "qkv", AN_MAT(1, 24)), an_state(&t->b, "cache", (an_dims){ 3, { 1, 5, 16 } }));
 }
 
@@ -151,7 +151,7 @@ static void plans_that_cannot_be_frozen(void **state)
     finish(&t);
 
     start(&t, true);                                 /* attention can only set the gradient of what it reads */
-    const an_attention_attr attr = { .batch = 1, .seq = 2, .heads = 1, .width = 2, .scale = 1, .causal = true };
+    const an_attention_attr attr = { .batch = 1, .seq = 2, .heads = 1, .kv_heads = 1, .width = 2, .scale = 1, .causal = true };
     an_value *qkv = emit_linear(&t, "qkv", param(&t, "x", AN_MAT(2, 4)), param(&t, "w", AN_MAT(6, 4)), NULL);
     an_value *a = AN_EMIT(&t.b, &an_op_attention, "attention", &attr, qkv), *other = emit_linear(&t, "fc", qkv, param(&t, "v", AN_MAT(2, 6)), NULL);
     t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", AN_EMIT(&t.b, &an_op_residual, "add", &SUM, a, other), an_input(&t.b, "targets", 2));

@@ -12,7 +12,15 @@
 #include "kern/kern.h"
 #include "kern/ref/ref.h"
 
-size_t an_attn_work(const an_attn_spec *s) { return an_attn_work_reals(s->t, s->d); }
+size_t an_attn_work(const an_attn_spec *s) { return an_attn_work_reals(s); }
+
+/* One row of a matrix as reals: in place, or widened into `room`. */
+static const an_real *row_of(const an_attn_spec *s, const void *x, size_t row, size_t ld, an_real *room)
+{
+    if (!s->half) return (const an_real *)x + row * ld;
+    for (size_t c = 0; c < s->d; c++) room[c] = an_bf16_widen(((const an_bf16 *)x)[row * ld + c]);
+    return room;
+}
 
 /* In double; eight partial sums in a fixed order, which compilers vectorise without licence to reorder. */
 static double dot(size_t n, const an_real *a, const an_real *b)
@@ -38,57 +46,73 @@ static double mask(const an_attn_spec *s, size_t i, size_t j)
     return word >= (double)s->drop_p * 0x1p32 ? 1 / (1 - (double)s->drop_p) : 0;
 }
 
-static size_t keys_of(const an_attn_spec *s, size_t i) { return s->causal ? i + 1 : s->t; }
-
-/* p[n] = softmax of scale q.k_j; returns the log-sum-exp. */
-static double softmax(size_t n, size_t d, double scale, const an_real *q, const an_real *k, size_t ldk, an_real *p)
+/* p[n]: scores become their softmax; returns the log-sum-exp. */
+static double softmax(size_t n, an_real *p)
 {
     double most = -INFINITY, sum = 0;
-    for (size_t j = 0; j < n; j++) {
-        p[j] = (an_real)(scale * dot(d, q, k + j * ldk));
+    for (size_t j = 0; j < n; j++)
         if (!(p[j] <= most)) most = p[j];   /* a NaN is passed on */
-    }
     for (size_t j = 0; j < n; j++) sum += exp(p[j] - most);
     for (size_t j = 0; j < n; j++) p[j] = (an_real)(exp(p[j] - most) / sum);
     return most + log(sum);
 }
 
-void an_ref_attn_fwd(const an_attn_spec *s, size_t q0, size_t q1, const an_real *q, const an_real *k, const an_real *v, an_real *out, an_real *lse, an_real *work)
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t keys_of(const an_attn_spec *s, const an_attn_rows *rows, size_t i) { return s->causal ? i + 1 : rows->n; }
+static size_t bytes_of(const an_attn_spec *s) { return s->half ? sizeof(an_bf16) : sizeof(an_real); }
+
+void an_ref_attn_fwd(const an_attn_spec *s, size_t q0, size_t q1, const void *q, const void *k, const void *v, void *out, an_real *lse, an_real *work)
 {
-    for (size_t i = q0; i < q1; i++) {
-        const size_t n = keys_of(s, i);
-        an_real *o = out + i * s->ldo;
-        lse[i] = (an_real)softmax(n, s->d, s->scale, q + i * s->ldq, k, s->ldk, work);
+    const an_attn_rows rows = an_attn_present(s, work);
+    an_real *p = work + s->t, *room = p + s->t;
+    an_attn_clear(s, &rows, q0, q1, s->d * bytes_of(s), s->ldo * bytes_of(s), out);
+    an_attn_clear(s, &rows, q0, q1, sizeof *lse, sizeof *lse, lse);
+    for (size_t i = q0; i < least(q1, rows.n); i++) {
+        const size_t n = keys_of(s, &rows, i), row = an_attn_row(&rows, i);
+        const an_real *qi = row_of(s, q, row, s->ldq, room);
+        an_real *o = s->half ? room + s->d : (an_real *)out + row * s->ldo;
+        for (size_t j = 0; j < n; j++) p[j] = (an_real)(s->scale * dot(s->d, qi, row_of(s, k, an_attn_row(&rows, j), s->ldk, room + 2 * s->d)));
+        lse[row] = (an_real)softmax(n, p);
         memset(o, 0, s->d * sizeof *o);
-        for (size_t j = 0; j < n; j++) axpy(s->d, (an_real)(mask(s, i, j) * work[j]), v + j * s->ldv, o);
+        for (size_t j = 0; j < n; j++) axpy(s->d, (an_real)(mask(s, i, j) * p[j]), row_of(s, v, an_attn_row(&rows, j), s->ldv, room + 2 * s->d), o);
+        for (size_t c = 0; s->half && c < s->d; c++) ((an_bf16 *)out)[row * s->ldo + c] = an_bf16_round(o[c]);
     }
 }
 
-void an_ref_attn_bwd(const an_attn_spec *s, const an_real *q, const an_real *k, const an_real *v, const an_real *out, const an_real *dout, const an_real *lse, an_real *dq, an_real *dk, an_real *dv, an_real *work)
+/* What a block stores starts at zero, padding among its rows [from, to) stays there; then everything is added. */
+static void begin(const an_attn_spec *s, const an_attn_rows *rows, size_t from, size_t to, size_t ld, an_real *x)
 {
-    (void)work;
-    for (size_t j = 0; j < s->t; j++) {
-        memset(dq + j * s->ldq, 0, s->d * sizeof *dq);
-        memset(dk + j * s->ldk, 0, s->d * sizeof *dk);
-        memset(dv + j * s->ldv, 0, s->d * sizeof *dv);
-    }
-    for (size_t i = 0; i < s->t; i++) {
-        const size_t n = keys_of(s, i);
-        const an_real *qi = q + i * s->ldq, *doi = dout + i * s->ldo;
-        const double delta = dot(s->d, out + i * s->ldo, doi);
-        for (size_t j = 0; j < n; j++) {
-            const double p = exp(s->scale * dot(s->d, qi, k + j * s->ldk) - lse[i]), m = mask(s, i, j);
-            const an_real ds = (an_real)(s->scale * p * (m * dot(s->d, doi, v + j * s->ldv) - delta));
-            axpy(s->d, (an_real)(m * p), doi, dv + j * s->ldv);
-            axpy(s->d, ds, qi, dk + j * s->ldk);
-            axpy(s->d, ds, k + j * s->ldk, dq + i * s->ldq);
+    an_attn_clear(s, rows, from, to, s->d * sizeof *x, ld * sizeof *x, x);
+    for (size_t i = from; i < least(to, rows->n); i++) memset(x + an_attn_row(rows, i) * ld, 0, s->d * sizeof *x);
+}
+
+void an_ref_attn_bwd(const an_attn_spec *s, const an_attn_block *b, const void *q, const void *k, const void *v, const void *out, const void *dout, const an_real *lse, an_real *dq, an_real *dk, an_real *dv, an_real *work)
+{
+    const an_attn_rows rows = an_attn_present(s, work);
+    an_real *room = work + s->t;
+    if (!b->add_q) begin(s, &rows, b->q0, b->q1, s->ldq, dq);
+    if (!b->add_k) begin(s, &rows, b->k0, b->k1, s->ldk, dk);
+    if (!b->add_k) begin(s, &rows, b->k0, b->k1, s->ldv, dv);
+    for (size_t i = b->q0; i < least(b->q1, rows.n); i++) {
+        const size_t row = an_attn_row(&rows, i);
+        const an_real *qi = row_of(s, q, row, s->ldq, room), *doi = row_of(s, dout, row, s->ldo, room + s->d);
+        const double delta = dot(s->d, row_of(s, out, row, s->ldo, room + 2 * s->d), doi);
+        for (size_t j = b->k0; j < least(b->k1, keys_of(s, &rows, i)); j++) {
+            const size_t key = an_attn_row(&rows, j);
+            const an_real *kj = row_of(s, k, key, s->ldk, room + 2 * s->d), *vj = row_of(s, v, key, s->ldv, room + 3 * s->d);
+            const double p = exp(s->scale * dot(s->d, qi, kj) - lse[row]), m = mask(s, i, j);
+            const an_real ds = (an_real)(s->scale * p * (m * dot(s->d, doi, vj) - delta));
+            axpy(s->d, (an_real)(m * p), doi, dv + key * s->ldv);
+            axpy(s->d, ds, qi, dk + key * s->ldk);
+            axpy(s->d, ds, kj, dq + row * s->ldq);
         }
     }
 }
 
 void an_ref_attn_decode(size_t t, size_t d, an_real scale, const an_real *q, const an_real *k, size_t ldk, const an_real *v, size_t ldv, an_real *out, an_real *work)
 {
-    softmax(t, d, scale, q, k, ldk, work);
+    for (size_t j = 0; j < t; j++) work[j] = (an_real)(scale * dot(d, q, k + j * ldk));
+    softmax(t, work);
     memset(out, 0, d * sizeof *out);
     for (size_t j = 0; j < t; j++) axpy(d, work[j], v + j * ldv, out);
 }

@@ -9,80 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "kern/attn_tile.h"
-#include "kern/simd/block.h"
+#include "kern/simd/attn_parts.h"
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
 #include "kern/simd/vec_math.h"
 #include "kern/simd/vec_rng.h"
-
-enum { T = AN_ATTN_TILE, MR = VL == 16 ? 8 : 6 };
-
-/* One product of a tile, C[m,n] = (alpha row by row *) C * add + A[m,k] B[k,n]. n is a multiple of VL.
- * `part` says which part of a diagonal tile counts; the rest of its operands is zero, or its result is never read. */
-enum { WHOLE, COLUMNS_FROM_ROW, SUM_FROM_ROW, SUM_TO_ROW };
-typedef struct product {
-    size_t m, n, k;
-    const float *a; size_t lda;
-    const float *b; size_t ldb;
-    float *c; size_t ldc;
-    int add, part;
-    const float *alpha;      /* NULL: 1 */
-} product;
-
-/* A register tile of mr rows and nv vectors; A(i, p) at a[i*lda + p], or a[p*lda + i] when at. */
-V_FN void tile(int mr, int nv, int at, const product *x, size_t i0, size_t j0, size_t k0, size_t k1)
-{
-    vf acc[MR][2];
-    const float *a = x->a + (at ? k0 * x->lda + i0 : i0 * x->lda + k0), *b = x->b + k0 * x->ldb + j0;
-    float *c = x->c + i0 * x->ldc + j0;
-    const size_t lda = x->lda, ldb = x->ldb, ldc = x->ldc;
-    V_UNROLL for (int i = 0; i < mr; i++) {
-        const vf by = v_set(x->alpha && x->add ? x->alpha[i0 + (size_t)i] : 1.0f);
-        V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = x->add ? v_mul(by, v_load(c + (size_t)i * ldc + v * VL)) : v_zero();
-    }
-    for (size_t p = k0; p < k1; p++, b += ldb, a += at ? lda : 1) {
-        vf bv[2];
-        V_UNROLL for (int v = 0; v < nv; v++) bv[v] = v_load(b + v * VL);
-        V_UNROLL for (int i = 0; i < mr; i++) {
-            const vf ai = v_set(at ? a[i] : a[(size_t)i * lda]);
-            V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_fma(ai, bv[v], acc[i][v]);
-        }
-    }
-    V_UNROLL for (int i = 0; i < mr; i++)
-        V_UNROLL for (int v = 0; v < nv; v++) v_store(c + (size_t)i * ldc + v * VL, acc[i][v]);
-}
-
-V_FN void strip(int nv, int at, const product *x, size_t j)
-{
-    size_t i = 0;
-    while (i < x->m) {
-        const size_t left = x->m - i, mr = left >= MR ? MR : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        const size_t k0 = x->part == SUM_FROM_ROW && i < x->k ? i : 0, k1 = x->part == SUM_TO_ROW && i + mr < x->k ? i + mr : x->k;
-        if (x->part == COLUMNS_FROM_ROW && j + (size_t)nv * VL <= i) break;
-        switch (mr) {
-        case MR: tile(MR, nv, at, x, i, j, k0, k1); break;
-        case 4: tile(4, nv, at, x, i, j, k0, k1); break;
-        case 2: tile(2, nv, at, x, i, j, k0, k1); break;
-        default: tile(1, nv, at, x, i, j, k0, k1);
-        }
-        i += mr;
-    }
-}
-
-static void multiply(const product *x)      /* A row by row */
-{
-    size_t j = 0;
-    for (; j + 2 * VL <= x->n; j += 2 * VL) strip(2, 0, x, j);
-    if (j < x->n) strip(1, 0, x, j);
-}
-
-static void multiply_at(const product *x)   /* A column by column */
-{
-    size_t j = 0;
-    for (; j + 2 * VL <= x->n; j += 2 * VL) strip(2, 1, x, j);
-    if (j < x->n) strip(1, 1, x, j);
-}
 
 /* e^x for x <= 0 or little above; exactly 0 below -88, where a masked score goes: a denormal product would cost 100 cycles. */
 V_FN vf exp_below(vf x)
@@ -105,43 +36,8 @@ V_FN vm lanes_before(size_t j, size_t g)
     return v_lt(v_load(lane), v_set((float)j - (float)g));
 }
 
-/* to[p*T + i] = x[i*ld + p] for p < d; columns past n repeat the last one, their results are never used. */
-static void transpose(size_t n, size_t d, const float *x, size_t ld, float *to)
-{
-    for (size_t i = 0; i < T && i < an_attn_round(n, VL); i += 8) {
-        const float *row[8];
-        size_t p = 0;
-        for (size_t r = 0; r < 8; r++) row[r] = x + (i + r < n ? i + r : n - 1) * ld;
-        for (; p + 8 <= d; p += 8) transpose8(row, p, to + p * T + i, T);
-        for (; p < d; p++)
-            for (size_t r = 0; r < 8; r++) to[p * T + i + r] = row[r][p];
-    }
-}
-
-/* to[i, dp] = x[i, d] with zeros behind; keeps rows next to each other, however far apart they were */
-static void copy_in(size_t n, size_t d, size_t dp, const float *x, size_t ld, float *to)
-{
-    const vm tail = v_tail(d % VL);
-    for (size_t i = 0; i < n; i++) {
-        size_t p = 0;
-        for (; p + VL <= d; p += VL) v_store(to + i * dp + p, v_load(x + i * ld + p));
-        if (p < d) v_store(to + i * dp + p, v_load_n(x + i * ld + p, tail));
-    }
-}
-
-/* y[i, d] = by * x[i, dp]; by row when `rows` */
-static void copy_out(size_t n, size_t d, size_t dp, const float *x, float by, const float *rows, float *y, size_t ld)
-{
-    const vm tail = v_tail(d % VL);
-    for (size_t i = 0; i < n; i++) {
-        const vf f = v_set(rows ? rows[i] : by);
-        size_t p = 0;
-        for (; p + VL <= d; p += VL) v_store(y + i * ld + p, v_mul(f, v_load(x + i * dp + p)));
-        if (p < d) v_store_n(y + i * ld + p, tail, v_mul(f, v_load(x + i * dp + p)));
-    }
-}
-
-/* Dropout factors of a tile, transposed like the scores: word (i, j) is word drop_base + i*t + j of the key's stream. */
+/* Dropout factors of a tile, transposed like the scores: word (i, j) is word drop_base + i*t + j of the key's stream. Two rows at
+ * a time; of the diagonal only what is looked at, the rest is any number. */
 static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, size_t jn, float *mask)
 {
     enum { WORDS = 4 * VL, ROOM = T + 4 + WORDS };
@@ -150,44 +46,43 @@ static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, si
     const vf keep = v_set(1.0f / (1.0f - s->drop_p));
     float drawn[8][ROOM] = { { 0 } };
     for (size_t i = 0; i < in; i += 8) {
+        const size_t seen = s->causal ? least(jn, i0 + i / VL * VL + VL - j0) : jn;
         const float *row[8];
-        for (size_t r = 0; r < 8; r++) {
-            const uint64_t first = s->drop_base + (uint64_t)(i0 + i + r) * s->t + j0;
-            row[r] = drawn[r] + first % 4;
-            for (size_t w = 0; i + r < in && w < first % 4 + jn; w += WORDS) {
-                vi word[4];
-                v_philox(s->drop_key, first / 4 + w / 4, word);
-                for (size_t x = 0; x < 4; x++) v_store(drawn[r] + w + x * VL, v_sel(v_word_below(word[x], below), v_zero(), keep));
+        for (size_t r = 0; r < 8; r += 2) {
+            const uint64_t first[2] = { s->drop_base + (uint64_t)(i0 + i + r) * s->t + j0, s->drop_base + (uint64_t)(i0 + i + r + 1) * s->t + j0 };
+            const size_t end = seen + (first[0] % 4 > first[1] % 4 ? first[0] : first[1]) % 4;
+            for (size_t x = 0; x < 2; x++) row[r + x] = drawn[r + x] + first[x] % 4;
+            for (size_t w = 0; i + r < in && w < end; w += WORDS) {
+                const uint64_t block[2] = { first[0] / 4 + w / 4, first[1] / 4 + w / 4 };
+                vi word[2][4];
+                v_philox_n(2, s->drop_key, block, word);
+                for (size_t x = 0; x < 8; x++) v_store(drawn[r + x / 4] + w + x % 4 * VL, v_sel(v_word_below(word[x / 4][x % 4], below), v_zero(), keep));
             }
         }
-        for (size_t j = 0; j < jn; j += 8) transpose8(row, j, mask + j * T + i, T);
+        for (size_t j = 0; j < seen; j += 8) transpose8(row, j, mask + j * LD + i, LD);
     }
 }
 
-/* The workspace, cut in the same way for both directions; sized by an_attn_work_reals. */
+/* The workspace behind the list of rows, cut in the same way for both directions; sized by an_attn_work_reals. */
 typedef struct room {
-    size_t tp, dp;
-    float *tall[5];     /* [tp, dp] */
-    float *row[4];      /* [tp] */
-    float *key[4];      /* [T, dp] */
-    float *p, *ds, *mask;   /* [T, T] */
+    float *tall;            /* forward: K, V; backward: copies of the block's queries and their statistics */
+    float *key[4];          /* [T] rows, or a transposed tile */
+    float *p, *ds, *mask;   /* [T, T], rows LD apart */
 } room;
 
 static room room_make(const an_attn_spec *s, float *work)
 {
-    room r = { .tp = an_attn_round(s->t, T), .dp = an_attn_round(s->d, VL) };
-    const size_t tall = r.tp * an_attn_round(s->d, AN_ATTN_LANES), key = T * an_attn_round(s->d, AN_ATTN_LANES);
-    float *at = (float *)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-    for (int i = 0; i < 5; i++, at += tall) r.tall[i] = at;
-    for (int i = 0; i < 4; i++, at += r.tp) r.row[i] = at;
+    room r;
+    const size_t key = an_attn_key_reals(s);
+    float *at = (float *)(((uintptr_t)(work + s->t) + 63) & ~(uintptr_t)63);
+    r.tall = at;
+    at += an_attn_tall_reals(s);
     for (int i = 0; i < 4; i++, at += key) r.key[i] = at;
     r.p = at;
-    r.ds = at + T * T;
-    r.mask = at + 2 * T * T;
+    r.ds = at + T * LD;
+    r.mask = at + 2 * T * LD;
     return r;
 }
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* P holds raw scores and becomes exp(scale*s - running maximum); most, sum and alpha (what older sums shrink by) follow. */
 static void soften(size_t jn, size_t in, int diagonal, float scale, float *p, float *most, float *sum, float *alpha)
@@ -198,17 +93,17 @@ static void soften(size_t jn, size_t in, int diagonal, float scale, float *p, fl
         const vf before = v_load(most + g);
         vf top = before, add = v_zero();
         for (size_t j = 0; j < end; j++) {
-            vf s = v_mul(by, v_load(p + j * T + g));
+            vf s = v_mul(by, v_load(p + j * LD + g));
             if (diagonal && j > g) s = v_sel(lanes_before(j, g), none, s);
-            v_store(p + j * T + g, s);
+            v_store(p + j * LD + g, s);
             top = v_max(top, s);
         }
         for (size_t j = 0; j < end; j++) {
-            const vf e = exp_below(v_sub(v_load(p + j * T + g), top));
-            v_store(p + j * T + g, e);
+            const vf e = exp_below(v_sub(v_load(p + j * LD + g), top));
+            v_store(p + j * LD + g, e);
             add = v_add(add, e);
         }
-        for (size_t j = end; j < jn; j++) v_store(p + j * T + g, v_zero());
+        for (size_t j = end; j < jn; j++) v_store(p + j * LD + g, v_zero());
         const vf shrink = exp_below(v_sub(before, top));
         v_store(alpha + g, shrink);
         v_store(most + g, top);
@@ -216,45 +111,60 @@ static void soften(size_t jn, size_t in, int diagonal, float scale, float *p, fl
     }
 }
 
-static void apply_mask(size_t jn, size_t in, const float *mask, float *p)
+static void apply_mask(size_t jn, size_t in, int diagonal, const float *mask, float *p)
 {
     for (size_t j = 0; j < jn; j++)
-        for (size_t g = 0; g < in; g += VL) v_store(p + j * T + g, v_mul(v_load(p + j * T + g), v_load(mask + j * T + g)));
+        for (size_t g = diagonal ? j / VL * VL : 0; g < in; g += VL) v_store(p + j * LD + g, v_mul(v_load(p + j * LD + g), v_load(mask + j * LD + g)));
 }
 
-void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const float *q, const float *k, const float *v, float *out, float *lse, float *work)
+typedef struct forward { matrix m; room r; float *k, *v, *q, *qt, *o, *most, *sum, *alpha; } forward;
+
+/* The tile of queries i0.. against all keys up to `end`; leaves o, and in alpha what it is to be multiplied with, in most lse. */
+static void attend(const forward *f, size_t i0, size_t in, size_t end)
 {
+    const an_attn_spec *s = f->m.s;
+    const size_t wide = an_attn_round(in, VL), dp = f->m.dp, ld = f->m.ld;
+    for (size_t g = 0; g < wide; g++) {
+        f->most[g] = -INFINITY;
+        f->sum[g] = 0;
+    }
+    for (size_t j0 = 0; j0 < end; j0 += T) {
+        const size_t jn = least(T, end - j0);
+        const int diagonal = s->causal && j0 + jn > i0;
+        multiply(&(product){ .m = jn, .n = wide, .k = s->d, .a = f->k + j0 * ld, .lda = ld, .b = f->qt, .ldb = LD, .c = f->r.p, .ldc = LD, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE });
+        soften(jn, wide, diagonal, s->scale, f->r.p, f->most, f->sum, f->alpha);
+        if (s->drop_p > 0) {
+            draw_mask(s, i0, in, j0, jn, f->r.mask);
+            apply_mask(jn, wide, diagonal, f->r.mask, f->r.p);
+        }
+        multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = f->r.p, .lda = LD, .b = f->v + j0 * ld, .ldb = ld, .c = f->o, .ldc = ld, .add = j0 > 0, .alpha = f->alpha, .part = diagonal ? SUM_TO_ROW : WHOLE });
+    }
+    for (size_t g = 0; g < wide; g += VL) {
+        const vf total = v_load(f->sum + g);
+        v_store(f->most + g, v_add(v_load(f->most + g), v_log(total)));
+        v_store(f->alpha + g, v_div(v_set(1.0f), total));
+    }
+}
+
+void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const void *q, const void *k, const void *v, void *out, float *lse, float *work)
+{
+    const matrix m = matrix_make(s, work);
     const room r = room_make(s, work);
-    const size_t keys = s->causal ? q1 : s->t, dp = r.dp;
-    float *kp = r.tall[0], *vp = r.tall[1], *qt = r.key[0], *o = r.key[2], *most = r.row[0], *sum = r.row[1], *alpha = r.row[2];
+    const size_t all = an_attn_round(s->t, T) * m.ld, unit = s->half ? sizeof(an_bf16) : sizeof(float);
+    float *rows = r.tall + 2 * all;
+    const forward f = { m, r, r.tall, r.tall + all, r.key[0], r.key[1], r.key[2], rows, rows + T, rows + 2 * T };
+    an_attn_clear(s, &m.rows, q0, q1, s->d * unit, s->ldo * unit, out);
+    an_attn_clear(s, &m.rows, q0, q1, sizeof *lse, sizeof *lse, lse);
+    q1 = least(q1, m.rows.n);
     if (q0 >= q1) return;
-    copy_in(keys, s->d, dp, k, s->ldk, kp);
-    copy_in(keys, s->d, dp, v, s->ldv, vp);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, k, s->ldk, f.k);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, v, s->ldv, f.v);
     for (size_t i0 = q0 / T * T; i0 < q1; i0 += T) {   /* whole tiles, also where q0 is inside one */
-        const size_t in = least(T, q1 - i0), skip = i0 < q0 ? q0 - i0 : 0, wide = an_attn_round(in, VL), end = s->causal ? i0 + in : s->t;
-        transpose(in, s->d, q + i0 * s->ldq, s->ldq, qt);
-        for (size_t g = 0; g < wide; g++) {
-            most[g] = -INFINITY;
-            sum[g] = 0;
-        }
-        for (size_t j0 = 0; j0 < end; j0 += T) {
-            const size_t jn = least(T, end - j0);
-            const int diagonal = s->causal && j0 + jn > i0;
-            multiply(&(product){ .m = jn, .n = wide, .k = s->d, .a = kp + j0 * dp, .lda = dp, .b = qt, .ldb = T, .c = r.p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE });
-            soften(jn, wide, diagonal, s->scale, r.p, most, sum, alpha);
-            if (s->drop_p > 0) {
-                draw_mask(s, i0, in, j0, jn, r.mask);
-                apply_mask(jn, wide, r.mask, r.p);
-            }
-            multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = r.p, .lda = T, .b = vp + j0 * dp, .ldb = dp, .c = o, .ldc = dp, .add = j0 > 0, .alpha = alpha, .part = diagonal ? SUM_TO_ROW : WHOLE });
-        }
-        for (size_t g = 0; g < wide; g += VL) {
-            const vf total = v_load(sum + g);
-            v_store(most + g, v_add(v_load(most + g), v_log(total)));
-            v_store(alpha + g, v_div(v_set(1.0f), total));
-        }
-        memcpy(lse + i0 + skip, most + skip, (in - skip) * sizeof *lse);
-        copy_out(in - skip, s->d, dp, o + skip * dp, 0, alpha + skip, out + (i0 + skip) * s->ldo, s->ldo);
+        const size_t in = least(T, q1 - i0), skip = i0 < q0 ? q0 - i0 : 0;
+        transpose_in(&m, i0, in, q, s->ldq, f.q, f.qt);
+        attend(&f, i0, in, s->causal ? i0 + in : m.rows.n);
+        for (size_t i = skip; i < in; i++) lse[an_attn_row(&m.rows, i0 + i)] = f.most[i];
+        put_out(&m, i0 + skip, in - skip, f.o + skip * m.ld, f.alpha + skip, out);
     }
 }
 
@@ -266,83 +176,101 @@ static void differentiate(size_t jn, size_t in, int diagonal, float scale, const
         const size_t end = diagonal ? least(jn, g + VL) : jn;
         const vf less = v_load(lse + g), mean = v_load(delta + g);
         for (size_t j = 0; j < end; j++) {
-            float *pj = p + j * T + g, *dj = ds + j * T + g;
+            float *pj = p + j * LD + g, *dj = ds + j * LD + g;
             vf e = exp_below(v_sub(v_mul(by, v_load(pj)), less)), dp = v_load(dj);
             if (diagonal && j > g) e = v_sel(lanes_before(j, g), v_zero(), e);
-            if (mask) dp = v_mul(dp, v_load(mask + j * T + g));
+            if (mask) dp = v_mul(dp, v_load(mask + j * LD + g));
             v_store(dj, v_mul(e, v_sub(dp, mean)));
-            v_store(pj, mask ? v_mul(e, v_load(mask + j * T + g)) : e);
+            v_store(pj, mask ? v_mul(e, v_load(mask + j * LD + g)) : e);
         }
         for (size_t j = end; j < jn; j++) {
-            v_store(p + j * T + g, v_zero());
-            v_store(ds + j * T + g, v_zero());
+            v_store(p + j * LD + g, v_zero());
+            v_store(ds + j * LD + g, v_zero());
         }
     }
 }
 
+/* Queries are numbered from q0 in the tall copies, so are their statistics. */
 typedef struct backward {
-    const an_attn_spec *s;
+    matrix m;
     room r;
-    float *q, *qt, *dout, *doutt, *dq;          /* tall; *t: [tile][d, T] */
+    size_t q0, q1, tile;                        /* tile: reals of one tile of a tall copy */
+    float *q, *qt, *dout, *doutt, *dq;          /* tall; *t: each tile transposed */
     float *k, *v, *dk, *dv, *lse, *delta;
 } backward;
 
-static void prepare(const backward *b, const float *q, const float *out, const float *dout, const float *lse)
+static backward backward_make(const an_attn_spec *s, const an_attn_block *b, float *work)
 {
-    const an_attn_spec *s = b->s;
-    const size_t dp = b->r.dp;
-    copy_in(s->t, s->d, dp, q, s->ldq, b->q);
-    copy_in(s->t, s->d, dp, dout, s->ldo, b->dout);
-    for (size_t i0 = 0; i0 < s->t; i0 += T) {
-        const size_t in = least(T, s->t - i0);
-        transpose(in, s->d, b->q + i0 * dp, dp, b->qt + i0 * dp);
-        transpose(in, s->d, b->dout + i0 * dp, dp, b->doutt + i0 * dp);
-    }
-    memcpy(b->lse, lse, s->t * sizeof *lse);
-    for (size_t i = s->t; i < b->r.tp; i++) b->lse[i] = b->delta[i] = 0;
-    const vm tail = v_tail(s->d % VL);
-    for (size_t i = 0; i < s->t; i++) {
-        const float *oi = out + i * s->ldo, *di = b->dout + i * dp;
-        vf acc = v_zero();
-        size_t p = 0;
-        for (; p + VL <= s->d; p += VL) acc = v_fma(v_load(oi + p), v_load(di + p), acc);
-        if (p < s->d) acc = v_fma(v_load_n(oi + p, tail), v_load(di + p), acc);
-        b->delta[i] = v_sum(acc);
+    backward w = { .m = matrix_make(s, work), .r = room_make(s, work), .q0 = b->q0, .tile = an_attn_key_reals(s) };
+    w.q1 = least(b->q1, w.m.rows.n);
+    const size_t rows = w.q1 > w.q0 ? an_attn_round(w.q1 - w.q0, T) : 0, tall = rows / T * w.tile;
+    w.q = w.r.tall, w.qt = w.q + tall, w.dout = w.qt + tall, w.doutt = w.dout + tall, w.dq = w.doutt + tall;
+    w.lse = w.dq + tall, w.delta = w.lse + rows;
+    w.k = w.r.key[0], w.v = w.r.key[1], w.dk = w.r.key[2], w.dv = w.r.key[3];
+    return w;
+}
+
+/* `out` is needed for delta alone: it passes through the room of the key tile. */
+static void prepare(const backward *b, const void *q, const void *out, const void *dout, const float *lse)
+{
+    const an_attn_spec *s = b->m.s;
+    const size_t dp = b->m.dp, ld = b->m.ld;
+    for (size_t i0 = b->q0; i0 < b->q1; i0 += T) {
+        const size_t in = least(T, b->q1 - i0), at = i0 - b->q0, tile_at = at / T * b->tile;
+        copy_in(&b->m, i0, in, q, s->ldq, b->q + tile_at);
+        copy_in(&b->m, i0, in, dout, s->ldo, b->dout + tile_at);
+        copy_in(&b->m, i0, in, out, s->ldo, b->k);
+        transpose(&b->m, in, b->q + tile_at, b->qt + tile_at);
+        transpose(&b->m, in, b->dout + tile_at, b->doutt + tile_at);
+        for (size_t i = 0; i < T; i++) {
+            const float *oi = b->k + i * ld, *di = b->dout + tile_at + i * ld;
+            vf acc = v_zero();
+            for (size_t p = 0; i < in && p < dp; p += VL) acc = v_fma(v_load(oi + p), v_load(di + p), acc);
+            b->delta[at + i] = i < in ? v_sum(acc) : 0;
+            b->lse[at + i] = i < in ? lse[an_attn_row(&b->m.rows, i0 + i)] : 0;
+        }
     }
 }
 
 /* What the queries of tile i0 give to the keys of tile j0, and the other way round. */
-static void pair(const backward *b, size_t i0, size_t j0, int first_query)
+static void pair(const backward *b, size_t i0, size_t j0, size_t jn, int first_query, int first_key)
 {
-    const an_attn_spec *s = b->s;
-    const size_t dp = b->r.dp, in = least(T, s->t - i0), jn = least(T, s->t - j0), wide = an_attn_round(in, VL);
+    const an_attn_spec *s = b->m.s;
+    const size_t dp = b->m.dp, ld = b->m.ld, in = least(T, b->q1 - i0), wide = an_attn_round(in, VL), at = i0 - b->q0, tile_at = at / T * b->tile;
     const int diagonal = s->causal && i0 == j0;
     float *p = b->r.p, *ds = b->r.ds, *mask = s->drop_p > 0 ? b->r.mask : NULL;
-    product x = { .m = jn, .n = wide, .k = s->d, .a = b->k, .lda = dp, .b = b->qt + i0 * dp, .ldb = T, .c = p, .ldc = T, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE };
+    product x = { .m = jn, .n = wide, .k = s->d, .a = b->k, .lda = ld, .b = b->qt + tile_at, .ldb = LD, .c = p, .ldc = LD, .part = diagonal ? COLUMNS_FROM_ROW : WHOLE };
     multiply(&x);
-    x.a = b->v, x.b = b->doutt + i0 * dp, x.c = ds;
+    x.a = b->v, x.b = b->doutt + tile_at, x.c = ds;
     multiply(&x);
     if (mask) draw_mask(s, i0, in, j0, jn, mask);
-    differentiate(jn, wide, diagonal, s->scale, b->lse + i0, b->delta + i0, mask, p, ds);
-    x = (product){ .m = jn, .n = dp, .k = in, .a = p, .lda = T, .b = b->dout + i0 * dp, .ldb = dp, .c = b->dv, .ldc = dp, .add = !first_query, .part = diagonal ? SUM_FROM_ROW : WHOLE };
+    differentiate(jn, wide, diagonal, s->scale, b->lse + at, b->delta + at, mask, p, ds);
+    x = (product){ .m = jn, .n = dp, .k = in, .a = p, .lda = LD, .b = b->dout + tile_at, .ldb = ld, .c = b->dv, .ldc = ld, .add = !first_query, .part = diagonal ? SUM_FROM_ROW : WHOLE };
     multiply(&x);
-    x.a = ds, x.b = b->q + i0 * dp, x.c = b->dk;
+    x.a = ds, x.b = b->q + tile_at, x.c = b->dk;
     multiply(&x);
-    multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = ds, .lda = T, .b = b->k, .ldb = dp, .c = b->dq + i0 * dp, .ldc = dp, .add = j0 > 0, .part = diagonal ? SUM_TO_ROW : WHOLE });
+    multiply_at(&(product){ .m = in, .n = dp, .k = jn, .a = ds, .lda = LD, .b = b->k, .ldb = ld, .c = b->dq + tile_at, .ldc = ld, .add = !first_key, .part = diagonal ? SUM_TO_ROW : WHOLE });
 }
 
-void AN_SIMD(attn_bwd)(const an_attn_spec *s, const float *q, const float *k, const float *v, const float *out, const float *dout, const float *lse, float *dq, float *dk, float *dv, float *work)
+void AN_SIMD(attn_bwd)(const an_attn_spec *s, const an_attn_block *block, const void *q, const void *k, const void *v, const void *out, const void *dout, const float *lse, float *dq, float *dk, float *dv, float *work)
 {
-    const room r = room_make(s, work);
-    const backward b = { s, r, r.tall[0], r.tall[1], r.tall[2], r.tall[3], r.tall[4], r.key[0], r.key[1], r.key[2], r.key[3], r.row[0], r.row[1] };
+    const backward b = backward_make(s, block, work);
+    const matrix *m = &b.m;
+    const size_t k0 = block->k0, k1 = least(block->k1, m->rows.n), unit = sizeof(float);
+    an_attn_clear(s, &m->rows, block->q0, block->add_q ? block->q0 : block->q1, s->d * unit, s->ldq * unit, dq);
+    an_attn_clear(s, &m->rows, k0, block->add_k ? k0 : block->k1, s->d * unit, s->ldk * unit, dk);
+    an_attn_clear(s, &m->rows, k0, block->add_k ? k0 : block->k1, s->d * unit, s->ldv * unit, dv);
     prepare(&b, q, out, dout, lse);
-    for (size_t j0 = 0; j0 < s->t; j0 += T) {
-        const size_t jn = least(T, s->t - j0), from = s->causal ? j0 : 0;
-        copy_in(jn, s->d, r.dp, k + j0 * s->ldk, s->ldk, b.k);
-        copy_in(jn, s->d, r.dp, v + j0 * s->ldv, s->ldv, b.v);
-        for (size_t i0 = from; i0 < s->t; i0 += T) pair(&b, i0, j0, i0 == from);
-        copy_out(jn, s->d, r.dp, b.dk, s->scale, NULL, dk + j0 * s->ldk, s->ldk);
-        copy_out(jn, s->d, r.dp, b.dv, 1, NULL, dv + j0 * s->ldv, s->ldv);
+    const size_t alone = k0 >= k1 ? b.q1 : s->causal ? least(k0, b.q1) : b.q0;   /* queries before it see none of these keys */
+    for (size_t i0 = b.q0; i0 < alone; i0 += T) memset(b.dq + (i0 - b.q0) / T * b.tile, 0, b.tile * unit);
+    for (size_t j0 = k0; j0 < k1; j0 += T) {
+        const size_t jn = least(T, k1 - j0), from = s->causal && j0 > b.q0 ? j0 : b.q0;
+        copy_in(m, j0, jn, k, s->ldk, b.k);
+        copy_in(m, j0, jn, v, s->ldv, b.v);
+        if (from >= b.q1) memset(b.dk, 0, b.tile * unit), memset(b.dv, 0, b.tile * unit);
+        for (size_t i0 = from; i0 < b.q1; i0 += T) pair(&b, i0, j0, jn, i0 == from, j0 == k0);
+        put_gradient(m, j0, jn, b.dk, s->scale, block->add_k, dk, s->ldk);
+        put_gradient(m, j0, jn, b.dv, 1, block->add_k, dv, s->ldv);
     }
-    copy_out(s->t, s->d, r.dp, b.dq, s->scale, NULL, dq, s->ldq);
+    for (size_t i0 = b.q0; i0 < b.q1; i0 += T) put_gradient(m, i0, least(T, b.q1 - i0), b.dq + (i0 - b.q0) / T * b.tile, s->scale, block->add_q, dq, s->ldq);
 }

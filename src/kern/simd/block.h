@@ -1,6 +1,6 @@
 /* kern/simd/block.h
  * What the register-blocked kernels share. V_UNROLL: the loops over a register tile must vanish, or its accumulators live
- * in memory. transpose8: 8 x 8 in registers, for packing: 24 shuffles for 64 elements, 256-bit at every level, because
+ * in memory. V_UNROLL_SOME: the loop around them, where it is short enough for its end to matter. transpose8: 8 x 8 in registers, for packing: 24 shuffles for 64 elements, 256-bit at every level, because
  * packing is bound by its loads and stores. */
 #ifndef AN_KERN_SIMD_BLOCK_H
 #define AN_KERN_SIMD_BLOCK_H
@@ -12,8 +12,10 @@
 
 #if defined(__clang__)
 #define V_UNROLL _Pragma("clang loop unroll(full)")
+#define V_UNROLL_SOME _Pragma("clang loop unroll_count(4)")
 #else
 #define V_UNROLL _Pragma("GCC unroll 32")
+#define V_UNROLL_SOME _Pragma("GCC unroll 4")
 #endif
 
 /* to[p*ldt + i] = r[i][p] for i, p < 8; `to` is written in ascending order of p */
