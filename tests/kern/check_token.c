@@ -99,6 +99,9 @@ void an_check_rope(an_check *k)
     an_judge(k, y, 2);
 }
 
+/* A share below the smallest normal number may be 0: that number in units of eps. */
+static const long double lost = sizeof(an_real) == 4 ? 0x1p-126L / (long double)AN_REAL_EPS : 0;
+
 static void want_xent(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, long double scale, an_out *loss, an_out *dz)
 {
     for (size_t i = 0; i < n; i++, z += ldz) {
@@ -117,7 +120,7 @@ static void want_xent(size_t n, size_t v, const an_real *z, size_t ldz, const in
         an_want(loss, i, lse - zt, 2 + fabsl(top) + fabsl(zt) + fabsl(lse));
         for (size_t j = 0; dz && j < v; j++) {
             const long double p = expl((long double)z[j] - lse), hit = (int32_t)j == target[i];
-            an_want(dz, i * ldz + j, scale * (p - hit), fabsl(scale) * (p * (4 + fabsl((long double)z[j]) + fabsl(lse)) + hit));
+            an_want(dz, i * ldz + j, scale * (p - hit), fabsl(scale) * (p * (4 + fabsl((long double)z[j]) + fabsl(lse)) + hit + lost));
         }
     }
 }

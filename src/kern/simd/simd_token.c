@@ -109,13 +109,13 @@ V_FN double row_exp(size_t v, const an_real *z, float top, an_real *e)
         size_t i = start;
         for (; i + 2 * VL <= end; i += 2 * VL)
             for (size_t j = 0; j < 2; j++) {
-                const vf u = v_exp(v_sub(v_load(z + i + j * VL), shift));
+                const vf u = v_exp_low(v_sub(v_load(z + i + j * VL), shift));
                 if (e) v_store(e + i + j * VL, u);
                 sum[j] = v_add(sum[j], u);
             }
         for (; i < end; i += VL) {
             const size_t left = end - i;
-            vf u = v_exp(v_sub(v_get(z + i, left), shift));
+            vf u = v_exp_low(v_sub(v_get(z + i, left), shift));
             if (e) v_put(e + i, left, u);
             if (left < VL) u = v_sel(v_tail(left), u, v_zero());
             sum[0] = v_add(sum[0], u);

@@ -63,6 +63,8 @@ V_FN vi vi_load16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu
 V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
 V_FN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+V_FN vi vi_set64(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+V_FN vi vi_add64(vi a, vi b) { return _mm512_add_epi64(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 V_FN vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 V_FN vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
@@ -132,6 +134,8 @@ V_FN void vi_store16(uint16_t *p, vi a)
 }
 V_FN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+V_FN vi vi_set64(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
+V_FN vi vi_add64(vi a, vi b) { return _mm256_add_epi64(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 V_FN vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 V_FN vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
