@@ -1,5 +1,6 @@
 /* op/add_norm.c
- * Add & Norm in one memory pass each way: h = a*x + b*f;  y = norm(h).  Made by the fusion pass from residual + norm.
+ * Add & Norm in one memory pass each way: h = a*x + b*f;  y = norm(h).  Made by the fusion pass from residual + norm, and
+ * dropout of f before them.
  * Shapes    x, f, h, y [N,C]   g, bias [C] or absent   mean, rstd [N]
  * Saves     h, g, mean, rstd          Cost  11NC flop, 4NC moved
  * Backward  dh = norm_bwd(dy) + (what reached h another way);  dx (+)= a*dh;  df (+)= b*dh;  dg, db as norm
@@ -41,7 +42,9 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     const size_t o = w.begin * c;
-    r->k->add_norm_fwd(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), s->in[F]->data + o, s->in[G] ? s->in[G]->data : NULL,
+    an_drop drop;
+    const an_drop *d = an_tossed_seen(r, &at->drop, o, w.n * c, s->in[F]->data + o, &drop);
+    r->k->add_norm_fwd(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), s->in[F]->data + o, d, s->in[G] ? s->in[G]->data : NULL,
                        s->in[B] ? s->in[B]->data : NULL, s->out[H]->data + o, s->out[Y]->data + o, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
 }
 
@@ -65,7 +68,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     if (x_shares) dx = dh;                              /* at->a == 1: the shared buffer takes dh itself */
     if (f_shares && !x_shares) df = dh;
     if (f_shares && x_shares) df = NULL;
-    r->k->add_norm_bwd(w.n, c, &sp, AN_R(at->a), AN_R(at->b), s->out[Y]->grad + o, h_used ? dh : NULL, s->out[H]->data + o,
+    an_drop drop;
+    r->k->add_norm_bwd(w.n, c, &sp, AN_R(at->a), AN_R(at->b), an_tossed(r, &at->drop, o, &drop), s->out[Y]->grad + o, h_used ? dh : NULL, s->out[H]->data + o,
                        s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, dx, x_shares ? 0 : x_add,
                        df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
 }
@@ -86,7 +90,7 @@ static size_t work(const an_step *s, an_direction dir)
 static uint32_t same_grad(const an_step *s)
 {
     const an_add_norm_attr *at = s->attr;
-    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 ? 1u << F : 0u);
+    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 && at->drop.p <= 0 ? 1u << F : 0u);
 }
 
 static bool shortcut(const an_step *s) { return ((const an_add_norm_attr *)s->attr)->a != 0.0; }

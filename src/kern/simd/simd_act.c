@@ -104,3 +104,47 @@ void AN_SIMD(swiglu_bwd)(size_t n, size_t f, const an_real *x, int gate_last, co
             v_put(dx + up + i, left, add ? v_add(v_get(dx + up + i, left), du) : du);
         });
 }
+
+#define TWO_OVER_ROOT_PI 1.1283791670955126f
+
+V_FN vf squashed(int erf_kind, vf z) { return erf_kind ? v_erf(z) : v_tanh(z); }
+
+/* tanh' = 4 e / (1 + e)^2, e = e^(-2|z|);  erf' = 2/sqrt(pi) e^(-z^2) */
+V_FN vf squash_slope(int erf_kind, vf z)
+{
+    if (erf_kind) return v_mul(v_set(TWO_OVER_ROOT_PI), v_gauss(v_max(v_set(-11.0f), v_min(v_set(11.0f), z)), 1.0f));
+    const vf e = v_exp_low(v_mul(v_set(-2.0f), v_abs(z))), s = v_add(e, v_set(1.0f));
+    return v_div(v_mul(v_set(4.0f), e), v_mul(s, s));
+}
+
+V_FN void squash_forward(int erf_kind, size_t n, an_real a, an_real shift, const an_real *x, an_real *y)
+{
+    const vf by = v_set(a), off = v_set(shift);
+    V_EACH(n, i, left, { v_put(y + i, left, squashed(erf_kind, v_fma(by, v_get(x + i, left), off))); });
+}
+
+void AN_SIMD(squash_fwd)(size_t n, int erf_kind, an_real a, an_real shift, const an_real *x, an_real *y)
+{
+    if (erf_kind) squash_forward(1, n, a, shift, x, y);
+    else squash_forward(0, n, a, shift, x, y);
+}
+
+V_FN void squash_backward(int erf_kind, size_t n, an_real a, an_real shift, const an_real *x, const an_real *dy, an_real *dx, int add, double *sums)
+{
+    const vf by = v_set(a), off = v_set(shift);
+    vd ex[2] = { vd_set(0), vd_set(0) }, all[2] = { vd_set(0), vd_set(0) };
+    V_EACH(n, i, left, {
+        const vf u = v_get(x + i, left), e = v_mul(squash_slope(erf_kind, v_fma(by, u, off)), v_get(dy + i, left));   /* dy is 0 behind the end */
+        ex[0] = vd_fma(vd_lo(e), vd_lo(u), ex[0]), ex[1] = vd_fma(vd_hi(e), vd_hi(u), ex[1]);
+        all[0] = vd_add(all[0], vd_lo(e)), all[1] = vd_add(all[1], vd_hi(e));
+        if (dx) v_put(dx + i, left, add ? v_fma(by, e, v_get(dx + i, left)) : v_mul(by, e));
+    });
+    sums[0] = vd_sum(vd_add(ex[0], ex[1]));
+    sums[1] = vd_sum(vd_add(all[0], all[1]));
+}
+
+void AN_SIMD(squash_bwd)(size_t n, int erf_kind, an_real a, an_real shift, const an_real *x, const an_real *dy, an_real *dx, int add, double *sums)
+{
+    if (erf_kind) squash_backward(1, n, a, shift, x, dy, dx, add, sums);
+    else squash_backward(0, n, a, shift, x, dy, dx, add, sums);
+}

@@ -55,15 +55,24 @@ void AN_SIMD(embed_fwd)(size_t n, size_t c, an_real scale, const int32_t *tok, c
     }
 }
 
-void AN_SIMD(embed_bwd)(size_t n, size_t c, size_t c0, size_t c1, an_real scale, const int32_t *tok, const an_real *dy, an_real *de)
+/* Four vectors of the sum at a time stay in registers while the rows go by. */
+V_FN void sum_rows(size_t n, size_t c, vf scale, const int32_t *row, const float *dy, float *de, size_t vectors, size_t left, int add)
+{
+    vf sum[4];
+    for (size_t j = 0; j < vectors; j++) sum[j] = add ? v_get(de + j * VL, left) : v_zero();
+    for (size_t r = 0; r < n; r++) {
+        const float *d = dy + (size_t)row[r] * c;
+        for (size_t j = 0; j < vectors; j++) sum[j] = v_fma(scale, v_get(d + j * VL, left), sum[j]);
+    }
+    for (size_t j = 0; j < vectors; j++) v_put(de + j * VL, left, sum[j]);
+}
+
+void AN_SIMD(embed_bwd)(size_t n, size_t c, size_t width, an_real scale, const int32_t *row, const an_real *dy, an_real *de, int add)
 {
     const vf s = v_set(scale);
-    const size_t width = c1 - c0;
-    for (size_t r = 0; r < n; r++) {
-        an_real *row = de + (size_t)tok[r] * c + c0;
-        const an_real *d = dy + r * c + c0;
-        V_EACH(width, i, left, { v_put(row + i, left, v_fma(s, v_get(d + i, left), v_get(row + i, left))); });
-    }
+    size_t i = 0;
+    for (; i + 4 * VL <= width; i += 4 * VL) sum_rows(n, c, s, row, dy + i, de + i, 4, VL, add);
+    for (; i < width; i += VL) sum_rows(n, c, s, row, dy + i, de + i, 1, width - i, add);
 }
 
 void AN_SIMD(rope)(size_t n, size_t heads, size_t d, const an_real *x, size_t ldx, const an_real *cos_t, const an_real *sin_t, int sign, an_real *y, size_t ldy, int add)

@@ -7,6 +7,7 @@
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   vm_bits, vm_of  a mask as a number, lane 0 its lowest bit, and back
  *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
  *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
@@ -53,6 +54,8 @@ V_FN vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 V_FN vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 V_FN vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 V_FN vm v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+V_FN uint32_t vm_bits(vm m) { return m; }
+V_FN vm vm_of(uint32_t bits) { return (vm)bits; }
 V_FN vf v_sel(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
 
 V_FN vi v_bits(vf a) { return _mm512_castps_si512(a); }
@@ -85,7 +88,10 @@ V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes)
 V_FN vd vd_set(double a) { return _mm512_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 V_FN vd vd_hi(vf a) { return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1))); }
+V_FN vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
+V_FN void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
 V_FN vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+V_FN vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 
 V_FN __m256 v_half(vf a, int high) { return high ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)) : _mm512_castps512_ps256(a); }
@@ -121,6 +127,12 @@ V_FN vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 V_FN vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 V_FN vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
 V_FN vm v_lt(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+V_FN uint32_t vm_bits(vm m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
+V_FN vm vm_of(uint32_t bits)
+{
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+}
 V_FN vf v_sel(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
 
 V_FN vi v_bits(vf a) { return _mm256_castps_si256(a); }
@@ -156,7 +168,10 @@ V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, m); }
 V_FN vd vd_set(double a) { return _mm256_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 V_FN vd vd_hi(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+V_FN vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
+V_FN void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 V_FN vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
+V_FN vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 
 V_FN __m256 v_fold_add(vf a) { return a; }
