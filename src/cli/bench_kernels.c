@@ -45,17 +45,17 @@ static void add_norm_fwd(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
+    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), NULL, f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
 }
 static void add_norm_bwd(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(3), 0, ROW(4), 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(3), 0, ROW(4), 0, dgain, dgain + WIDER);
 }
 static void add_norm_bwd_shared(void *ctx, size_t i, int thread)   /* as a pre-norm block does: x, f and h share one gradient */
 {
     NORM;
-    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(1), 0, NULL, 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(1), 0, NULL, 0, dgain, dgain + WIDER);
 }
 static void gelu_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_fwd(CHUNK, WIDTH, NULL, ROW(0), ROW(1)); }
 static void gelu_bwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_bwd(CHUNK * WIDTH, ROW(0), ROW(1), ROW(2), 0); }

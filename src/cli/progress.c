@@ -78,7 +78,8 @@ static void on_start(void *ctx, const an_event_start *e)
     say_design(p);
     for (size_t i = 0; i < e->n_notes; i++) say(p, "note", "%s", e->notes[i]);
     say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
-    say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name, AN_REAL_NAME);
+    say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name,
+        m->store == AN_STORE_BF16 ? an_gemm_get_unit() : AN_REAL_NAME);
     if (an_kern_note()[0]) say(p, "note", "%s", an_kern_note());
     if (an_gemm_note()[0]) say(p, "note", "%s", an_gemm_note());
     say(p, "memory", "%s of %s (%s); %s flop per step", an_human_bytes(a, (double)e->memory), an_human_bytes(b, (double)e->memory_room), e->memory_limit, an_human_count(c, e->flops_per_step));

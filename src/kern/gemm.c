@@ -79,6 +79,15 @@ const an_gemm_backend *an_gemm_get(void)
     return chosen;
 }
 
+const char *an_gemm_get_unit(void)
+{
+    static char text[80];
+    const char *unit = an_gemm_get()->low_unit;
+    if (!unit) return AN_REAL_NAME " from bf16 operands (no AMX, which multiplies bf16 faster)";
+    snprintf(text, sizeof text, "bf16 on %s, sums in " AN_REAL_NAME, unit);
+    return text;
+}
+
 const char *an_gemm_note(void)
 {
     ensure();

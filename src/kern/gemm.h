@@ -37,6 +37,7 @@ typedef struct an_gemm_backend {
 /* The back end of this process (chosen once): the forced one, else the best this build has for this CPU. */
 const an_gemm_backend *an_gemm_get(void);
 const an_gemm_backend *an_gemm_by_name(const char *name);   /* NULL when absent; "ref" is always there */
+const char *an_gemm_get_unit(void);                         /* what multiplies operands of mixed precision, in words */
 const char *an_gemm_note(void);                             /* "" or what is lost because a library is missing */
 
 #endif

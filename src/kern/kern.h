@@ -23,6 +23,9 @@
  * store past them where that can be done. */
 typedef struct an_norm_spec { an_real eps; int outside, unbiased, center, stream; } an_norm_spec;
 
+/* Dropout of an operand: as the row dropout says, element 0 being number `base` of the stream. */
+typedef struct an_drop { an_rng_key key; uint64_t base; an_real p; } an_drop;
+
 /* AdamW on one tensor. Source: Loshchilov & Hutter, arXiv:1711.05101, decoupled decay, bias-corrected:
  *   g' = g * grad_scale;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2
  *   p -= lr * decay * p;  p -= lr * (m / c1) / (sqrt(v / c2) + eps)        c1 = 1 - b1^t, c2 = 1 - b2^t */

@@ -45,13 +45,13 @@ static an_value *mix_values(const an_net *net, const char *how, an_value *v)
     if (is(how, "off")) return v;
     if (!*net->first_value) return *net->first_value = v;
     if (is(how, "half")) {
-        const an_residual_attr half = { 0.5, 0.5 };
+        const an_residual_attr half = { .a = 0.5, .b = 0.5 };
         return AN_EMIT(net->b, &an_op_residual, "value_mix", &half, *net->first_value, v);
     }
     const an_gain_attr plain = { .factor = 1 };
     an_value *first = AN_EMIT(net->b, &an_op_gain, "value_first", &plain, *net->first_value, an_param_const(net, AN_KIND_SCALE, "value_first", 1, 0.5));
     an_value *own = AN_EMIT(net->b, &an_op_gain, "value_own", &plain, v, an_param_const(net, AN_KIND_SCALE, "value_own", 1, 0.5));
-    const an_residual_attr sum = { 1, 1 };
+    const an_residual_attr sum = { .a = 1, .b = 1 };
     return AN_EMIT(net->b, &an_op_residual, "value_mix", &sum, first, own);
 }
 

@@ -179,7 +179,9 @@ an_model_memory an_model_get_memory(const an_model *m)
 {
     const size_t unit = sizeof(an_real), p = m->params->data.count * unit;
     const an_plan *plan = m->plan;
-    return (an_model_memory){ .params = p, .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
+    size_t copies = 0;
+    for (size_t i = 0; i < m->params->n; i++) copies += m->params->list[i].low ? m->params->list[i].count * sizeof(an_bf16) : 0;
+    return (an_model_memory){ .params = p + copies, .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
         .scratch = (plan->scratch.count + plan->thread_scratch.count) * unit, .constants = (plan->constants.count + plan->state.count) * unit };
 }
 

@@ -1,5 +1,6 @@
 /* op/add_norm.c
- * Add & Norm in one memory pass each way: h = a*x + b*f;  y = norm(h).  Made by the fusion pass from residual + norm.
+ * Add & Norm in one memory pass each way: h = a*x + b*f;  y = norm(h).  Made by the fusion pass from residual + norm, and
+ * dropout of f before them.
  * Shapes    x, f, h, y [N,C]   g, bias [C] or absent   mean, rstd [N]
  * Saves     h, g, mean, rstd          Cost  11NC flop, 4NC moved
  * Backward  dh = norm_bwd(dy) + (what reached h another way);  dx (+)= a*dh;  df (+)= b*dh;  dg, db as norm
@@ -41,14 +42,26 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        const size_t o = i * c;
         n = an_view_rows(s, c, w.begin + w.n - i);
-        const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 0));
-        const an_real *f = an_view_of(r, an_data_of(s->in[F]), i * c, n * c, an_view_room(r, p, c, 1));
-        an_real *h = an_view_to(an_data_of(s->out[H]), i * c, an_view_room(r, p, c, 2)), *y = an_view_to(an_data_of(s->out[Y]), i * c, an_view_room(r, p, c, 3));
-        r->k->add_norm_fwd(n, c, &sp, AN_R(at->a), x, AN_R(at->b), f, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL, h, y,
-                           s->out[MEAN]->data + i, s->out[RSTD]->data + i);
-        an_view_done(r, an_data_of(s->out[H]), i * c, n * c, h);
-        an_view_done(r, an_data_of(s->out[Y]), i * c, n * c, y);
+        const an_real *x = an_view_of(r, an_data_of(s->in[X]), o, n * c, an_view_room(r, p, c, 0));
+        an_real *f = an_view_to(an_data_of(s->in[F]), o, an_view_room(r, p, c, 1)), *h = an_view_to(an_data_of(s->out[H]), o, an_view_room(r, p, c, 2));
+        an_real *y = an_view_to(an_data_of(s->out[Y]), o, an_view_room(r, p, c, 3));
+        an_drop drop;
+        (void)an_view_of(r, an_data_of(s->in[F]), o, n * c, f);
+        const an_drop *d = an_tossed_seen(r, &at->drop, o, n * c, f, &drop);
+        const an_real *g = s->in[G] ? s->in[G]->data : NULL, *bias = s->in[B] ? s->in[B]->data : NULL;
+        if (s->out[H]->store == AN_STORE_REAL) {
+            r->k->add_norm_fwd(n, c, &sp, AN_R(at->a), x, AN_R(at->b), f, d, g, bias, h, y, s->out[MEAN]->data + i, s->out[RSTD]->data + i);
+        } else {                                        /* the norm measures the sum as it is kept, rounded */
+            if (d) r->k->dropout(n * c, d->key, d->base, d->p, f, f, 0);
+            r->k->axpby(n * c, AN_R(at->a), x, AN_R(at->b), f, h);
+            an_view_done(r, an_data_of(s->out[H]), o, n * c, h);
+            (void)an_view_of(r, an_data_of(s->out[H]), o, n * c, h);
+            r->k->norm_fwd(n, c, &sp, h, g, bias, y, s->out[MEAN]->data + i, s->out[RSTD]->data + i);
+        }
+        if (r->observe) an_view_done(r, an_data_of(s->in[F]), o, n * c, f);
+        an_view_done(r, an_data_of(s->out[Y]), o, n * c, y);
     }
 }
 
@@ -76,7 +89,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         if (x_shares) dx = dh;                          /* at->a == 1: the shared buffer takes dh itself */
         if (f_shares && !x_shares) df = dh;
         if (f_shares && x_shares) df = NULL;
-        r->k->add_norm_bwd(n, c, &sp, AN_R(at->a), AN_R(at->b), dy, h_used ? dh : NULL, h, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i,
+        an_drop drop;
+        r->k->add_norm_bwd(n, c, &sp, AN_R(at->a), AN_R(at->b), an_tossed(r, &at->drop, o, &drop), dy, h_used ? dh : NULL, h, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i,
                            s->out[RSTD]->data + i, dx, x_shares ? 0 : x_add, df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
         if (to_f) an_view_done(r, an_grad_of(s->in[F]), o, n * c, df);
     }
@@ -101,7 +115,7 @@ static size_t work(const an_step *s, an_direction dir)
 static uint32_t same_grad(const an_step *s)
 {
     const an_add_norm_attr *at = s->attr;
-    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 ? 1u << F : 0u);
+    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 && at->drop.p <= 0 ? 1u << F : 0u);
 }
 
 static bool shortcut(const an_step *s) { return ((const an_add_norm_attr *)s->attr)->a != 0.0; }

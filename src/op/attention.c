@@ -140,4 +140,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_attention = { .name = "attention", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2.5, .thread_work = thread_work, .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .no_grad_in = 1u << TOKENS, .sets_only = 1u << QKV, .low_in = 1u << QKV, .low_out = 1u << Y, .alike = true, .gauges = &an_gauges_attention };
+    .backward_flops = 2.5, .thread_work = thread_work, .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .no_grad_in = 1u << TOKENS, .sets_only = 1u << QKV, .low_in = 1u << QKV, .low_out = 1u << Y, .alike = true, .real_grad_in = true, .gauges = &an_gauges_attention };

@@ -9,6 +9,21 @@
  * Source    Srivastava et al. 2014; Philox: core/rng.h */
 #include "op/op.h"
 
+const an_drop *an_tossed(const an_run *r, const an_toss *toss, size_t base, an_drop *drop)
+{
+    if (!r->train || toss->p <= 0) return NULL;
+    *drop = (an_drop){ an_id_key(r, toss->id), base, AN_R(toss->p) };
+    return drop;
+}
+
+const an_drop *an_tossed_seen(const an_run *r, const an_toss *toss, size_t base, size_t n, an_real *f, an_drop *drop)
+{
+    const an_drop *d = an_tossed(r, toss, base, drop);
+    if (!d || !r->observe) return d;
+    r->k->dropout(n, d->key, d->base, d->p, f, f, 0);
+    return NULL;
+}
+
 static an_status infer(struct an_build *b, an_step *s)
 {
     const an_dropout_attr *at = s->attr;

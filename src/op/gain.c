@@ -47,37 +47,41 @@ static an_real gain_at(const an_step *s, size_t k)
 }
 
 /* to (+)= gain * from, on the rows of one chunk. */
-static void spread(const an_step *s, an_range w, const an_real *from, an_real *to, bool add)
+static void spread(const an_run *r, const an_step *s, const an_part *p, const an_real *from, an_real *to, bool add)
 {
-    const size_t c = an_cols(s->in[X]), groups = s->in[G] ? s->in[G]->count : 1, width = c / groups;
-    for (size_t i = w.begin; i < w.begin + w.n; i++)
-        for (size_t k = 0; k < groups; k++) {
-            const an_real g = gain_at(s, k), *x = from + i * c + k * width;
-            an_real *y = to + i * c + k * width;
-            if (add) for (size_t j = 0; j < width; j++) y[j] += g * x[j];
-            else for (size_t j = 0; j < width; j++) y[j] = g * x[j];
-        }
+    const size_t c = an_cols(s->in[X]), groups = s->in[G] ? s->in[G]->count : 1;
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    an_real *g = r->thread_work[p->thread];
+    from += w.begin * c;
+    to += w.begin * c;
+    if (groups == 1) {
+        r->k->scale(w.n * c, gain_at(s, 0), from, to, add);
+        return;
+    }
+    for (size_t j = 0; j < c; j++) g[j] = gain_at(s, j / (c / groups));
+    r->k->gain(w.n, c, g, from, to, add);
 }
 
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     const size_t c = an_cols(s->in[X]);
-    spread(s, w, s->in[X]->data, s->out[0]->data, false);
+    spread(r, s, p, s->in[X]->data, s->out[0]->data, false);
     if (bias(s)) r->k->bias_add(w.n, c, bias(s), s->out[0]->data + w.begin * c);
 }
 
-static void sum_chunk(const an_step *s, an_range w, double *sums)
+static void sum_chunk(const an_run *r, const an_step *s, an_range w, double *sums)
 {
-    const size_t c = an_cols(s->in[X]), groups = gains(s);
-    const an_real *x = s->in[X]->data, *dy = s->out[0]->grad;
-    double *rows = sums + groups;
-    for (size_t k = 0; k < sums_per_chunk(s); k++) sums[k] = 0;
-    for (size_t i = w.begin; i < w.begin + w.n; i++) {
-        for (size_t k = 0; k < groups; k++)
-            for (size_t j = k * (c / groups); j < (k + 1) * (c / groups); j++) sums[k] += (double)x[i * c + j] * (double)dy[i * c + j];
-        for (size_t j = 0; j < c && trains_bias(s); j++) rows[j] += (double)dy[i * c + j];
-    }
+    const size_t c = an_cols(s->in[X]), groups = gains(s), o = w.begin * c, width = groups ? c / groups : c;
+    const an_real *x = s->in[X]->data + o, *dy = s->out[0]->grad + o;
+    if (groups == 1) sums[0] = an_inner(r, w.n * c, x, dy);
+    else if (groups == c) r->k->col_products(w.n, c, x, dy, sums);
+    else
+        for (size_t k = 0; k < groups; k++) {
+            sums[k] = 0;
+            for (size_t i = 0; i < w.n; i++) sums[k] += an_inner(r, width, x + i * c + k * width, dy + i * c + k * width);
+        }
+    if (trains_bias(s)) r->k->col_products(w.n, c, dy, NULL, sums + groups);
 }
 
 static void reduce(const an_run *r, const an_step *s)
@@ -98,8 +102,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         return;
     }
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    if (sums_per_chunk(s)) sum_chunk(s, w, an_sums(s, sums_per_chunk(s), p->index));
-    if (an_has_grad(s, X)) spread(s, w, s->out[0]->grad, s->in[X]->grad, an_add(r, s, X));
+    if (sums_per_chunk(s)) sum_chunk(r, s, w, an_sums(s, sums_per_chunk(s), p->index));
+    if (an_has_grad(s, X)) spread(r, s, p, s->out[0]->grad, s->in[X]->grad, an_add(r, s, X));
 }
 
 static size_t work(const an_step *s, an_direction dir)
@@ -107,7 +111,9 @@ static size_t work(const an_step *s, an_direction dir)
     return dir == AN_BACKWARD ? an_sums_room(sums_per_chunk(s), an_chunks(an_rows(s->in[X]))) : 0;
 }
 
+static size_t thread_work(const an_step *s) { return s->in[G] && s->in[G]->count > 1 ? an_cols(s->in[X]) : 0; }   /* the gains, one per channel */
+
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 2 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_gain = { .name = "gain", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .work = work, .saves_in = 1u << X | 1u << G };
+    .backward_flops = 2, .work = work, .thread_work = thread_work, .saves_in = 1u << X | 1u << G };

@@ -40,9 +40,13 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     for (size_t i = 0; i < t.m; i++) {
         const size_t o = (t.i + i) * out + t.j;
         an_real *row = an_view_to(y, o, room ? room + t.m * t.n : NULL);
-        at->kind->fwd(r->k, 1, t.n, bias, to + i * ld, row);
+        if (rounds) {                                   /* the activation takes z as backward will find it, rounded */
+            if (bias) r->k->bias_add(1, t.n, bias, to + i * ld);
+            an_view_done(r, z, o, t.n, to + i * ld);
+            (void)an_view_of(r, z, o, t.n, to + i * ld);
+        }
+        at->kind->fwd(r->k, 1, t.n, rounds ? NULL : bias, to + i * ld, row);
         an_view_done(r, y, o, t.n, row);
-        an_view_done(r, z, o, t.n, to + i * ld);
     }
 }
 

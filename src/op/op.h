@@ -37,6 +37,7 @@ typedef struct an_value {
     an_home home;
     bool aux;                    /* row statistics and the like: saved for backward, never has a gradient */
     bool keep;                   /* readable after the pass (loss, logits) */
+    bool stream;                 /* on the residual stream, or a sum along it: its gradient is held as reals (plan/precision.c) */
     bool wants_grad;             /* set by the planner: this value's gradient is needed */
     an_store store, grad_store;  /* set by the planner (plan/precision.c): how data and gradient lie in memory */
     int id;                      /* position in the plan's value list */
@@ -120,7 +121,8 @@ typedef struct an_op {
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
     uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_... */
-    bool alike;                                           /* data of in[0], data and gradient of out[0] must be stored alike; the gradient of in[0] is reals */
+    bool alike;                                           /* data of in[0], data and gradient of out[0] must be stored alike */
+    bool real_grad_in, real_grad_out;                     /* the gradient of in[0] / out[0] is reals all the same */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);
@@ -260,8 +262,9 @@ typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
 typedef struct an_length_norm_attr { double factor, eps; size_t width; } an_length_norm_attr;  /* in[1]: gain [1] or NULL; width: of what has its own length, 0: rows */
 typedef struct an_squash_attr { bool erf; } an_squash_attr;                                    /* in[1]: scale [1]; in[2]: shift [1] or absent; tanh otherwise */
 typedef struct an_batch_norm_attr { double eps, momentum, mean_penalty, var_penalty; } an_batch_norm_attr;   /* inputs: op/batch_norm.c */
-typedef struct an_residual_attr { double a, b; } an_residual_attr;
-typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; } an_add_norm_attr;
+typedef struct an_toss { double p; int id; } an_toss;                                          /* dropout that fusion joined to its reader; p 0: none; id: of the step whose coins these are */
+typedef struct an_residual_attr { double a, b; an_toss drop; } an_residual_attr;               /* drop: of in[1] */
+typedef struct an_add_norm_attr { an_norm_spec spec; double a, b; an_toss drop; } an_add_norm_attr;
 typedef struct an_gain_attr { double factor, offset; bool magnitude; } an_gain_attr;           /* in[1]: gains [K] or NULL; in[2]: bias [C] or absent */
 typedef struct an_split_attr { size_t n, width[AN_MAX_OUT], cut[AN_MAX_OUT]; } an_split_attr;  /* columns of each part, and of each of its rows */
 typedef struct an_streams_attr { size_t n, width; bool wide; } an_streams_attr;                /* n streams of `width` channels; spread: into [N, n C] instead of [N n, C] */
@@ -286,9 +289,12 @@ const an_act_kind *an_act_find(const char *name);        /* NULL: unknown */
 const an_act_kind *an_act_at(size_t i);                  /* NULL past the end */
 
 /* The key of a step's randomness: seed, the step's emission number and micro-batch, and the training step. */
-static inline an_rng_key an_step_key(const an_run *r, const an_step *s)
-{
-    return an_rng_key_make(r->seed, r->micro << 32 | (0x5000u + (uint32_t)s->id), r->step);
-}
+static inline an_rng_key an_id_key(const an_run *r, int id) { return an_rng_key_make(r->seed, r->micro << 32 | (0x5000u + (uint32_t)id), r->step); }
+static inline an_rng_key an_step_key(const an_run *r, const an_step *s) { return an_id_key(r, s->id); }
+
+/* Joined dropout of an operand from element `base` on, as kernels take it; NULL: none in this pass. Defined in dropout.c. */
+const an_drop *an_tossed(const an_run *r, const an_toss *toss, size_t base, an_drop *drop);
+/* The operand as the sum takes it, where an observed pass looks for it afterwards: then, and only then, dropout is done in place. */
+const an_drop *an_tossed_seen(const an_run *r, const an_toss *toss, size_t base, size_t n, an_real *f, an_drop *drop);
 
 #endif

@@ -1,8 +1,8 @@
 /* op/residual.c
- * Residual: y = a * x + b * f, the skip connection.
+ * Residual: y = a * x + b * f, the skip connection; f after dropout where fusion has joined the two (op/dropout.c).
  * Shapes    x, f, y [N,C]         a, b constants
  * Saves     nothing               Cost  3NC flop, 3NC read + write
- * Backward  dx (+)= a * dy;  df (+)= b * dy.  Where a (b) is 1 the gradient IS dy: the planner lets them share a buffer.
+ * Backward  dx (+)= a * dy;  df (+)= b * dy, after dropout.  Where a (b) is 1 the gradient IS dy: the planner lets them share a buffer.
  * Errors    build: shapes differ -> AN_ESHAPE naming both
  * Threads   rows in fixed chunks
  * Source    He et al. 2015, arXiv:1512.03385 */
@@ -25,12 +25,20 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->out[0]), p->index);
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        const size_t o = i * c;
         n = an_view_rows(s, c, w.begin + w.n - i);
-        const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 0));
-        const an_real *f = an_view_of(r, an_data_of(s->in[F]), i * c, n * c, an_view_room(r, p, c, 1));
-        an_real *y = an_view_to(an_data_of(s->out[0]), i * c, an_view_room(r, p, c, 0));
-        r->k->axpby(n * c, AN_R(at->a), x, AN_R(at->b), f, y);
-        an_view_done(r, an_data_of(s->out[0]), i * c, n * c, y);
+        const an_real *x = an_view_of(r, an_data_of(s->in[X]), o, n * c, an_view_room(r, p, c, 0));
+        an_real *f = an_view_to(an_data_of(s->in[F]), o, an_view_room(r, p, c, 1)), *y = an_view_to(an_data_of(s->out[0]), o, an_view_room(r, p, c, 2));
+        an_drop drop;
+        (void)an_view_of(r, an_data_of(s->in[F]), o, n * c, f);
+        const an_drop *d = an_tossed_seen(r, &at->drop, o, n * c, f, &drop);
+        if (!d) r->k->axpby(n * c, AN_R(at->a), x, AN_R(at->b), f, y);
+        for (size_t k = 0; d && k < n * c; k += c) {     /* row by row: what is dropped is added while it is near */
+            r->k->dropout(c, d->key, d->base + k, d->p, f + k, y + k, 0);
+            r->k->axpby(c, AN_R(at->a), x + k, AN_R(at->b), y + k, y + k);
+        }
+        if (r->observe) an_view_done(r, an_data_of(s->in[F]), o, n * c, f);
+        an_view_done(r, an_data_of(s->out[0]), o, n * c, y);
     }
 }
 
@@ -42,20 +50,24 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const double coefficient[2] = { at->a, at->b };
     for (int k = X; k <= F; k++)
         for (size_t i = w.begin, n; an_has_grad(s, k) && i < w.begin + w.n; i += n) {
+            const size_t o = i * c;
             n = an_view_rows(s, c, w.begin + w.n - i);
-            const an_real *dy = an_view_of(r, an_grad_of(s->out[0]), i * c, n * c, an_view_room(r, p, c, 0));
-            an_real *dx = an_view_to(an_grad_of(s->in[k]), i * c, an_view_room(r, p, c, 1));
+            const an_real *dy = an_view_of(r, an_grad_of(s->out[0]), o, n * c, an_view_room(r, p, c, 0));
+            an_real *dx = an_view_to(an_grad_of(s->in[k]), o, an_view_room(r, p, c, 1));
+            an_drop drop;
+            const an_drop *d = k == F ? an_tossed(r, &at->drop, o, &drop) : NULL;
             r->k->scale(n * c, AN_R(coefficient[k]), dy, dx, an_add(r, s, k));
-            an_view_done(r, an_grad_of(s->in[k]), i * c, n * c, dx);
+            if (d) r->k->dropout(n * c, d->key, d->base, d->p, dx, dx, 0);   /* of f this is the only reader: its gradient was set */
+            an_view_done(r, an_grad_of(s->in[k]), o, n * c, dx);
         }
 }
 
-static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->out[0]), 2) : 0; }
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->out[0]), 3) : 0; }
 
 static uint32_t same_grad(const an_step *s)
 {
     const an_residual_attr *at = s->attr;
-    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 ? 1u << F : 0u);
+    return (at->a == 1.0 ? 1u << X : 0u) | (at->b == 1.0 && at->drop.p <= 0 ? 1u << F : 0u);
 }
 
 static bool shortcut(const an_step *s) { return ((const an_residual_attr *)s->attr)->a != 0.0; }

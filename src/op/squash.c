@@ -39,15 +39,9 @@ static an_real slope(bool erf_kind, an_real z)
 
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
-    (void)r;
-    const bool is_erf = ((const an_squash_attr *)s->attr)->erf;
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data;
-    for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) {
-        const an_real z = a * x[i] + shift;
-        s->out[0]->data[i] = is_erf ? an_erf(z) : an_tanh(z);
-    }
+    r->k->squash_fwd(w.n * c, ((const an_squash_attr *)s->attr)->erf, s->in[A]->data[0], has_shift(s) ? s->in[S]->data[0] : 0, s->in[X]->data + w.begin * c, s->out[0]->data + w.begin * c);
 }
 
 static void reduce(const an_run *r, const an_step *s)
@@ -61,22 +55,13 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         reduce(r, s);
         return;
     }
-    const bool is_erf = ((const an_squash_attr *)s->attr)->erf, add = an_add(r, s, X);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    const an_real a = s->in[A]->data[0], shift = has_shift(s) ? s->in[S]->data[0] : 0, *x = s->in[X]->data, *dy = s->out[0]->grad;
-    an_real *dx = an_has_grad(s, X) ? s->in[X]->grad : NULL;
-    double da = 0, ds = 0;
-    for (size_t i = w.begin * c; i < (w.begin + w.n) * c; i++) {
-        const an_real e = slope(is_erf, a * x[i] + shift) * dy[i];
-        da += (double)e * (double)x[i];
-        ds += (double)e;
-        if (dx) dx[i] = a * e + (add ? dx[i] : 0);
-    }
-    if (!trains(s)) return;
-    double *sums = an_sums(s, 2, p->index);
-    sums[0] = da;
-    sums[1] = ds;
+    const size_t o = w.begin * c;
+    double sums[2];
+    r->k->squash_bwd(w.n * c, ((const an_squash_attr *)s->attr)->erf, s->in[A]->data[0], has_shift(s) ? s->in[S]->data[0] : 0, s->in[X]->data + o, s->out[0]->grad + o,
+                     an_has_grad(s, X) ? s->in[X]->grad + o : NULL, an_add(r, s, X), sums);
+    if (trains(s)) memcpy(an_sums(s, 2, p->index), sums, sizeof sums);
 }
 
 /* The scale, and the share of elements on the flat parts of f: slope below 0.1, |z| above 1.82 for tanh and 1.56 for erf. */

@@ -1,12 +1,13 @@
 /* plan/fuse.c
  * Fusion: a peephole pass over the steps, driven by the table at the end. A pair joins when the second step reads the
- * first one's output and the row's condition holds; the joined step takes over the outputs of both. Each row is held to
+ * first one's output where the row says and the row's condition holds; the joined step takes over the outputs of both. Each row is held to
  * the same plan with fusion off by a test (tests/prop). */
 #include "plan/plan.h"
 
 typedef struct an_fusion {
     const char *name;
     const an_op *first, *second, *fused;
+    int at;                      /* the input of second that first makes */
     bool at_second;              /* run where the second stood; else where the first stood */
     bool (*fits)(const an_step *a, const an_step *b);
     bool (*join)(an_plan *plan, const an_step *a, const an_step *b, an_step *f);   /* false: out of memory */
@@ -26,6 +27,26 @@ static bool join_linear_act(an_plan *plan, const an_step *a, const an_step *b, a
     return true;
 }
 
+/* The coins stay those of the dropout step; what the ledger calls the branch is now f before them (an_tossed_seen). */
+static bool join_drop_add(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
+{
+    an_residual_attr *at = an_arena_alloc(&plan->arena, sizeof *at);
+    if (!at) return false;
+    *at = *(const an_residual_attr *)b->attr;
+    at->drop = (an_toss){ ((const an_dropout_attr *)a->attr)->p, a->id };
+    f->attr = at;
+    f->name = b->name;
+    f->id = b->id;
+    f->branch = b->branch;
+    f->n_in = 2;
+    f->in[0] = b->in[0];
+    f->in[1] = a->in[0];
+    f->out[0] = b->out[0];
+    for (size_t i = 0; i < plan->n_sites; i++)
+        if (plan->sites[i].branch_out == a->out[0]) plan->sites[i].branch_out = a->in[0];
+    return true;
+}
+
 /* A norm that nobody reads has no gradient and stays a step of its own, which the backward pass leaves out. */
 static bool fits_add_norm(const an_step *a, const an_step *b) { return b->in[0] == a->out[0] && !a->out[0]->keep && b->out[0]->n_use > 0; }
 
@@ -34,7 +55,7 @@ static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_
     an_add_norm_attr *at = an_arena_alloc(&plan->arena, sizeof *at);
     if (!at) return false;
     const an_residual_attr *res = a->attr;
-    *at = (an_add_norm_attr){ ((const an_norm_attr *)b->attr)->spec, res->a, res->b };
+    *at = (an_add_norm_attr){ ((const an_norm_attr *)b->attr)->spec, res->a, res->b, res->drop };
     f->attr = at;
     f->name = b->name;
     f->own_branch = b->branch;
@@ -63,15 +84,16 @@ static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step
 }
 
 static const an_fusion TABLE[] = {
-    { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, true, only_reader, join_linear_act },
-    { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, false, fits_add_norm, join_add_norm },
-    { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, true, fits_head, join_head },
+    { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, 0, true, only_reader, join_linear_act },
+    { "dropout + add", &an_op_dropout, &an_op_residual, &an_op_residual, 1, true, only_reader, join_drop_add },
+    { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, 0, false, fits_add_norm, join_add_norm },
+    { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, 0, true, fits_head, join_head },
 };
 
-/* The step that made b's first input, when it may be joined with b under this row. */
+/* The step that made this input of b, when it may be joined with b under this row. */
 static an_step *partner(const an_fusion *row, const an_step *b, bool recompute)
 {
-    an_step *a = b->op == row->second && b->in[0] ? b->in[0]->producer : NULL;
+    an_step *a = b->op == row->second && b->in[row->at] ? b->in[row->at]->producer : NULL;
     if (!a || a->op != row->first || !row->fits(a, b)) return NULL;
     return recompute && a->block != b->block ? NULL : a;    /* a fused step may not straddle a recomputed block */
 }

@@ -8,11 +8,6 @@
 
 #include <stdlib.h>
 
-static void spare(an_value *const *v, size_t n)
-{
-    for (size_t k = 0; k < n; k++) v[k]->store = AN_STORE_REAL;
-}
-
 /* What an op adds a shortcut into: the sum, wherever it stands. */
 static an_value *sum_of(const an_step *s) { return s->op->same_grad ? s->out[s->op->grad_out] : NULL; }
 
@@ -50,14 +45,16 @@ static void choose_alike(an_plan *plan)
     }
 }
 
-static void keep_stream(an_plan *plan)
+static void mark_stream(an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++) {
-        spare(plan->sites[i].in, plan->sites[i].n_in);
-        spare(plan->sites[i].out, plan->sites[i].n_out);
+        for (size_t k = 0; k < plan->sites[i].n_in; k++) plan->sites[i].in[k]->stream = true;
+        for (size_t k = 0; k < plan->sites[i].n_out; k++) plan->sites[i].out[k]->stream = true;
     }
     for (size_t i = 0; i < plan->n_steps; i++)
-        if (sum_of(plan->steps[i])) sum_of(plan->steps[i])->store = AN_STORE_REAL;
+        if (sum_of(plan->steps[i])) sum_of(plan->steps[i])->stream = true;
+    for (size_t i = 0; i < plan->n_values && plan->stream == AN_STORE_REAL; i++)
+        if (plan->values[i]->stream) plan->values[i]->store = AN_STORE_REAL;
 }
 
 /* Parameters that a product reads beside its rows get a copy. */
@@ -75,7 +72,7 @@ void an_plan_narrow(an_plan *plan)
     if (plan->store == AN_STORE_REAL) return;
     choose(plan);
     choose_alike(plan);
-    if (plan->stream == AN_STORE_REAL) keep_stream(plan);
+    mark_stream(plan);
     for (bool again = true; again;) {
         again = false;
         for (size_t i = plan->n_steps; i-- > 0;)
@@ -125,16 +122,13 @@ an_status an_plan_narrow_gradients(an_plan *plan)
     count_writers(plan, writers);
     for (size_t i = 0; i < plan->n_values; i++) {
         an_value *v = plan->values[i];
-        v->grad_store = writers[v->id] > 1 ? AN_STORE_REAL : v->store;
+        v->grad_store = writers[v->id] > 1 || v->stream ? AN_STORE_REAL : v->store;
     }
     free(writers);
-    for (size_t c = plan->n_forward; c < plan->n_code; c++)
-        if (plan->code[c].step->op->alike) plan->code[c].step->in[0]->grad_store = AN_STORE_REAL;
-    for (size_t i = 0; i < plan->n_steps; i++)
-        if (sum_of(plan->steps[i])) sum_of(plan->steps[i])->grad_store = AN_STORE_REAL;
-    for (size_t i = 0; i < plan->n_sites; i++) {
-        for (size_t k = 0; k < plan->sites[i].n_in; k++) plan->sites[i].in[k]->grad_store = AN_STORE_REAL;
-        for (size_t k = 0; k < plan->sites[i].n_out; k++) plan->sites[i].out[k]->grad_store = AN_STORE_REAL;
+    for (size_t c = plan->n_forward; c < plan->n_code; c++) {
+        const an_step *s = plan->code[c].step;
+        if (s->op->real_grad_in) s->in[0]->grad_store = AN_STORE_REAL;
+        if (s->op->real_grad_out) s->out[0]->grad_store = AN_STORE_REAL;
     }
     join(plan);
     for (size_t c = 0; c < plan->n_code; c++) {

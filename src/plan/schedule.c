@@ -65,6 +65,7 @@ static an_status replay(an_plan *plan, region r, const char *interior, const cha
             if (!c) return an_fail(AN_ENOMEM, "out of memory while planning recomputation");
             c->aux = v->aux;
             c->store = v->store;
+            c->stream = v->stream;
             c->n_use = v->n_use;
             c->producer = copy;
             copy->out[k] = twin[v->id] = c;

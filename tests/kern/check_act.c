@@ -1,11 +1,11 @@
 /* tests/kern/check_act.c
- * Activations: bias + act forward, act' backward, SwiGLU. Formulas in long double, straight from the definitions.
+ * Activations: bias + act forward, act' backward, SwiGLU, squashing. Formulas in long double, straight from the definitions.
  * Bounds: a gate s(u) costs about 3 roundings plus the rounding of u, which moves it by (1 - s) |u| eps of itself; the normal
  * distribution 6 ulp. In f64 the reference itself pays these. */
 #include "check.h"
 
-/* A gate that underflows loses digits before it is multiplied: its last denormal bit in units of eps. */
-static long double lost(long double factor) { return (sizeof(an_real) == 4 ? 0x1p-149L : 0x1p-1074L) / (long double)AN_REAL_EPS * fabsl(factor); }
+/* A gate below the smallest normal number may be 0 (in double: loses digits) before it is multiplied: that number in units of eps. */
+static long double lost(long double factor) { return (sizeof(an_real) == 4 ? 0x1p-126L : 0x1p-1074L) / (long double)AN_REAL_EPS * fabsl(factor); }
 
 typedef struct curve { long double y, slope, y_mag, slope_mag; } curve;   /* mag: in eps */
 typedef curve (*curve_fn)(long double z);
@@ -124,4 +124,59 @@ void an_check_swiglu_bwd(an_check *k)
         an_want(dx, up, o1 + d * g * s, fabsl(o1) + fabsl(d * g * s) * 6 + 3 * (lost(d * g) + lost(d)));
     }
     an_judge(k, dx, 1.5);
+}
+
+/* Bounds: z is rounded once and moves y by slope |z| eps, the slope by |f''| |z| eps of which 2 |z| slope is a bound for tanh, 2 z^2 slope for erf. */
+typedef struct squash { long double y, slope, y_mag, slope_mag; } squash;
+
+static squash squash_at(int erf_kind, long double a, long double x, long double shift)
+{
+    const long double z = a * x + shift, size = fabsl(a * x) + fabsl(shift), e = expl(-2 * fabsl(z));
+    const long double y = erf_kind ? erfl(z) : tanhl(z), slope = erf_kind ? 2 / sqrtl(acosl(-1)) * expl(-z * z) : 4 * e / ((1 + e) * (1 + e));
+    const long double steep = isinf(size) ? 0 : size, bend = erf_kind ? fabsl(z) : 1;
+    return (squash){ y, slope, 3 * fabsl(y) + slope * steep, slope * (4 + (isinf(z) ? 0 : 2 * bend * steep)) + lost(1) };
+}
+
+void an_check_squash_fwd(an_check *k)
+{
+    const size_t n = an_pick_size(k) * (an_checking(k) ? 1 : an_pick_rows(k));
+    const int erf_kind = (int)an_pick(k, 2);
+    const an_real a = an_pick_scale(k), shift = an_pick_scale(k), *x = an_in(k, "x", n, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n, AN_FILL_NORMAL);
+    an_work(k, an_bytes(2 * n), 20.0 * (double)n);
+    while (an_next_run(k)) an_table(k)->squash_fwd(n, erf_kind, a, shift, x, an_at(y));
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++) {
+        const squash v = squash_at(erf_kind, (long double)a, (long double)x[i], (long double)shift);
+        an_want(y, i, v.y, v.y_mag);
+    }
+    an_judge(k, y, 1.5);
+}
+
+void an_check_squash_bwd(an_check *k)
+{
+    const size_t n = an_pick_size(k) * (an_checking(k) ? 1 : an_pick_rows(k));
+    const int erf_kind = (int)an_pick(k, 2), add = an_pick_bool(k);
+    const an_real a = an_pick_scale(k), shift = an_pick_scale(k), *x = an_in(k, "x", n, AN_FILL_CASE), *dy = an_in(k, "dy", n, AN_FILL_NORMAL);
+    an_out *dx = an_pick(k, 5) || !an_checking(k) ? an_out_new(k, "dx", n, AN_FILL_NORMAL) : NULL, *s = an_out_new(k, "sums", 2, AN_FILL_ZERO);
+    an_work(k, an_bytes(3 * n), 30.0 * (double)n);
+    while (an_next_run(k)) {
+        double sums[2];
+        an_table(k)->squash_bwd(n, erf_kind, a, shift, x, dy, dx ? an_at(dx) : NULL, add, sums);
+        for (size_t j = 0; j < 2; j++) an_at(s)[j] = (an_real)sums[j];
+    }
+    if (!an_checking(k)) return;
+    long double ex = 0, all = 0, ex_mag = 0, all_mag = 0;
+    for (size_t i = 0; i < n; i++) {
+        const squash v = squash_at(erf_kind, (long double)a, (long double)x[i], (long double)shift);
+        const long double e = v.slope * (long double)dy[i], e_mag = v.slope_mag * fabsl((long double)dy[i]), old = dx && add ? (long double)dx->init[i] : 0;
+        ex += e * (long double)x[i], ex_mag += e_mag * fabsl((long double)x[i]);
+        all += e, all_mag += e_mag;
+        if (dx) an_want(dx, i, old + (long double)a * e, fabsl(old) + fabsl((long double)a) * e_mag);
+    }
+    const long double own = sizeof(an_real) == 4 ? 1 : (long double)(n + 2);   /* sums in double */
+    an_want(s, 0, ex, ex_mag * own);
+    an_want(s, 1, all, all_mag * own);
+    if (dx) an_judge(k, dx, 1.5);
+    an_judge(k, s, 1.5);
 }

@@ -73,6 +73,17 @@ void an_check_norm_fwd(an_check *k)
     if (mean) an_judge(k, mean, chain(c));
 }
 
+/* Sometimes dropout of f, from an even or an odd place of the stream. */
+static const an_drop *pick_drop(an_check *k, an_drop *d)
+{
+    static const double ps[] = { 0.1, 0.5, 0, 0.9 };
+    *d = (an_drop){ { { (uint32_t)an_pick(k, 1ull << 32), (uint32_t)an_pick(k, 1ull << 32) } }, an_pick(k, 3) ? 4 * an_pick(k, 1000) : an_pick(k, 1000), AN_R(ps[an_pick(k, 4)]) };
+    return an_checking(k) && an_pick(k, 2) ? d : NULL;
+}
+
+/* x [n] as it is after dropout: by the reference, which its own row checks. */
+static void drop_ref(const an_drop *d, size_t n, const an_real *x, an_real *y) { an_kern_level("ref")->dropout(n, d->key, d->base, d->p, x, y, 0); }
+
 void an_check_add_norm_fwd(an_check *k)
 {
     const size_t c = an_pick_size(k), n = an_pick_rows(k);
@@ -82,13 +93,17 @@ void an_check_add_norm_fwd(an_check *k)
     const an_real *g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", c, AN_FILL_NORMAL) : NULL, *b = an_pick(k, 4) || !an_checking(k) ? an_in(k, "b", c, AN_FILL_NORMAL) : NULL;
     an_out *h = an_out_new(k, "h", n * c, AN_FILL_NORMAL), *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL), *rstd = an_out_new(k, "rstd", n, AN_FILL_NORMAL);
     an_out *mean = s.center || an_pick_bool(k) ? an_out_new(k, "mean", n, AN_FILL_NORMAL) : NULL;
+    an_drop d;
+    const an_drop *drop = pick_drop(k, &d);
+    an_real *added = drop ? an_in_edit(k, "f after dropout", n * c, AN_FILL_NORMAL) : NULL;
+    if (drop) drop_ref(drop, n * c, f, added);
     an_work(k, an_bytes(4 * n * c), 11.0 * (double)(n * c));
-    while (an_next_run(k)) an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, g, b, an_at(h), an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
+    while (an_next_run(k)) an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, drop, g, b, an_at(h), an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
     if (!an_checking(k) || c == 0) return;
     for (size_t i = 0; i < n; i++) {
         long double wobble = sizeof(an_real) == 4 ? (long double)FLT_MIN : (long double)DBL_MIN;   /* below it an ulp shrinks no more */
         for (size_t j = i * c; j < (i + 1) * c; j++) {
-            const long double p = (long double)a * (long double)x[j], q = (long double)bf * (long double)f[j];
+            const long double p = (long double)a * (long double)x[j], q = (long double)bf * (long double)(drop ? added : f)[j];
             an_want(h, j, p + q, fabsl(p) + fabsl(q));
             wobble = fmaxl(wobble, fabsl(p) + fabsl(q));
         }
@@ -208,9 +223,14 @@ void an_check_add_norm_bwd(an_check *k)
     const uint64_t skip = an_checking(k) ? an_pick(k, 4) : 1;   /* 0: none, 1: its own array, 2: dx's, 3: df's */
     const an_out *alias = skip == 2 && dx && !add_x ? dx : skip == 3 && df && !add_f ? df : NULL;
     const an_real *own = skip && !alias ? an_in(k, "dskip", n * c, AN_FILL_NORMAL) : NULL;
+    an_drop drawn;
+    const an_drop *drop = pick_drop(k, &drawn);
+    an_real *ones = an_in_edit(k, "ones", drop ? n * c : 0, AN_FILL_NORMAL), *factor = an_in_edit(k, "factor", drop ? n * c : 0, AN_FILL_NORMAL);
+    for (size_t i = 0; drop && i < n * c; i++) ones[i] = 1;
+    if (drop) drop_ref(drop, n * c, ones, factor);
     an_work(k, an_bytes(5 * n * c), 18.0 * (double)(n * c));
     while (an_next_run(k))
-        an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, b.dy, alias ? an_at(alias) : own, b.x, b.g, b.mean, b.rstd, dx ? an_at(dx) : NULL, add_x, df ? an_at(df) : NULL, add_f, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
+        an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, drop, b.dy, alias ? an_at(alias) : own, b.x, b.g, b.mean, b.rstd, dx ? an_at(dx) : NULL, add_x, df ? an_at(df) : NULL, add_f, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
     if (!an_checking(k) || c == 0) return;
     const an_real *from = alias ? alias->init : own;
     for (size_t i = 0; i < n; i++) {
@@ -218,9 +238,10 @@ void an_check_add_norm_bwd(an_check *k)
         for (size_t j = 0; j < c; j++) {
             const size_t at = i * c + j;
             const long double ds = from ? (long double)from[at] : 0, v = dh[j] + ds, size = mag[j] + fabsl(ds);
+            const long double kept = drop ? (long double)factor[at] : 1;   /* 0 or 1/(1-p) */
             const long double ox = dx && add_x ? (long double)dx->init[at] : 0, of = df && add_f ? (long double)df->init[at] : 0;
             if (dx) an_want(dx, at, ox + (long double)a * v, fabsl(ox) + fabsl((long double)a) * size);
-            if (df) an_want(df, at, of + (long double)bf * v, fabsl(of) + fabsl((long double)bf) * size);
+            if (df) an_want(df, at, of + (kept != 0 ? kept * (long double)bf * v : 0), fabsl(of) + (kept != 0 ? (drop ? 2 : 1) * kept * fabsl((long double)bf) * size : 0));   /* dropout rounds twice more */
         }
     }
     if (dx) an_judge(k, dx, chain(c));

@@ -1,5 +1,5 @@
 /* tests/kern/check_vector.c
- * axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
  * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
 #include "check.h"
 
@@ -146,6 +146,54 @@ void an_check_products(an_check *k)
         const double rounded = (double)want[j];
         an_want(s, j, (long double)(an_real)rounded, sizeof(an_real) == 4 ? size[j] : size[j] * (long double)(n + 2) / 2);
         an_want(s, 5 + j, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, size[j] * (long double)(n + 8) * 0x1p-30L);
+    }
+    an_judge(k, s, 2);
+}
+
+void an_check_gain(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k);
+    const int add = an_pick_bool(k);
+    const an_real *g = an_in(k, "g", c, AN_FILL_NORMAL), *x = an_in(k, "x", n * c, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL);
+    an_work(k, an_bytes(2 * n * c), (double)(n * c));
+    while (an_next_run(k)) an_table(k)->gain(n, c, g, x, an_at(y), add);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n * c; i++) {
+        const long double v = (long double)g[i % c] * (long double)x[i], old = add ? (long double)y->init[i] : 0;
+        an_want(y, i, old + v, fabsl(old) + fabsl(v));
+    }
+    an_judge(k, y, 1);
+}
+
+/* Sums in double, told as in the rows of sums above: the number an_real holds, and what it leaves. */
+void an_check_col_products(an_check *k)
+{
+    const size_t c = an_pick_size(k), n = an_pick_rows(k);
+    const an_real *a = an_in(k, "a", n * c, AN_FILL_CASE), *b = an_checking(k) && an_pick(k, 3) == 0 ? NULL : an_in(k, "b", n * c, AN_FILL_NORMAL);
+    an_out *s = an_out_new(k, "sums, their rounding errors", 2 * c, AN_FILL_ZERO);
+    double *sums = malloc((c + 1) * sizeof *sums);
+    if (!sums) exit(1);
+    an_work(k, an_bytes(2 * n * c), 2.0 * (double)(n * c));
+    while (an_next_run(k)) {
+        an_table(k)->col_products(n, c, a, b, sums);
+        for (size_t j = 0; j < c && an_checking(k); j++) {
+            an_at(s)[j] = (an_real)sums[j];
+            an_at(s)[c + j] = isfinite((an_real)sums[j]) ? (an_real)(sums[j] - (double)(an_real)sums[j]) : AN_R(0);
+        }
+    }
+    free(sums);
+    if (!an_checking(k)) return;
+    for (size_t j = 0; j < c; j++) {
+        long double want = 0, size = 0;
+        for (size_t i = 0; i < n; i++) {
+            const long double v = (long double)a[i * c + j] * (b ? (long double)b[i * c + j] : 1);
+            want += v;
+            size += fabsl(v);
+        }
+        const double rounded = (double)want;
+        an_want(s, j, (long double)(an_real)rounded, sizeof(an_real) == 4 ? size : size * (long double)(n + 2) / 2);
+        an_want(s, c + j, isfinite((an_real)rounded) ? (long double)rounded - (long double)(an_real)rounded : 0, size * (long double)(n + 64) * 0x1p-30L);
     }
     an_judge(k, s, 2);
 }

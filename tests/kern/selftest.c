@@ -85,6 +85,23 @@ static void adamw_forgets_a_move(size_t n, const an_adamw_spec *s, an_real *p, c
     if (moved && n) *moved -= ((double)p[n - 1] - old) * ((double)p[n - 1] - old);
 }
 
+static void add_norm_drops_from_zero(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_drop *drop, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
+{
+    an_drop other = drop ? *drop : (an_drop){ { { 0, 0 } }, 0, AN_R(0) };
+    other.base = 0;
+    an_kern_level("ref")->add_norm_bwd(n, c, s, a, bf, drop ? &other : NULL, dy, dskip, h, g, mean, rstd, dx, add_x, df, add_f, dg, db);
+}
+
+static void embed_forgets_old(size_t n, size_t c, size_t width, an_real scale, const int32_t *row, const an_real *dy, an_real *de, int add)
+{
+    an_kern_level("ref")->embed_bwd(n, c, width, scale, row, dy, de, n == 1 ? 0 : add);
+}
+
+static void squash_without_shift(size_t n, int erf_kind, an_real a, an_real shift, const an_real *x, const an_real *dy, an_real *dx, int add, double *sums)
+{
+    an_kern_level("ref")->squash_bwd(n, erf_kind, a, 0 * shift, x, dy, dx, add, sums);
+}
+
 static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
 {
     for (size_t i = 0; i < n; i++) {
@@ -119,6 +136,9 @@ void an_selftest_copies(int *passed, int *failed)
     COPY(adamw, adamw_couples_decay, "half the decay");
     COPY(adamw, adamw_truncates, "bf16 cut off, not rounded");
     COPY(adamw, adamw_forgets_a_move, "the last move left out");
+    COPY(add_norm_bwd, add_norm_drops_from_zero, "drops as from element 0");
+    COPY(embed_bwd, embed_forgets_old, "sets what it should add to");
+    COPY(squash_bwd, squash_without_shift, "forgets the shift");
     COPY(xent_fwd, xent_without_shift, "exponentials without a shift");
 #undef COPY
 }

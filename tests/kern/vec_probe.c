@@ -11,6 +11,8 @@ V_FN vf cdf(vf x)
     return c;
 }
 
+V_FN vf exp2_ends(vf x) { return v_exp2(v_max(v_set(-127.0f), v_min(v_set(128.0f), x))); }
+
 V_FN vf density(vf x)
 {
     vf c;
@@ -40,7 +42,7 @@ V_FN vf bf16(vf x)   /* to memory and back */
 V_FN vf call(int which, vf x)
 {
     switch (which) {
-#define PROBE(name, function, ulps) case AN_PROBE_##name: return function(x);
+#define PROBE(name, function, ulps, low) case AN_PROBE_##name: return function(x);
         AN_PROBES(PROBE)
 #undef PROBE
     default: return x;

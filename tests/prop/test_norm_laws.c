@@ -80,9 +80,9 @@ static void streaming(const an_kernels *k, an_norm_spec s, const char *what)
                 s.stream = on;
                 k->norm_fwd(N, c, &s, x, f, dy, o[0], mean, rstd);
                 k->norm_bwd(N, c, &s, dy, x, f, mean, rstd, o[1], 0, o[2], NULL);
-                k->add_norm_fwd(N, c, &s, AN_R(0.5), x, 1, f, dy, NULL, o[3], o[4], mean, rstd);
+                k->add_norm_fwd(N, c, &s, AN_R(0.5), x, 1, f, NULL, dy, NULL, o[3], o[4], mean, rstd);
                 memcpy(o[6], f, N * c * sizeof *f);
-                k->add_norm_bwd(N, c, &s, AN_R(0.5), 1, dy, o[6], o[3], f, mean, rstd, o[5], 0, o[6], 0, o[2], NULL);
+                k->add_norm_bwd(N, c, &s, AN_R(0.5), 1, NULL, dy, o[6], o[3], f, mean, rstd, o[5], 0, o[6], 0, o[2], NULL);
             }
             for (int i = 0; i < OUT; i++) prop_check(memcmp(out[0][i], out[1][i], sizeof out[0][i]) == 0, "%s: rows of %zu, %zu off: result %d depends on how it is stored", what, c, off, i);
         }

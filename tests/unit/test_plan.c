@@ -10,7 +10,7 @@
 typedef struct bench { an_params params; an_plan *plan; an_build b; } bench;
 
 static const an_init ONE = { AN_LAW_NORMAL, 1, 0 };
-static const an_residual_attr SUM = { 1, 1 };
+static const an_residual_attr SUM = { .a = 1, .b = 1 };
 
 static void start(bench *t, bool train)
 {

@@ -1,5 +1,5 @@
 /* kern/ref/ref_act.c
- * Activations and their derivatives. GELU in both forms is z * S(z) with S a sigmoid or the normal distribution function,
+ * Activations, squashing functions, and their derivatives. GELU in both forms is z * S(z) with S a sigmoid or the normal distribution function,
  * written so that the tails keep their relative accuracy and no intermediate overflows.
  * Sources: Hendrycks & Gimpel, arXiv:1606.08415 (GELU); Shazeer, arXiv:2002.05202 (SwiGLU). */
 #include "kern/ref/ref.h"
@@ -83,4 +83,26 @@ void an_ref_swiglu_bwd(size_t n, size_t f, const an_real *x, int gate_last, cons
             an_ref_put(dx + gate + j, (double)dy[j] * u * (s * (1 + g * sigmoid(-g))), add);
             an_ref_put(dx + up + j, (double)dy[j] * (g * s), add);
         }
+}
+
+#define TWO_OVER_ROOT_PI 1.12837916709551257390
+
+void an_ref_squash_fwd(size_t n, int erf_kind, an_real a, an_real shift, const an_real *x, an_real *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double z = (double)a * (double)x[i] + (double)shift;
+        y[i] = (an_real)(erf_kind ? erf(z) : tanh(z));
+    }
+}
+
+void an_ref_squash_bwd(size_t n, int erf_kind, an_real a, an_real shift, const an_real *x, const an_real *dy, an_real *dx, int add, double *sums)
+{
+    sums[0] = sums[1] = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double z = (double)a * (double)x[i] + (double)shift, rise = sigmoid(2 * z) * sigmoid(-2 * z);   /* tanh' = 4 s (1 - s), without cancellation */
+        const double e = (erf_kind ? TWO_OVER_ROOT_PI * exp(-z * z) : 4 * rise) * (double)dy[i];
+        sums[0] += e * (double)x[i];
+        sums[1] += e;
+        if (dx) an_ref_put(dx + i, (double)a * e, add);
+    }
 }

@@ -73,13 +73,23 @@ void an_ref_norm_bwd(size_t n, size_t c, const an_norm_spec *s, const an_real *d
     }
 }
 
-void an_ref_add_norm_fwd(size_t n, size_t c, const an_norm_spec *s, an_real a, const an_real *x, an_real bf, const an_real *f, const an_real *g, const an_real *b, an_real *h, an_real *y, an_real *mean, an_real *rstd)
+void an_ref_add_norm_fwd(size_t n, size_t c, const an_norm_spec *s, an_real a, const an_real *x, an_real bf, const an_real *f, const an_drop *drop, const an_real *g, const an_real *b, an_real *h, an_real *y, an_real *mean, an_real *rstd)
 {
-    an_ref_axpby(n * c, a, x, bf, f, h);
+    if (drop) an_ref_dropout(n * c, drop->key, drop->base, drop->p, f, h, 0);
+    an_ref_axpby(n * c, a, x, bf, drop ? h : f, h);
     an_ref_norm_fwd(n, c, s, h, g, b, y, mean, rstd);
 }
 
-void an_ref_add_norm_bwd(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
+/* df (+)= of one element, dropped or kept as its number says. */
+static void put_dropped(const an_drop *drop, size_t at, double v, an_real *df, int add)
+{
+    const an_real full = (an_real)v;
+    an_real part;
+    an_ref_dropout(1, drop->key, drop->base + at, drop->p, &full, &part, 0);
+    an_ref_put(df, (double)part, add);
+}
+
+void an_ref_add_norm_bwd(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_drop *drop, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
 {
     for (size_t i = 0; i < n; i++) {
         const double m = s->center ? (double)mean[i] : 0, r = (double)rstd[i], k = kappa(c, s, r);
@@ -91,7 +101,8 @@ void an_ref_add_norm_bwd(size_t n, size_t c, const an_norm_spec *s, an_real a, a
             const double u = ((double)h[at] - m) * r, e = (g ? (double)g[j] : 1) * (double)dy[at];
             const double dh = r * (e - me - k * u * meh) + (dskip ? (double)dskip[at] : 0);
             if (dx) an_ref_put(dx + at, (double)a * dh, add_x);
-            if (df) an_ref_put(df + at, (double)bf * dh, add_f);
+            if (df && drop) put_dropped(drop, at, (double)bf * dh, df + at, add_f);
+            else if (df) an_ref_put(df + at, (double)bf * dh, add_f);
         }
     }
 }

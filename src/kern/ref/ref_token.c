@@ -25,11 +25,11 @@ void an_ref_embed_fwd(size_t n, size_t c, an_real scale, const int32_t *tok, con
     }
 }
 
-void an_ref_embed_bwd(size_t n, size_t c, size_t c0, size_t c1, an_real scale, const int32_t *tok, const an_real *dy, an_real *de)
+void an_ref_embed_bwd(size_t n, size_t c, size_t width, an_real scale, const int32_t *row, const an_real *dy, an_real *de, int add)
 {
-    for (size_t i = 0; i < n; i++) {
-        an_real *row = de + (size_t)tok[i] * c;
-        for (size_t j = c0; j < c1; j++) an_ref_put(row + j, (double)scale * (double)dy[i * c + j], 1);
+    for (size_t j = 0; j < width; j++) {
+        if (!add) de[j] = 0;
+        for (size_t i = 0; i < n; i++) an_ref_put(de + j, (double)scale * (double)dy[(size_t)row[i] * c + j], 1);
     }
 }
 

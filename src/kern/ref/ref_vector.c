@@ -1,5 +1,5 @@
 /* kern/ref/ref_vector.c
- * Sums and scalings without structure: axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Column sums are taken column by column in
+ * Sums and scalings without structure: axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Column sums are taken column by column in
  * double, which is slow and exact enough to judge the others by. */
 #include "kern/ref/ref.h"
 
@@ -36,6 +36,20 @@ void an_ref_products(size_t n, const an_real *a, const an_real *b, double *sums)
     for (size_t i = 0; i < n; i++) {
         const double u = (double)a[i], w = (double)b[i], term[5] = { u, w, u * u, w * w, u * w };
         for (size_t k = 0; k < 5; k++) sums[k] += term[k];
+    }
+}
+
+void an_ref_gain(size_t n, size_t c, const an_real *g, const an_real *x, an_real *y, int add)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) an_ref_put(y + i * c + j, (double)g[j] * (double)x[i * c + j], add);
+}
+
+void an_ref_col_products(size_t n, size_t c, const an_real *a, const an_real *b, double *s)
+{
+    for (size_t j = 0; j < c; j++) {
+        s[j] = 0;
+        for (size_t i = 0; i < n; i++) s[j] += (double)a[i * c + j] * (b ? (double)b[i * c + j] : 1);
     }
 }
 

@@ -55,7 +55,7 @@ static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, si
             for (size_t w = 0; i + r < in && w < end; w += WORDS) {
                 const uint64_t block[2] = { first[0] / 4 + w / 4, first[1] / 4 + w / 4 };
                 vi word[2][4];
-                v_philox_n(2, s->drop_key, block, word);
+                for (size_t x = 0; x < 2; x++) v_philox(s->drop_key, block[x], word[x]);
                 for (size_t x = 0; x < 8; x++) v_store(drawn[r + x / 4] + w + x % 4 * VL, v_sel(v_word_below(word[x / 4][x % 4], below), v_zero(), keep));
             }
         }

@@ -5,18 +5,40 @@
  * the first vectors; where that turns out more than a deviation off the mean, it is repeated with the mean as pivot, so no
  * offset costs accuracy. A row whose variance leaves the safe range of float, or drowns in the rounding of its mean, is
  * handed to the reference. With the hint `stream` whole aligned rows are stored past the caches; h of add + norm is then
- * made twice rather than read back. What is the same for all rows is a mode, compiled for itself. */
+ * made twice rather than read back. What is the same for all rows is a mode, compiled for itself.
+ * Dropout of f: words are drawn once, for 4 VL elements at a time, and kept as one bit per element until the row is written. */
 #include "kern/ref/ref.h"
 #include "kern/simd/simd.h"
-#include "kern/simd/vec.h"
+#include "kern/simd/vec_rng.h"
 
 enum { SUMS = 4, AHEAD = 512, AHEAD_BWD = 256, TOGETHER = 2 };   /* accumulators per row sum; how far ahead memory is asked for, in reals; vectors summed, then written, at a time (measured) */
-enum { FUSED = 1, AFFINE = 2, STREAM = 4 };      /* modes, each compiled for itself: f is there; gain and bias (dg and db too) are; store past the caches */
+enum { FUSED = 1, AFFINE = 2, STREAM = 4, DROP = 8 };   /* modes, each compiled for itself: f is there; gain and bias (dg and db too) are; store past the caches; f is dropped */
+enum { WIDEST = 16384 };                         /* row whose dropped elements fit the stack, as bits; wider ones take two passes */
 
 typedef struct row_stats { float pivot, fix, rstd; int hard; } row_stats;   /* mean = pivot + fix */
 
+/* The coins of one row: its key and first block, which words drop, and VL bits per vector for those that do. */
+typedef struct coins { an_rng_key key; uint64_t block; uint32_t limit; float keep; uint16_t *dropped; } coins;
+
+V_FN void toss(const coins *k, size_t at)   /* for the elements [at, at + 4 VL) */
+{
+    vi words[4];
+    v_philox(k->key, k->block + at / 4, words);
+    for (size_t j = 0; j < 4; j++) k->dropped[at / VL + j] = (uint16_t)vm_bits(v_word_below(words[j], k->limit));
+}
+
+V_FN vf after_toss(const coins *k, size_t at, vf v) { return v_sel(vm_of(k->dropped[at / VL]), v_zero(), v_div(v, v_set(k->keep))); }
+
+/* Whether words can be drawn whole, from a row's start on, and some of them drop. */
+static int tossable(const an_drop *d, size_t c, coins *k)
+{
+    const double limit = ceil((double)d->p * 0x1p32);
+    *k = (coins){ d->key, d->base / 4, limit > 0 && limit < 0x1p32 ? (uint32_t)limit : 0, 1.0f - d->p, NULL };
+    return k->limit > 0 && c % 4 == 0 && d->base % 4 == 0 && c <= WIDEST;
+}
+
 /* What the row is made of: h = a x + b f, or x itself when f is NULL. */
-typedef struct row_source { float a, b; const float *x, *f; } row_source;
+typedef struct row_source { float a, b; const float *x, *f; coins coins; } row_source;
 typedef struct row_sums { double sum, square; } row_sums;
 
 /* What becomes of it: y = g (h - mean) rstd + b, and h itself where it is new. */
@@ -25,7 +47,9 @@ typedef struct row_sink { const row_source *from; const row_stats *stats; const 
 V_FN vf fetch(const row_source *s, size_t i, size_t left, int mode)
 {
     const vf u = v_get(s->x + i, left);
-    return mode & FUSED ? v_fma(v_set(s->a), u, v_mul(v_set(s->b), v_get(s->f + i, left))) : u;
+    if (!(mode & FUSED)) return u;
+    const vf f = v_get(s->f + i, left);
+    return v_fma(v_set(s->a), u, v_mul(v_set(s->b), mode & DROP ? after_toss(&s->coins, i, f) : f));
 }
 
 V_FN void put(float *p, size_t left, vf a, int stream)   /* stream: p is aligned and left >= VL */
@@ -61,7 +85,8 @@ V_FN void write_part(const row_sink *w, const writer *k, size_t i, size_t left, 
 {
     vf u = v_get(w->from->x + i, left);
     if (mode & FUSED) {
-        u = v_fma(k->a, u, v_mul(k->b, v_get(w->from->f + i, left)));
+        const vf f = v_get(w->from->f + i, left);
+        u = v_fma(k->a, u, v_mul(k->b, mode & DROP ? after_toss(&w->from->coins, i, f) : f));
         put(w->h + i, left, u, mode & STREAM);
     }
     const vf h = v_fma(v_sub(u, k->pivot), k->rstd, k->shift), bias = mode & AFFINE || w->b ? v_get(w->b + i, left) : v_zero();
@@ -76,7 +101,8 @@ V_FN row_sums sweep(size_t c, const row_sink *w, const row_source *s, float pivo
     writer k = { 0 };
     if (w) k = make_writer(w);
     size_t i = 0;
-    for (; i + SUMS * VL <= c; i += SUMS * VL)
+    for (; i + SUMS * VL <= c; i += SUMS * VL) {
+        if (mode & DROP && s && i + SUMS * VL < c) toss(&s->coins, i + SUMS * VL);   /* the first are there */
         for (size_t j = 0; j < SUMS; j++) {
             if (s) {
                 const size_t at = i + j * VL;
@@ -88,6 +114,7 @@ V_FN row_sums sweep(size_t c, const row_sink *w, const row_source *s, float pivo
             }
             if (w) write_part(w, &k, i + j * VL, VL, mode);
         }
+    }
     for (; i < c; i += VL) {
         const vf d = s ? only(v_sub(fetch(s, i, c - i, mode), p), c - i) : v_zero();
         s1[0] = v_add(s1[0], d);
@@ -119,7 +146,8 @@ static void __attribute__((noinline)) by_reference(size_t c, const an_norm_spec 
 {
     const float *row = w->from->x;
     if (w->from->f) {
-        V_EACH(c, i, left, { v_put(w->h + i, left, fetch(w->from, i, left, FUSED)); });
+        const int mode = w->from->coins.dropped ? FUSED | DROP : FUSED;
+        V_EACH(c, i, left, { v_put(w->h + i, left, fetch(w->from, i, left, mode)); });
         row = w->h;
     }
     an_ref_norm_fwd(1, c, s, row, w->g, w->b, w->y, mean, rstd);
@@ -128,14 +156,22 @@ static void __attribute__((noinline)) by_reference(size_t c, const an_norm_spec 
 V_FN void forward(size_t n, size_t c, const an_norm_spec *s, row_source from, row_sink w, float *mean, float *rstd, int mode)
 {
     if (n == 0) return;
+    uint16_t dropped[2][WIDEST / VL + 4];
+    from.coins.dropped = mode & DROP ? dropped[0] : NULL;
+    if (mode & DROP) toss(&from.coins, 0);
     float pivot = s->center ? guess(c, &from, mode) : 0.0f;
     row_stats stats = settle(c, s, &from, pivot, sweep(c, NULL, &from, pivot, mode), mode);
     for (size_t i = 0; i < n; i++) {
-        const row_source next = { from.a, from.b, from.x + c, mode & FUSED ? from.f + c : NULL };
+        row_source next = { from.a, from.b, from.x + c, mode & FUSED ? from.f + c : NULL, from.coins };
         const int more = i + 1 < n;
         row_sums sums = { 0, 0 };
         w.from = &from;
         w.stats = &stats;
+        if (mode & DROP) {
+            next.coins.block += c / 4;
+            next.coins.dropped = dropped[(i + 1) % 2];
+            if (more) toss(&next.coins, 0);
+        }
         if (more && s->center) pivot = guess(c, &next, mode);
         if (stats.hard) {
             by_reference(c, s, &w, mean ? mean + i : NULL, rstd + i);
@@ -159,7 +195,7 @@ V_FN void forward(size_t n, size_t c, const an_norm_spec *s, row_source from, ro
 
 void AN_SIMD(norm_fwd)(size_t n, size_t c, const an_norm_spec *s, const an_real *x, const an_real *g, const an_real *b, an_real *y, an_real *mean, an_real *rstd)
 {
-    const row_source from = { 1, 0, x, NULL };
+    const row_source from = { .a = 1, .x = x };
     const row_sink to = { .g = g, .b = b, .y = y };
     const int past = s->stream && streams(y, c);
     if (g && b && past) FORWARD(AFFINE | STREAM);
@@ -168,12 +204,18 @@ void AN_SIMD(norm_fwd)(size_t n, size_t c, const an_norm_spec *s, const an_real 
     else FORWARD(0);
 }
 
-void AN_SIMD(add_norm_fwd)(size_t n, size_t c, const an_norm_spec *s, an_real a, const an_real *x, an_real bf, const an_real *f, const an_real *g, const an_real *b, an_real *h, an_real *y, an_real *mean, an_real *rstd)
+void AN_SIMD(add_norm_fwd)(size_t n, size_t c, const an_norm_spec *s, an_real a, const an_real *x, an_real bf, const an_real *f, const an_drop *drop, const an_real *g, const an_real *b, an_real *h, an_real *y, an_real *mean, an_real *rstd)
 {
-    const row_source from = { a, bf, x, f };
+    row_source from = { .a = a, .b = bf, .x = x, .f = f };
     const row_sink to = { .g = g, .b = b, .h = h, .y = y };
-    const int past = s->stream && streams(y, c) && streams(h, c);
-    if (g && b && past) FORWARD(FUSED | AFFINE | STREAM);
+    const int drops = drop && tossable(drop, c, &from.coins), past = s->stream && streams(y, c) && streams(h, c);
+    if (drop && !drops) {   /* f' first lies where h will */
+        AN_SIMD(dropout)(n * c, drop->key, drop->base, drop->p, f, h, 0);
+        from.f = h;
+        FORWARD(FUSED);
+    } else if (drops && g && b && past) FORWARD(FUSED | AFFINE | STREAM | DROP);
+    else if (drops) FORWARD(FUSED | DROP);
+    else if (g && b && past) FORWARD(FUSED | AFFINE | STREAM);
     else if (g && b) FORWARD(FUSED | AFFINE);
     else if (past) FORWARD(FUSED | STREAM);
     else FORWARD(FUSED);
@@ -191,7 +233,7 @@ static double kappa(size_t c, const an_norm_spec *s, double rstd)
 /* One row of the backward pass: what it is made of, and the two factors its sums give. */
 typedef struct bwd_row { const float *dy, *x, *dskip; float mean, rstd, shift, slope; } bwd_row;
 typedef struct bwd_sums { vf e[2], eh[2]; } bwd_sums;
-typedef struct sink { float a; float *to; int add, stream; } sink;   /* to (+)= a * dh; to NULL: nowhere */
+typedef struct sink { float a; float *to; int add, stream; coins *coins; } sink;   /* to (+)= a * dh, dropped where there are coins; to NULL: nowhere */
 
 /* A row's constants, in registers. */
 typedef struct bwd_set { vf mean, rstd, shift, slope; } bwd_set;
@@ -211,7 +253,8 @@ V_FN void sum_part(const bwd_row *r, const bwd_set *k, size_t i, size_t left, co
 V_FN void deliver(const sink *s, size_t at, size_t left, vf dh)
 {
     if (!s->to) return;
-    const vf v = v_mul(v_set(s->a), dh);
+    vf v = v_mul(v_set(s->a), dh);
+    if (s->coins) v = after_toss(s->coins, at % (4 * VL), v);
     put(s->to + at, left, s->add ? v_add(v_get(s->to + at, left), v) : v, s->stream);
 }
 
@@ -222,6 +265,12 @@ V_FN void grad_part(const bwd_row *r, const bwd_set *k, size_t i, size_t left, c
     if (mode & FUSED && r->dskip) dh = v_add(dh, v_get(r->dskip + i, left));
     deliver(one, i, left, dh);
     if (mode & FUSED) deliver(two, i, left, dh);
+}
+
+V_FN void toss_block(const coins *k, size_t at)   /* the one block the gradients of this moment fall into */
+{
+    const coins here = { k->key, k->block + at / 4, k->limit, k->keep, k->dropped };
+    toss(&here, 0);
 }
 
 /* Writes the gradient of one row (w, unless NULL) while summing another (r, unless NULL), whose factors it completes. */
@@ -239,9 +288,11 @@ V_FN void bwd_sweep(size_t c, const an_norm_spec *s, const bwd_row *w, const sin
             if (mode & FUSED && r->dskip) v_prefetch(r->dskip, at);
             sum_part(r, &kr, at, VL, g, dg, db, &se[j % 2], &seh[j % 2], mode);
         }
+        if (mode & DROP && w && i % (4 * VL) == 0) toss_block(two->coins, i);
         for (size_t at = i, j = 0; j < TOGETHER && w; j++, at += VL) grad_part(w, &kw, at, VL, g, one, two, mode);
     }
     for (; i < c; i += VL) {
+        if (mode & DROP && w && i % (4 * VL) == 0) toss_block(two->coins, i);
         if (r) sum_part(r, &kr, i, c - i, g, dg, db, &se[0], &seh[0], mode);
         if (w) grad_part(w, &kw, i, c - i, g, one, two, mode);
     }
@@ -262,6 +313,7 @@ V_FN void backward(size_t n, size_t c, const an_norm_spec *s, bwd_row row, const
         row = next;
         if (one.to) one.to += c;
         if (two.to) two.to += c;
+        if (mode & DROP) two.coins->block += c / 4;
     }
     bwd_sweep(c, s, &row, &one, &two, NULL, g, dg, db, mode);
     if (one.stream || two.stream) v_stream_end();
@@ -272,7 +324,7 @@ V_FN void backward(size_t n, size_t c, const an_norm_spec *s, bwd_row row, const
 void AN_SIMD(norm_bwd)(size_t n, size_t c, const an_norm_spec *s, const an_real *dy, const an_real *x, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add, an_real *dg, an_real *db)
 {
     const bwd_row first = { .dy = dy, .x = x };
-    const sink none = { 0 }, past = { 1, dx, 0, 1 }, plain = { 1, dx, 0, 0 }, any = { 1, dx, add, s->stream && !add && streams(dx, c) };
+    const sink none = { 0 }, past = { 1, dx, 0, 1, NULL }, plain = { 1, dx, 0, 0, NULL }, any = { 1, dx, add, s->stream && !add && streams(dx, c), NULL };
     if (!(g && dg && db && dx) || add) BACKWARD(any, none, 0);
     else if (any.stream) BACKWARD(past, none, AFFINE);
     else BACKWARD(plain, none, AFFINE);
@@ -281,14 +333,32 @@ void AN_SIMD(norm_bwd)(size_t n, size_t c, const an_norm_spec *s, const an_real 
 /* A line that is read anyway is written best where it is: in place of dskip, and where the result is added. */
 V_FN int past_cache(const an_norm_spec *s, const float *to, int add, const float *dskip, size_t c) { return s->stream && to && !add && to != dskip && streams(to, c); }
 
-void AN_SIMD(add_norm_bwd)(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
+static void add_norm_back(size_t n, size_t c, const an_norm_spec *s, bwd_row first, const float *g, const float *mean, const float *rstd, sink one, sink two, float *dg, float *db)
+{
+    const sink none = { 0 };
+    const int all = g && dg && db && one.to && !one.add;
+    if (two.coins) {
+        const sink df = { two.a, two.to, 0, 1, two.coins };
+        if (all && two.stream && !one.stream) BACKWARD(((sink){ one.a, one.to, 0, 0, NULL }), df, FUSED | AFFINE | DROP);
+        else BACKWARD(one, two, FUSED | DROP);
+    } else if (all && one.stream && two.stream) BACKWARD(((sink){ one.a, one.to, 0, 1, NULL }), ((sink){ two.a, two.to, 0, 1, NULL }), FUSED | AFFINE);
+    else if (all && !two.to && first.dskip && !one.stream) BACKWARD(((sink){ one.a, one.to, 0, 0, NULL }), none, FUSED | AFFINE);   /* one gradient for all three */
+    else if (all && !two.to && first.dskip) BACKWARD(((sink){ one.a, one.to, 0, 1, NULL }), none, FUSED | AFFINE);
+    else BACKWARD(one, two, FUSED);
+}
+
+void AN_SIMD(add_norm_bwd)(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_drop *drop, const an_real *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
 {
     const bwd_row first = { .dy = dy, .x = h, .dskip = dskip };
-    const int sx = past_cache(s, dx, add_x, dskip, c), sf = past_cache(s, df, add_f, dskip, c);
-    const sink none = { 0 }, one = { a, dx, add_x, sx }, two = { bf, df, add_f, sf };
-    const int all = g && dg && db && dx && !add_x;
-    if (all && sx && sf) BACKWARD(((sink){ a, dx, 0, 1 }), ((sink){ bf, df, 0, 1 }), FUSED | AFFINE);
-    else if (all && !df && dskip && !sx) BACKWARD(((sink){ a, dx, 0, 0 }), none, FUSED | AFFINE);   /* one gradient for all three */
-    else if (all && !df && dskip) BACKWARD(((sink){ a, dx, 0, 1 }), none, FUSED | AFFINE);
-    else BACKWARD(one, two, FUSED);
+    uint16_t dropped[4];
+    coins k = { .dropped = dropped };
+    const int drops = drop && df && tossable(drop, c, &k);
+    if (drop && df && !drops && add_f) {
+        an_ref_add_norm_bwd(n, c, s, a, bf, drop, dy, dskip, h, g, mean, rstd, dx, add_x, df, add_f, dg, db);
+        return;
+    }
+    k.dropped = dropped;
+    const sink one = { a, dx, add_x, past_cache(s, dx, add_x, dskip, c), NULL }, two = { bf, df, add_f, past_cache(s, df, add_f, dskip, c), drops ? &k : NULL };
+    add_norm_back(n, c, s, first, g, mean, rstd, one, two, dg, db);
+    if (drop && df && !drops) AN_SIMD(dropout)(n * c, drop->key, drop->base, drop->p, df, df, 0);
 }

@@ -55,15 +55,24 @@ void AN_SIMD(embed_fwd)(size_t n, size_t c, an_real scale, const int32_t *tok, c
     }
 }
 
-void AN_SIMD(embed_bwd)(size_t n, size_t c, size_t c0, size_t c1, an_real scale, const int32_t *tok, const an_real *dy, an_real *de)
+/* Four vectors of the sum at a time stay in registers while the rows go by. */
+V_FN void sum_rows(size_t n, size_t c, vf scale, const int32_t *row, const float *dy, float *de, size_t vectors, size_t left, int add)
+{
+    vf sum[4];
+    for (size_t j = 0; j < vectors; j++) sum[j] = add ? v_get(de + j * VL, left) : v_zero();
+    for (size_t r = 0; r < n; r++) {
+        const float *d = dy + (size_t)row[r] * c;
+        for (size_t j = 0; j < vectors; j++) sum[j] = v_fma(scale, v_get(d + j * VL, left), sum[j]);
+    }
+    for (size_t j = 0; j < vectors; j++) v_put(de + j * VL, left, sum[j]);
+}
+
+void AN_SIMD(embed_bwd)(size_t n, size_t c, size_t width, an_real scale, const int32_t *row, const an_real *dy, an_real *de, int add)
 {
     const vf s = v_set(scale);
-    const size_t width = c1 - c0;
-    for (size_t r = 0; r < n; r++) {
-        an_real *row = de + (size_t)tok[r] * c + c0;
-        const an_real *d = dy + r * c + c0;
-        V_EACH(width, i, left, { v_put(row + i, left, v_fma(s, v_get(d + i, left), v_get(row + i, left))); });
-    }
+    size_t i = 0;
+    for (; i + 4 * VL <= width; i += 4 * VL) sum_rows(n, c, s, row, dy + i, de + i, 4, VL, add);
+    for (; i < width; i += VL) sum_rows(n, c, s, row, dy + i, de + i, 1, width - i, add);
 }
 
 void AN_SIMD(rope)(size_t n, size_t heads, size_t d, const an_real *x, size_t ldx, const an_real *cos_t, const an_real *sin_t, int sign, an_real *y, size_t ldy, int add)
@@ -109,13 +118,13 @@ V_FN double row_exp(size_t v, const an_real *z, float top, an_real *e)
         size_t i = start;
         for (; i + 2 * VL <= end; i += 2 * VL)
             for (size_t j = 0; j < 2; j++) {
-                const vf u = v_exp(v_sub(v_load(z + i + j * VL), shift));
+                const vf u = v_exp_low(v_sub(v_load(z + i + j * VL), shift));
                 if (e) v_store(e + i + j * VL, u);
                 sum[j] = v_add(sum[j], u);
             }
         for (; i < end; i += VL) {
             const size_t left = end - i;
-            vf u = v_exp(v_sub(v_get(z + i, left), shift));
+            vf u = v_exp_low(v_sub(v_get(z + i, left), shift));
             if (e) v_put(e + i, left, u);
             if (left < VL) u = v_sel(v_tail(left), u, v_zero());
             sum[0] = v_add(sum[0], u);

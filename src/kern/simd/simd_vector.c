@@ -1,5 +1,5 @@
 /* kern/simd/simd_vector.c
- * axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
@@ -53,6 +53,33 @@ void AN_SIMD(products)(size_t n, const an_real *a, const an_real *b, double *sum
         low[4] = vd_fma(ul, wl, low[4]), high[4] = vd_fma(uh, wh, high[4]);
     });
     for (size_t k = 0; k < 5; k++) sums[k] = vd_sum(vd_add(low[k], high[k]));
+}
+
+void AN_SIMD(gain)(size_t n, size_t c, const an_real *g, const an_real *x, an_real *y, int add)
+{
+    for (size_t r = 0; r < n; r++, x += c, y += c)
+        V_EACH(c, i, left, {
+            const vf v = v_get(x + i, left), by = v_get(g + i, left);
+            v_put(y + i, left, add ? v_fma(by, v, v_get(y + i, left)) : v_mul(by, v));
+        });
+}
+
+V_FN void vd_add_to(double *p, vd a) { vd_store(p, vd_add(vd_load(p), a)); }
+
+/* Row by row, so that memory is read in order and each sum in row order; the products are exact in double. */
+void AN_SIMD(col_products)(size_t n, size_t c, const an_real *a, const an_real *b, double *s)
+{
+    for (size_t j = 0; j < c; j++) s[j] = 0;
+    for (size_t r = 0; r < n; r++, a += c) {
+        const an_real *w = b ? b + r * c : NULL;
+        size_t i = 0;
+        for (; i + VL <= c; i += VL) {
+            const vf u = v_load(a + i), v = w ? v_load(w + i) : v_set(1.0f);
+            vd_add_to(s + i, vd_mul(vd_lo(u), vd_lo(v)));
+            vd_add_to(s + i + VL / 2, vd_mul(vd_hi(u), vd_hi(v)));
+        }
+        for (; i < c; i++) s[i] += (double)a[i] * (w ? (double)w[i] : 1);
+    }
 }
 
 void AN_SIMD(bias_add)(size_t n, size_t c, const an_real *b, an_real *y)

@@ -8,6 +8,7 @@
  *   v_widen        VL bf16 as floats     v_narrow  back, rounded to nearest even; NaN stays NaN
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   vm_bits, vm_of  a mask as a number, lane 0 its lowest bit, and back
  *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
  *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
@@ -54,6 +55,8 @@ V_FN vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 V_FN vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 V_FN vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 V_FN vm v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+V_FN uint32_t vm_bits(vm m) { return m; }
+V_FN vm vm_of(uint32_t bits) { return (vm)bits; }
 V_FN vf v_sel(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
 
 V_FN vi v_bits(vf a) { return _mm512_castps_si512(a); }
@@ -64,6 +67,8 @@ V_FN vi vi_load16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu
 V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
 V_FN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+V_FN vi vi_set64(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+V_FN vi vi_add64(vi a, vi b) { return _mm512_add_epi64(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 V_FN vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 V_FN vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
@@ -84,7 +89,10 @@ V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes)
 V_FN vd vd_set(double a) { return _mm512_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 V_FN vd vd_hi(vf a) { return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1))); }
+V_FN vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
+V_FN void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
 V_FN vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+V_FN vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 
 V_FN vf v_widen(const uint16_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16)); }
@@ -124,6 +132,12 @@ V_FN vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 V_FN vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 V_FN vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
 V_FN vm v_lt(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+V_FN uint32_t vm_bits(vm m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
+V_FN vm vm_of(uint32_t bits)
+{
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+}
 V_FN vf v_sel(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
 
 V_FN vi v_bits(vf a) { return _mm256_castps_si256(a); }
@@ -137,6 +151,8 @@ V_FN void vi_store16(uint16_t *p, vi a)
 }
 V_FN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+V_FN vi vi_set64(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
+V_FN vi vi_add64(vi a, vi b) { return _mm256_add_epi64(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 V_FN vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 V_FN vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
@@ -157,7 +173,10 @@ V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, m); }
 V_FN vd vd_set(double a) { return _mm256_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 V_FN vd vd_hi(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+V_FN vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
+V_FN void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 V_FN vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
+V_FN vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 
 V_FN vf v_widen(const uint16_t *p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16)); }

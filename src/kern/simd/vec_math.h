@@ -33,6 +33,29 @@ V_FN vf v_exp(vf x)
     return v_mul(v_mul(e, v_power2(half)), v_power2(vi_sub(whole, half)));
 }
 
+/* 2^t for -127 <= t <= 128, or NaN. A short way for gates and sums, which do not mind the ends: 0 from -126.5 down, infinite from
+ * 127.5 up. t = n + f, |f| <= 1/2;  2^f = 1 + f Q(f); n + 127 lies in the low bits of the shifted t and becomes the exponent in one step. */
+V_FN vf v_exp2(vf t)
+{
+    const vf shifted = v_add(t, v_set(V_ROUNDER + 127.0f)), f = v_sub(t, v_sub(shifted, v_set(V_ROUNDER + 127.0f))), s = v_mul(f, f);
+    const vf low = v_fma(v_set(0x1.ebfbe0p-3f), f, v_set(0x1.62e430p-1f)), mid = v_fma(v_set(0x1.3b2a54p-7f), f, v_set(0x1.c6af6cp-5f));
+    const vf high = v_fma(v_set(0x1.44138ap-13f), f, v_set(0x1.5f0890p-10f)), q = v_fma(v_fma(high, s, mid), s, low);
+    return v_mul(v_fma(q, f, v_set(1.0f)), vi_float(vi_shl(v_bits(shifted), 23)));
+}
+
+/* e^x in the same short way: 0 from -87.7 down, infinite from 88.4 up. v_exp_low: for x <= 0. */
+V_FN vf v_exp_low(vf x)
+{
+    x = v_max(v_set(-88.0f), x);
+    const vf shifted = v_fma(x, v_set(0x1.715476p+0f), v_set(V_ROUNDER + 127.0f)), n = v_sub(shifted, v_set(V_ROUNDER + 127.0f));
+    const vf r = v_fnma(n, v_set(0x1.7f7d1cp-20f), v_fnma(n, v_set(0x1.62e4p-1f), x)), s = v_mul(r, r);
+    const vf low = v_fma(v_set(0x1.5554dcp-3f), r, v_set(0.5f)), high = v_fma(v_set(0x1.120bdap-7f), r, v_set(0x1.555518p-5f));
+    const vf q = v_fma(v_fma(v_set(0x1.6d1176p-10f), s, high), s, low);
+    return v_mul(v_add(v_fma(s, q, r), v_set(1.0f)), vi_float(vi_shl(v_bits(shifted), 23)));
+}
+
+V_FN vf v_exp_mid(vf x) { return v_exp_low(v_min(v_set(88.7f), x)); }
+
 /* x = 2^n m, m in [sqrt(1/2), sqrt(2));  log m = r - r^2/2 + r^3 P(r), r = m - 1 */
 V_FN vf v_log(vf x)
 {
@@ -76,21 +99,18 @@ V_FN vf v_tanh(vf x)
 V_FN vf v_erfcx(vf t)
 {
     const vf u = v_div(v_set(1.0f), v_fma(v_set(0.5f), t, v_set(1.0f)));
-    vf p = v_fma(v_set(-0x1.ec7238p-5f), u, v_set(0x1.28951cp-2f));
-    p = v_fma(p, u, v_set(-0x1.fd7a92p-2f));
-    p = v_fma(p, u, v_set(0x1.289eeep-2f));
-    p = v_fma(p, u, v_set(-0x1.19d0a6p-5f));
-    p = v_fma(p, u, v_set(0x1.a597a8p-3f));
-    p = v_fma(p, u, v_set(0x1.f050b6p-3f));
-    p = v_fma(p, u, v_set(0x1.2140ccp-2f));
-    p = v_fma(p, u, v_set(0x1.20d9e6p-2f));
-    return v_mul(p, u);
+    const vf s = v_mul(u, u), p0 = v_fma(v_set(0x1.2140ccp-2f), u, v_set(0x1.20d9e6p-2f)), p2 = v_fma(v_set(0x1.a597a8p-3f), u, v_set(0x1.f050b6p-3f));
+    const vf p4 = v_fma(v_set(0x1.289eeep-2f), u, v_set(-0x1.19d0a6p-5f)), p6 = v_fma(v_set(0x1.28951cp-2f), u, v_set(-0x1.fd7a92p-2f));
+    vf p = v_fma(v_set(-0x1.ec7238p-5f), s, p6);
+    p = v_fma(p, s, p4);
+    p = v_fma(p, s, p2);
+    return v_mul(v_fma(p, s, p0), u);
 }
 
 /* e^(-k x^2), k = 1 or 1/2; the rounding error of x^2 is carried along */
 V_FN vf v_gauss(vf x, float k)
 {
-    const vf s = v_mul(x, x), rest = v_fnma(x, x, s), e = v_exp(v_mul(v_set(-k), s));   /* rest = s - x^2 */
+    const vf s = v_mul(x, x), rest = v_fnma(x, x, s), e = v_exp_low(v_mul(v_set(-k), s));   /* rest = s - x^2 */
     return v_fma(v_mul(e, v_set(k)), rest, e);
 }
 
@@ -119,7 +139,7 @@ V_FN vf v_normal(vf z, vf *cdf)
 /* 1 / (1 + e^-x), and the complement 1 / (1 + e^x); neither overflows */
 V_FN vf v_sigmoid(vf x, vf *complement)
 {
-    const vf e = v_exp(v_neg(v_abs(x))), high = v_div(v_set(1.0f), v_add(v_set(1.0f), e)), low = v_mul(e, high);
+    const vf e = v_exp_low(v_neg(v_abs(x))), high = v_div(v_set(1.0f), v_add(v_set(1.0f), e)), low = v_mul(e, high);
     const vm below = v_lt(x, v_zero());
     *complement = v_sel(below, high, low);
     return v_sel(below, low, high);

@@ -1,67 +1,49 @@
 /* kern/simd/vec_rng.h
- * Philox4x32-10 on VL blocks at once, bit-identical to an_philox (core/rng.h). Lane 4g + k works on block G k + g with
- * G = VL/4: then interleaving the four output words inside each 128 bits leaves them in stream order, without a
- * permutation across lanes. */
+ * Philox4x32-10 on VL blocks at once, bit-identical to an_philox (core/rng.h). Each word sits in the low half of a lane of 64
+ * bits, where the products of a round leave it, and the high halves hold what nobody reads: a round is two products, two shifts
+ * and four exclusive ors. Even lanes work on blocks 0, 1, ... of a run, odd lanes on the run behind it, so that interleaving inside each 128
+ * bits leaves the words in stream order, without a permutation across lanes. */
 #ifndef AN_KERN_SIMD_VEC_RNG_H
 #define AN_KERN_SIMD_VEC_RNG_H
 
 #include "core/rng.h"
-#include "kern/simd/block.h"
 #include "kern/simd/vec.h"
 
-V_FN void v_mul_wide(vi a, uint32_t by, vi *high, vi *low)
-{
-    const vi b = vi_set(by), even = vi_mul_even(a, b), odd = vi_mul_even(vi_shr64(a, 32), b);
-    *high = vi_even_odd(vi_shr64(even, 32), odd);
-    *low = vi_even_odd(even, vi_shl64(odd, 32));
-}
-
-/* The counters of VL blocks from `block` on, in the order of the lanes: low and high words. */
-V_FN void v_counters(uint64_t block, vi *low, vi *high)
-{
-    static const uint32_t lane[2][16] = { { 0, 2, 4, 6, 1, 3, 5, 7 }, { 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15 } };
-    const vi start = vi_set((uint32_t)block), flip = vi_set(0x80000000u), over = vi_set((uint32_t)(block >> 32));
-    *low = vi_add(start, vi_load(lane[VL == 16]));
-    *high = vi_sel(vi_less(vi_xor(*low, flip), vi_xor(start, flip)), vi_add(over, vi_set(1)), over);
-}
-
-/* n streams at once, n a constant: a round waits for its multiplications, so two take little longer than one. */
-V_FN void v_philox_n(int n, an_rng_key key, const uint64_t *block, vi (*out)[4])
-{
-    vi c[2][4];
-    V_UNROLL for (int i = 0; i < n; i++) {
-        v_counters(block[i], &c[i][0], &c[i][1]);
-        c[i][2] = c[i][3] = vi_set(0);
-    }
-    uint32_t k0 = key.k[0], k1 = key.k[1];
-    for (int round = 0; round < 10; round++) {
-        V_UNROLL for (int i = 0; i < n; i++) {
-            vi h0, l0, h1, l1;
-            v_mul_wide(c[i][0], 0xD2511F53u, &h0, &l0);
-            v_mul_wide(c[i][2], 0xCD9E8D57u, &h1, &l1);
-            c[i][0] = vi_xor(vi_xor(h1, c[i][1]), vi_set(k0));
-            c[i][2] = vi_xor(vi_xor(h0, c[i][3]), vi_set(k1));
-            c[i][1] = l1;
-            c[i][3] = l0;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    V_UNROLL for (int i = 0; i < n; i++) {
-        const vi a = vi_lo32(c[i][0], c[i][1]), b = vi_hi32(c[i][0], c[i][1]), d = vi_lo32(c[i][2], c[i][3]), e = vi_hi32(c[i][2], c[i][3]);
-        out[i][0] = vi_lo64(a, d);
-        out[i][1] = vi_hi64(a, d);
-        out[i][2] = vi_lo64(b, e);
-        out[i][3] = vi_hi64(b, e);
-    }
-}
+#if defined(AN_ISA_avx512)
+static const uint64_t V_BLOCK[VL / 2] = { 0, 4, 1, 5, 2, 6, 3, 7 };
+#else
+static const uint64_t V_BLOCK[VL / 2] = { 0, 2, 1, 3 };
+#endif
 
 /* Words 4*block .. 4*block + 4*VL - 1 of the key's stream, in order: out[0] holds the first VL of them. */
 V_FN void v_philox(an_rng_key key, uint64_t block, vi out[4])
 {
-    vi words[1][4];
-    v_philox_n(1, key, &block, words);
-    memcpy(out, words[0], sizeof words[0]);
+    const vi m0 = vi_set(0xD2511F53u), m1 = vi_set(0xCD9E8D57u);
+    vi c0[2], c1[2], c2[2], c3[2];
+    uint32_t k0 = key.k[0], k1 = key.k[1];
+    for (size_t h = 0; h < 2; h++) {   /* the first round, where the counter's other two words are 0 */
+        const vi at = vi_add64(vi_load((const uint32_t *)(const void *)V_BLOCK), vi_set64(block + h * (VL / 2)));
+        c3[h] = vi_mul_even(at, m0);
+        c0[h] = vi_xor(vi_shr64(at, 32), vi_set(k0));
+        c2[h] = vi_xor(vi_shr64(c3[h], 32), vi_set(k1));
+        c1[h] = vi_set(0);
+    }
+    for (int round = 1; round < 10; round++) {
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+        for (size_t h = 0; h < 2; h++) {
+            const vi low = vi_mul_even(c0[h], m0), high = vi_mul_even(c2[h], m1);
+            c0[h] = vi_xor(vi_shr64(high, 32), vi_xor(c1[h], vi_set(k0)));
+            c2[h] = vi_xor(vi_shr64(low, 32), vi_xor(c3[h], vi_set(k1)));
+            c1[h] = high;
+            c3[h] = low;
+        }
+    }
+    for (size_t h = 0; h < 2; h++) {
+        const vi front = vi_even_odd(c0[h], vi_shl64(c1[h], 32)), back = vi_even_odd(c2[h], vi_shl64(c3[h], 32));
+        out[2 * h] = vi_lo64(front, back);
+        out[2 * h + 1] = vi_hi64(front, back);
+    }
 }
 
 /* Lanes whose word is below the threshold, 0 < threshold <= 2^32 - 1: the dropped ones. */

@@ -40,7 +40,7 @@ an_value *an_times_emit(const an_net *net, double c, const char *name, an_value 
 
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f)
 {
-    const an_residual_attr attr = { a, b };
+    const an_residual_attr attr = { .a = a, .b = b };
     return AN_EMIT(net->b, &an_op_residual, "add", &attr, x, f);
 }
 

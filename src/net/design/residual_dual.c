@@ -33,7 +33,7 @@ static void enter(const an_net *net, const an_package *p, an_value *x0, an_strea
 
 static void site(const an_net *net, const an_package *p, an_stream *s, const an_sublayer *f)
 {
-    const an_residual_attr dual = { 1, an_options_float(net->options, "residual_dual_scale") };
+    const an_residual_attr dual = { .a = 1, .b = an_options_float(net->options, "residual_dual_scale") };
     an_branch_begin(net);
     an_value *y = an_branch_emit(net, f, s->x[U]);
     an_branch_end(net, y);
