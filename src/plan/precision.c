@@ -3,7 +3,7 @@
  * parameters and all sums; rounded are what products read and write. A value is held as bfloat16 when the op that makes it and
  * every op that reads it say they can (low_in, low_out), so an op that knows nothing of this keeps all its values as they were.
  * The residual stream, and any sum along it, is held as bfloat16 only when asked for; its gradient never is.
- * A gradient follows its value, unless several steps add to it or it shares a buffer with one that is held as reals. */
+ * A gradient follows its value, unless several steps add to it or it is that of a term of a sum, which may be the sum's own. */
 #include "plan/plan.h"
 
 #include <stdlib.h>
@@ -129,6 +129,8 @@ an_status an_plan_narrow_gradients(an_plan *plan)
         const an_step *s = plan->code[c].step;
         if (s->op->real_grad_in) s->in[0]->grad_store = AN_STORE_REAL;
         if (s->op->real_grad_out) s->out[0]->grad_store = AN_STORE_REAL;
+        for (int i = 0; i < 2 && s->op->same_grad; i++)
+            if (s->in[i]) s->in[i]->grad_store = AN_STORE_REAL;   /* whether or not it shares the sum's buffer in this plan: the same bits however steps are joined */
     }
     join(plan);
     for (size_t c = 0; c < plan->n_code; c++) {
