@@ -81,7 +81,7 @@ an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home ho
         (void)st;
         return NULL;
     }
-    *v = (an_value){ .name = name, .dims = dims, .count = count, .home = home, .id = (int)plan->n_values };
+    *v = (an_value){ .name = name, .dims = dims, .count = count, .home = home, .id = (int)plan->n_values, .origin = (int)plan->n_values };
     plan->values[plan->n_values++] = v;
     return v;
 }
@@ -102,10 +102,9 @@ an_value *an_state(an_build *b, const char *name, an_dims dims) { return scoped_
 
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg)
 {
-    for (size_t i = 0; i < b->plan->n_values; i++) {
-        an_value *old = b->plan->values[i];
-        const an_const_fill *f = old->home == AN_HOME_CONST ? old->producer->attr : NULL;
-        if (f && f->fill == fill && f->arg == arg && memcmp(&old->dims, &dims, sizeof dims) == 0) return old;
+    for (an_value *old = b->plan->last_const; old; old = ((const an_const_fill *)old->producer->attr)->before) {
+        const an_const_fill *f = old->producer->attr;
+        if (f->fill == fill && f->arg == arg && memcmp(&old->dims, &dims, sizeof dims) == 0) return old;
     }
     an_value *v = scoped_value(b, name, dims, AN_HOME_CONST);
     if (!v) return NULL;
@@ -115,9 +114,10 @@ an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_
         an_build_fail(b, no_memory(name));
         return NULL;
     }
-    *f = (an_const_fill){ .fill = fill, .arg = arg };
+    *f = (an_const_fill){ .fill = fill, .arg = arg, .before = b->plan->last_const };
     maker->attr = f;
     v->producer = maker;
+    b->plan->last_const = v;
     return v;
 }
 

@@ -46,7 +46,7 @@ an_status an_params_index(an_params *params) AN_MUST_USE;                    /* 
 void an_params_draw(an_params *params, uint64_t seed);
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
-typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; } an_const_fill;
+typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; an_value *before; } an_const_fill;   /* before: the constant made before this one */
 
 typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
@@ -66,11 +66,21 @@ typedef struct an_site_mark {
 
 enum { AN_NOTES = 8 };
 
+/* What training makes again instead of keeping it (schedule.c); the zero value: nothing. */
+typedef struct an_recompute {
+    size_t segment;              /* what is made and read inside so many neighbouring blocks is dropped; 0: nothing is */
+    size_t group;                /* of which so many are run again at a time; as many as `segment`: all at once */
+    size_t kept;                 /* the last so many blocks keep all */
+} an_recompute;
+
+typedef struct an_region { int segment, group; } an_region;   /* numbers that differ where two blocks are not run again together; -1: kept */
+
 typedef struct an_plan {
     an_arena arena;
     an_params *params;           /* borrowed */
     an_value **values;
     size_t n_values, cap_values;
+    an_value *last_const;        /* the head of a list of all, see an_const_fill */
     an_step **steps;             /* forward order, after fusion */
     size_t n_steps, cap_steps;
     an_instr *code;
@@ -80,6 +90,8 @@ typedef struct an_plan {
     const char *note[AN_NOTES];  /* what the user of this program must know, told at start; static strings */
     size_t n_notes;
     bool train, fused;
+    an_recompute recompute;      /* set before freezing */
+    size_t n_blocks;             /* that steps belong to */
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
@@ -102,7 +114,7 @@ typedef struct an_build {
     size_t marks[8], depth;      /* where each open scope began */
     int block;                   /* recomputation region of the steps being emitted, -1: none */
     int branch;                  /* sub-layer whose branch is being emitted (a position in plan->sites), -1: none */
-    bool train, recompute;
+    bool train;
 } an_build;
 
 void an_scope_push(an_build *b, const char *format, ...) AN_PRINTF(2, 3);   /* "layers.%zu" */
@@ -129,14 +141,15 @@ void an_note(an_build *b, const char *text);                                /* a
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;
 void an_plan_destroy(an_plan **plan);
 /* fuse, recompute, gradients, memory. Parameters must be complete; allocates nothing large yet. */
-an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute) AN_MUST_USE;
+an_status an_plan_freeze(an_plan *plan, bool fuse) AN_MUST_USE;
 /* Reserves the arenas and binds every value; parameters must be frozen. threads >= 1. */
 an_status an_plan_bind(an_plan *plan, int threads) AN_MUST_USE;
 an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
 
 /* --- the passes of freeze, each in its own file -------------------------------------------------------------- */
-an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
-an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
+an_status an_plan_fuse(an_plan *plan) AN_MUST_USE;                          /* fuse.c */
+an_region an_plan_region(const an_plan *plan, int block);                   /* schedule.c: where a block is made again */
+an_status an_plan_schedule(an_plan *plan) AN_MUST_USE;                      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
 void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */
