@@ -37,7 +37,8 @@ static const an_option TABLE[] = {
     { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE },
     { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE },
 
-    { "recompute", AN_CHOICE, "none", "none|block", "block: keep only block boundaries, run each block again in the backward pass", RUNNING },
+    { "recompute", AN_CHOICE, "none", "none|block|sqrt|auto", "what the backward pass makes again instead of keeping it; block: each block, sqrt: segments of blocks, memory as the root of depth; auto: as little as fits into memory", RUNNING },
+    { "memory", AN_SIZE, "auto", ">0", "what parameters, gradients, optimizer, activations and scratch may take; auto: what this machine has", RUNNING, .words = "auto=0", .needs = "recompute=auto" },
     { "fuse", AN_BOOL, "true", NULL, "join neighbouring steps into one memory pass", RUNNING },
     AN_OPTION_END
 };
@@ -85,7 +86,7 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
         .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
-        .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse") };
+        .recompute = an_options_text(options, "recompute"), .memory = size_of(options, "memory"), .fuse = an_options_bool(options, "fuse") };
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));
     AN_TRY(decide_tie(&c, options));

@@ -54,12 +54,7 @@ static an_status check_shape(const an_model_config *c, const an_model_shape *s)
 an_status an_model_build(an_model *m, size_t cache)
 {
     AN_TRY(check_shape(&m->config, &m->shape));
-    AN_TRY(an_plan_create(&m->plan, m->params, m->shape.train));
-    AN_TRY(an_model_emit(m, cache));
-    m->plan->observe = m->shape.observe;
-    m->plan->apart = m->shape.probe;
-    if (m->config.recompute) m->plan->recompute = (an_recompute){ 1, 1, 0 };
-    AN_TRY(an_plan_freeze(m->plan, m->config.fuse));
+    AN_TRY(an_model_plan(m, cache));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));
     return publish_params(m);
@@ -72,7 +67,7 @@ static an_model *new_model(const an_model_config *config, const an_options *opti
     m->config = *config;
     m->options = options;
     m->shape = *shape;
-    m->threads = 1;
+    m->threads = shape->threads > 0 ? shape->threads : 1;
     return m;
 }
 

@@ -39,6 +39,7 @@ typedef struct an_params {
     bool frozen;                 /* allocated; nothing may be added */
 } an_params;
 
+an_status an_params_size(an_params *params, size_t *reals) AN_MUST_USE;  /* gives each tensor its place; AN_ESHAPE where they overflow */
 an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
 void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
@@ -169,6 +170,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
 
 /* --- describing (describe.c) ---------------------------------------------------------------------------------- */
 an_cost an_plan_cost(const an_plan *plan, an_direction dir);
+double an_plan_again(const an_plan *plan);                                  /* flops of what recomputation runs again; part of the backward cost */
 size_t an_plan_shortcuts(const an_plan *plan);
 /* {"notes":[], "steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
 json_t *an_plan_describe(const an_plan *plan);
