@@ -191,7 +191,7 @@ static an_status refuse_number(const an_option *o, const char *text, const char 
 {
     an_text allowed = { 0 };
     an__option_allowed(o, &allowed);
-    const char *kind = o->type == AN_INT ? "an integer" : o->type == AN_SIZE ? "a size such as 4GiB" : "a number";
+    const char *kind = o->type == AN_INT ? "an integer" : o->type == AN_SIZE ? "a size (KiB, MiB, GiB)" : "a number";
     const int list = o->flags & AN_PER_SITE && strpbrk(text, ", ");
     const an_status status = an_fail(AN_ECONFIG, "%s: '%s' is %s; %s%s%s is needed%s%s%s", where, text, fault, kind, allowed.length ? " " : "", an_text_get(&allowed),
                                      list ? "; for single layers set " : "", list ? o->name : "", list ? "@LAYERS" : "");

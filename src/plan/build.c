@@ -60,6 +60,13 @@ static bool count_of(an_dims dims, size_t *count)
     return an_size_mul(*count, sizeof(an_real), &bytes);
 }
 
+static int print_dims(char *text, size_t size, an_dims d)
+{
+    int n = snprintf(text, size, "[");
+    for (size_t i = 0; i < d.rank; i++) n += snprintf(text + n, size - (size_t)n, i ? ",%zu" : "%zu", d.d[i]);
+    return n + snprintf(text + n, size - (size_t)n, "]");
+}
+
 /* Why an_value_new gave nothing; the sentence is recorded. */
 static an_status no_value(an_dims dims)
 {
@@ -71,7 +78,9 @@ an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home ho
 {
     size_t count;
     if (!count_of(dims, &count)) {
-        const an_status st = an_fail(AN_ESHAPE, "%s: the number of elements overflows; use smaller dimensions", name);
+        char shape[96];
+        print_dims(shape, sizeof shape, dims);
+        const an_status st = an_fail(AN_ESHAPE, "%s: %s overflows the address space; lower batch_size, seq_len or the model's dimensions", name, shape);
         (void)st;
         return NULL;
     }
@@ -177,13 +186,6 @@ an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, 
     s->out[index] = v;
     if (s->n_out <= index) s->n_out = index + 1;
     return AN_OK;
-}
-
-static int print_dims(char *text, size_t size, an_dims d)
-{
-    int n = snprintf(text, size, "[");
-    for (size_t i = 0; i < d.rank; i++) n += snprintf(text + n, size - (size_t)n, i ? ",%zu" : "%zu", d.d[i]);
-    return n + snprintf(text + n, size - (size_t)n, "]");
 }
 
 an_status an_need(const an_step *s, int i, an_dims dims)

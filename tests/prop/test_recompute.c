@@ -92,6 +92,29 @@ static void policies(const char *settings)
     policies_of(settings, "dropout=0.25 fuse=false", 1);
 }
 
+/* One sequence, one token, and a batch in which no position counts. */
+static void edges(void)
+{
+    static const struct { size_t batch; const char *settings; int targets; } EDGE[] = { { 1, "seq_len=1 n_layer=5", 1 }, { 1, "seq_len=13 n_layer=6 design=post-ln", 1 }, { 3, "seq_len=1 n_layer=6 norm=rmsnorm", 1 },
+        { 2, "n_layer=6", 0 }, { 1, "seq_len=1 n_layer=1", 1 } };
+    static const char *const HOW[] = { "recompute=block", "recompute=sqrt", "recompute=auto memory=1T" };
+    for (size_t i = 0; i < sizeof EDGE / sizeof *EDGE; i++)
+        for (size_t k = 0; k < sizeof HOW / sizeof *HOW; k++) {
+            subject keep, drop;
+            double a[2], b[2];
+            prop_open(&keep, EDGE[i].batch, PROP_TRAIN, "%s", EDGE[i].settings);
+            prop_open(&drop, EDGE[i].batch, PROP_TRAIN, "%s %s", EDGE[i].settings, HOW[k]);
+            for (size_t n = 0; !EDGE[i].targets && n < keep.rows; n++) keep.targets[n] = drop.targets[n] = -1;
+            an_real *g = run(&keep, a), *h = run(&drop, b);
+            prop_check(a[0] == b[0] && a[1] == b[1] && (EDGE[i].targets ? a[0] > 0 : a[0] <= 0), "%s %s: losses %g %g, kept %g %g", EDGE[i].settings, HOW[k], b[0], b[1], a[0], a[1]);
+            prop_same_gradients(&keep, h, g, EDGE[i].settings);
+            free(g);
+            free(h);
+            prop_close(&keep);
+            prop_close(&drop);
+        }
+}
+
 /* --- what auto chooses --------------------------------------------------------------------------------------------- */
 
 typedef struct figures { double flops; size_t bytes; } figures;
@@ -191,6 +214,7 @@ int main(void)
 {
     static const char *const SMALL[] = { "n_layer=6", "n_layer=7 design=post-ln norm=rmsnorm dropout=0.1", "n_layer=6 design=hyper-connections", "n_layer=6 design=denseformer fuse=false",
                                          "n_layer=1", "n_layer=2 seq_len=1", "n_layer=3 design=residual-dual activation=swiglu position=rotary" };
+    edges();
     prop_product(0, policies);
     for (size_t i = 0; i < sizeof SMALL / sizeof *SMALL; i++) budgets_of(SMALL[i]);
     memory_grows_as_the_root_of_depth("design=pre-ln");
