@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench/depth.sh [LAYERS...]
 # Step time and memory over depth, per recomputation policy: models of width 64 (2 heads, T 64, batch 2, vocabulary 256) train a few
-# steps at each depth, the policies taking turns. One row per depth and policy goes to standard output: activations and peak as
+# steps at each depth, depths and policies taking turns. One row per depth and policy goes to standard output: activations and peak as
 # planned, the peak that the process had, milliseconds per step (the fastest step of all rounds: others only add what the machine
 # did besides); then, per policy, the straight line through step time over depth with its R^2, and the log-log slope of activations.
 # WIDTH, SEQ, BATCH, STEPS and ROUNDS change the shape and the length; THREADS 2; POLICIES "none block sqrt".
@@ -21,16 +21,18 @@ keys() {   # LAYERS POLICY
     echo --n_layer "$1" --d_model "${WIDTH:-64}" --n_head 2 --seq_len "${SEQ:-64}" --batch_size "${BATCH:-2}" --vocab_size 256 --threads "${THREADS:-2}" --telemetry off --recompute "$2"
 }
 
-for layers; do
-    for round in $(seq "${ROUNDS:-2}"); do
+for round in $(seq "${ROUNDS:-3}"); do
+    for layers; do
         for policy in ${POLICIES:-none block sqrt}; do
             rm -rf "$work/run"
             # shellcheck disable=SC2046
-            "$addnorm" train -q $(keys "$layers" "$policy") --data "$work/text" --out "$work/run" --steps "${STEPS:-6}" --warmup 0 --log_every 1 --eval_every 0 --eval_batches 1 --save_every 0 >"$work/out"
+            "$addnorm" train -q $(keys "$layers" "$policy") --data "$work/text" --out "$work/run" --steps "${STEPS:-4}" --warmup 0 --log_every 1 --eval_every 0 --eval_batches 1 --save_every 0 >"$work/out"
             grep '"event":"step"' "$work/run/log.jsonl" | sed -n 's/.*"tok_per_s": *\([0-9.e+-]*\).*/\1/p' >>"$work/speed.$layers.$policy"
             number peak_memory_bytes <"$work/run/log.jsonl" >"$work/peak.$layers.$policy"
         done
     done
+done
+for layers; do
     for policy in ${POLICIES:-none block sqrt}; do
         # shellcheck disable=SC2046
         "$addnorm" plan $(keys "$layers" "$policy") --json >"$work/plan"
