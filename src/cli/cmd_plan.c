@@ -88,6 +88,21 @@ static void put_parameters(an_text *out, const an_model *model)
     an_text_add(out, "parameters   %zu in %zu tensors, %zu of them with weight decay\n", an_model_param_count(model), count, decayed);
 }
 
+static void put_recompute(an_text *out, const json_t *plan)
+{
+    char a[AN_HUMAN], b[AN_HUMAN];
+    const json_t *how = json_object_get(plan, "recompute");
+    const double again = number(plan, "recomputed_flops"), all = number(plan, "flops_forward") + number(plan, "flops_backward");
+    const long long segment = integer(how, "segment"), group = integer(how, "group"), kept = integer(how, "kept");
+    if (!segment) return;
+    an_text_add(out, "recomputed   %s of activations are dropped and made again for %s more flops, %.1f %%; activations take %s less\n", an_human_bytes(a, (double)integer(plan, "recomputed_bytes")),
+                an_human_count(b, again), 100 * again / (all - again), an_human_bytes((char[AN_HUMAN]){ 0 }, (double)integer(plan, "saved_activations")));
+    an_text_add(out, "             segments of %lld %s", segment, segment == 1 ? "block" : "blocks");
+    if (group < segment) an_text_add(out, ", run again for their borders, then %lld at a time", group);
+    else an_text_add(out, ", each run again whole");
+    an_text_add(out, kept ? "; the last %lld kept\n" : "\n", kept);
+}
+
 static void put_summary(an_text *out, const an_cli *cli, const an_model *model, const json_t *plan)
 {
     char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN];
@@ -100,7 +115,7 @@ static void put_summary(an_text *out, const an_cli *cli, const an_model *model, 
     an_text_add(out, "pass         %.0f tokens; %lld %s per update\n", tokens, (long long)cli->config.grad_accum, cli->config.grad_accum == 1 ? "pass" : "passes");
     an_text_add(out, "flops        %s forward, %s backward per pass; %s per token\n", an_human_count(a, forward), an_human_count(b, backward), an_human_count(c, (forward + backward) / tokens));
     an_text_add(out, "moved        %s forward, %s backward per pass at least\n", an_human_bytes(a, number(plan, "bytes_forward")), an_human_bytes(b, number(plan, "bytes_backward")));
-    if (integer(plan, "recomputed_bytes")) an_text_add(out, "recomputed   %s of activations are dropped and made again\n", an_human_bytes(a, (double)integer(plan, "recomputed_bytes")));
+    put_recompute(out, plan);
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)memory, key, value)
@@ -124,18 +139,34 @@ static an_status print_plan(const an_cli *cli, const an_model *model, json_t *pl
     return an_cli_print(stdout, &text);
 }
 
+/* What activations would take with everything kept. */
+static an_status without_recompute(const an_cli *cli, an_model_config config, const an_model_shape *shape, size_t *bytes)
+{
+    an_model *model = NULL;
+    config.recompute = "none";
+    const an_status status = an_model_create(&model, &config, cli->options, shape);
+    if (status == AN_OK) *bytes = an_model_get_memory(model).activations;
+    an_model_destroy(&model);
+    return status;
+}
+
 an_status an_cmd_plan(an_cli *cli)
 {
     an_model_config config;
     an_model *model = NULL;
     AN_TRY(an_train_config_finish(&cli->config, cli->options));
     AN_TRY(an_model_config_read(&config, cli->options));
-    const an_model_shape shape = { .batch = (size_t)cli->config.batch_size, .seq = config.seq_len, .train = true, .observe = an_train_config_observe(&cli->config) };
-    AN_TRY(an_model_create(&model, &config, cli->options, &shape));
     const int threads = an_train_config_threads(&cli->config);
+    const an_model_shape shape = { .batch = (size_t)cli->config.batch_size, .seq = config.seq_len, .train = true, .observe = an_train_config_observe(&cli->config), .threads = threads };
+    size_t kept = 0;
+    an_memory_budget(&config, threads);
+    if (strcmp(config.recompute, "none") != 0) AN_TRY(without_recompute(cli, config, &shape, &kept));
+    AN_TRY(an_model_create(&model, &config, cli->options, &shape));
     an_status status = an_model_set_threads(model, threads);
     json_t *plan = status == AN_OK ? an_model_describe(model) : NULL;
+    const size_t now = an_model_get_memory(model).activations;
     int failed = json_object_set_new(plan, "memory", memory_json(model, threads)) != 0;
+    failed |= json_object_set_new(plan, "saved_activations", json_integer((json_int_t)(kept > now ? kept - now : 0))) != 0;
     failed |= json_object_set_new(plan, "tokens_per_pass", json_integer((json_int_t)(shape.batch * shape.seq))) != 0;
     failed |= json_object_set_new(plan, "grad_accum", json_integer(cli->config.grad_accum)) != 0;
     if (status == AN_OK && failed) status = an_fail(AN_ENOMEM, "plan: no memory to describe it");

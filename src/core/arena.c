@@ -82,9 +82,9 @@ an_status an_block_init(an_block *block, size_t count, const char *what)
     size_t bytes;
     *block = (an_block){ 0 };
     if (count == 0) return AN_OK;
-    if (!an_size_mul(count, sizeof(an_real), &bytes)) return an_fail(AN_ENOMEM, "%s: %zu elements overflow the address space", what, count);
+    if (!an_size_mul(count, sizeof(an_real), &bytes)) return an_fail(AN_ENOMEM, "%s: %zu elements overflow the address space; use a smaller model or smaller batches", what, count);
     void *p = must_fail() ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) return an_fail(AN_ENOMEM, "%s: cannot reserve %zu bytes", what, bytes);
+    if (p == MAP_FAILED) return an_fail(AN_ENOMEM, "%s: cannot reserve %zu bytes; use a smaller model or smaller batches", what, bytes);
     *block = (an_block){ p, count };
     return AN_OK;
 }

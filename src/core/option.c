@@ -270,6 +270,7 @@ static void bind(const an_option_slot *slot)
     const an_setting *value = an__option_setting(slot);
     for (const an_binding *b = slot->bindings; b; b = b->next) {
         switch (row->type) {
+        case AN_SIZE:
         case AN_INT: *(int64_t *)b->field = an__option_to_int(row, value->text); break;
         case AN_FLOAT: *(double *)b->field = an__option_to_float(row, value->text); break;
         case AN_BOOL: *(bool *)b->field = an__option_to_int(row, value->text) != 0; break;

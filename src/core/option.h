@@ -27,6 +27,7 @@ typedef enum an_option_type {
     AN_BOOL,     /* bound field: bool         accepts true|false, yes|no, on|off, 1|0 */
     AN_STRING,   /* bound field: const char * */
     AN_CHOICE,   /* bound field: const char * the canonical name */
+    AN_SIZE,     /* bound field: int64_t bytes; accepts 4GiB, 1.5G (K, M, G, T: powers of 1024), 500MB (powers of 1000), 4096 */
     AN_PATHS     /* bound field: an_option_list; file: a list or one path, flag: repeat it, environment: split at ':' */
 } an_option_type;
 

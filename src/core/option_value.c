@@ -78,6 +78,26 @@ static int read_float(const char *s, double *out)
     return fabs(*out) <= FLT_MAX;
 }
 
+/* A number and a unit, in whole bytes: 1 for a size in reach, -1 beyond, 0 for what is none. */
+static int read_size(const char *s, int64_t *out)
+{
+    static const struct { const char *name; double bytes; } UNIT[] = { { "", 1 }, { "B", 1 }, { "K", 0x1p10 }, { "KiB", 0x1p10 }, { "KB", 1e3 }, { "M", 0x1p20 }, { "MiB", 0x1p20 }, { "MB", 1e6 },
+        { "G", 0x1p30 }, { "GiB", 0x1p30 }, { "GB", 1e9 }, { "T", 0x1p40 }, { "TiB", 0x1p40 }, { "TB", 1e12 } };
+    char digits[AN_NAME];
+    const size_t n = strspn(s, "+-.0123456789");
+    if (n >= sizeof digits) return 0;
+    snprintf(digits, sizeof digits, "%.*s", (int)n, s);
+    if (!is_number(digits)) return 0;
+    for (size_t i = 0; i < sizeof UNIT / sizeof *UNIT; i++) {
+        if (an_text_distance(s + n, UNIT[i].name) != 0) continue;
+        const double bytes = strtod(digits, NULL) * UNIT[i].bytes;
+        if (fabs(bytes) > 9007199254740992.0) return -1;
+        *out = (int64_t)floor(bytes);
+        return 1;
+    }
+    return 0;
+}
+
 /* A word of the row ("auto") -> its number's text; NULL when `s` is no such word. `word` gets its place in the list. */
 static const char *find_word(const an_option *o, const char *s, size_t *length)
 {
@@ -153,7 +173,7 @@ void an__option_allowed(const an_option *o, an_text *out)
         for (size_t i = 0; (choice = an__option_choice(o, i, buffer)) != NULL; i++) an_text_add(out, "%s%s", i ? "|" : "", choice);
         return;
     }
-    if (o->type != AN_INT && o->type != AN_FLOAT) return;
+    if (o->type != AN_INT && o->type != AN_FLOAT && o->type != AN_SIZE) return;
     const char *r = o->range ? o->range : "";
     const size_t n = strlen(r);
     if (n > 2 && strcmp(r + n - 2, "..") == 0) an_text_add(out, ">= %.*s", (int)(n - 2), r);
@@ -171,7 +191,7 @@ static an_status refuse_number(const an_option *o, const char *text, const char 
 {
     an_text allowed = { 0 };
     an__option_allowed(o, &allowed);
-    const char *kind = o->type == AN_INT ? "an integer" : "a number";
+    const char *kind = o->type == AN_INT ? "an integer" : o->type == AN_SIZE ? "a size (KiB, MiB, GiB)" : "a number";
     const int list = o->flags & AN_PER_SITE && strpbrk(text, ", ");
     const an_status status = an_fail(AN_ECONFIG, "%s: '%s' is %s; %s%s%s is needed%s%s%s", where, text, fault, kind, allowed.length ? " " : "", an_text_get(&allowed),
                                      list ? "; for single layers set " : "", list ? o->name : "", list ? "@LAYERS" : "");
@@ -191,6 +211,10 @@ static an_status check_number(an_arena *arena, const an_option *o, const char *t
     double v;
     if (o->type == AN_INT) {
         if (!read_int(text, &i)) return refuse_number(o, text, where, is_number(text) ? "not a whole number in reach" : "not a number");
+        v = (double)i;
+    } else if (o->type == AN_SIZE) {
+        const int read = read_size(text, &i);
+        if (read <= 0) return refuse_number(o, text, where, read ? "too large" : "not a size");
         v = (double)i;
     } else if (!read_float(text, &v)) return refuse_number(o, text, where, is_number(text) ? "too large for a float" : "not a number");
     else if (v != 0 && fabs(v) < FLT_MIN) return refuse_number(o, text, where, "too small for a float");   /* would be 0 where it is used: no eps at all */
@@ -221,6 +245,7 @@ an_status an__option_check(an_arena *arena, const an_option *o, const char *text
     int flag;
     switch (o->type) {
     case AN_INT:
+    case AN_SIZE:
     case AN_FLOAT: AN_TRY(check_number(arena, o, text, where, &checked)); break;
     case AN_CHOICE: AN_TRY(check_choice(arena, o, text, where, &checked)); break;
     case AN_BOOL:
@@ -251,6 +276,7 @@ int64_t an__option_to_int(const an_option *o, const char *text)
     if (o->type == AN_BOOL) return read_bool(text, &flag) ? flag : 0;
     if (o->type == AN_FLOAT) return (int64_t)an__option_to_float(o, text);
     if (word) v = strtoll(word, NULL, 10);
+    else if (o->type == AN_SIZE) return read_size(text, &v) > 0 ? v : 0;
     else if (!read_int(text, &v)) return 0;
     return v;
 }

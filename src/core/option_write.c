@@ -7,8 +7,8 @@
 
 #include "core/option_impl.h"
 
-static const char *VALUE_NAME[] = { [AN_INT] = "N", [AN_FLOAT] = "X", [AN_BOOL] = "", [AN_STRING] = "TEXT", [AN_CHOICE] = "NAME", [AN_PATHS] = "FILE" };
-static const char *TYPE_NAME[] = { [AN_INT] = "integer", [AN_FLOAT] = "number", [AN_BOOL] = "bool", [AN_STRING] = "text", [AN_CHOICE] = "choice", [AN_PATHS] = "paths" };
+static const char *VALUE_NAME[] = { [AN_INT] = "N", [AN_FLOAT] = "X", [AN_BOOL] = "", [AN_STRING] = "TEXT", [AN_CHOICE] = "NAME", [AN_SIZE] = "SIZE", [AN_PATHS] = "FILE" };
+static const char *TYPE_NAME[] = { [AN_INT] = "integer", [AN_FLOAT] = "number", [AN_BOOL] = "bool", [AN_STRING] = "text", [AN_CHOICE] = "choice", [AN_SIZE] = "size", [AN_PATHS] = "paths" };
 
 /* Groups stand in the order of their last rows, so a table that is added early may open a group that a later one fills. */
 static int closes_group(const an_options *o, size_t i)

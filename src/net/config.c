@@ -40,7 +40,8 @@ static const an_option TABLE[] = {
 
     { "precision", AN_CHOICE, "f32", "f32|bf16,bfloat16,mixed", "bf16: what products read and write is held as bfloat16, weights and all sums stay f32 (docs/precision.md)", RUNNING, .aliases = "dtype" },
     { "stream_precision", AN_CHOICE, "f32", "f32|bf16", "numbers that the residual stream is held in", RUNNING, .needs = "precision=bf16" },
-    { "recompute", AN_CHOICE, "none", "none|block", "block: keep only block boundaries, run each block again in the backward pass", RUNNING },
+    { "recompute", AN_CHOICE, "none", "none|block|sqrt|auto", "what the backward pass makes again instead of keeping it; block: each block, sqrt: segments of blocks, memory as the root of depth; auto: as little as fits into memory", RUNNING },
+    { "memory", AN_SIZE, "auto", ">0", "what parameters, gradients, optimizer, activations and scratch may take; auto: what this machine has", RUNNING, .words = "auto=0", .needs = "recompute=auto" },
     { "fuse", AN_BOOL, "true", NULL, "join neighbouring steps into one memory pass", RUNNING },
     AN_OPTION_END
 };
@@ -95,7 +96,8 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
         .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
-        .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse"), .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
+        .recompute = an_options_text(options, "recompute"), .memory = size_of(options, "memory"), .fuse = an_options_bool(options, "fuse"),
+        .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
     if (c.n_kv_head == 0) c.n_kv_head = c.n_head;
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));

@@ -21,7 +21,8 @@ typedef struct an_model_config {
     bool bias, tie_embeddings;
     double dropout;
     an_scaling scaling;
-    bool recompute;                /* drop what a block makes and run the block again in the backward pass */
+    const char *recompute;         /* none, block, sqrt, auto: what the backward pass makes again (net/recompute.c) */
+    size_t memory;                 /* bytes that training may take, for recompute auto; 0: no limit, unless the caller knows one (an_memory_budget) */
     bool fuse;
     an_store store, stream;        /* what activations, and the residual stream, may be held as */
 } an_model_config;

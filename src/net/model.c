@@ -54,13 +54,7 @@ static an_status check_shape(const an_model_config *c, const an_model_shape *s)
 an_status an_model_build(an_model *m, size_t cache)
 {
     AN_TRY(check_shape(&m->config, &m->shape));
-    AN_TRY(an_plan_create(&m->plan, m->params, m->shape.train));
-    AN_TRY(an_model_emit(m, cache));
-    m->plan->observe = m->shape.observe;
-    m->plan->apart = m->shape.probe;
-    m->plan->store = m->config.store;
-    m->plan->stream = m->config.stream;
-    AN_TRY(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute && m->shape.train));
+    AN_TRY(an_model_plan(m, cache));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));
     return publish_params(m);
@@ -73,7 +67,7 @@ static an_model *new_model(const an_model_config *config, const an_options *opti
     m->config = *config;
     m->options = options;
     m->shape = *shape;
-    m->threads = 1;
+    m->threads = shape->threads > 0 ? shape->threads : 1;
     return m;
 }
 
@@ -179,9 +173,7 @@ an_model_memory an_model_get_memory(const an_model *m)
 {
     const size_t unit = sizeof(an_real), p = m->params->data.count * unit;
     const an_plan *plan = m->plan;
-    size_t copies = 0;
-    for (size_t i = 0; i < m->params->n; i++) copies += m->params->list[i].low ? m->params->list[i].count * sizeof(an_bf16) : 0;
-    return (an_model_memory){ .params = p + copies, .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
+    return (an_model_memory){ .params = p + an_params_low_reals(m->params) * unit, .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
         .scratch = (plan->scratch.count + plan->thread_scratch.count) * unit, .constants = (plan->constants.count + plan->state.count) * unit };
 }
 

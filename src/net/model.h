@@ -37,6 +37,7 @@ typedef struct an_model_shape {
     an_observe observe;            /* what observed passes measure; AN_OBSERVE_OFF: nothing, and no memory for it */
     bool probe;                    /* passes may cut and streams stay readable, see below; unfused, more memory. With train, backward gives
                                     * the gradient of the stream before the first sub-layer, and none of a parameter */
+    int threads;                   /* that passes will run on, for a budget of memory (config.memory); 0: 1. See an_model_set_threads */
     bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
 } an_model_shape;
 

@@ -23,6 +23,7 @@ struct an_model {
 
 /* Emits, freezes and binds a model whose config, options, shape and params are set; cache > 0: a decoding plan. */
 an_status an_model_build(an_model *m, size_t cache) AN_MUST_USE;
+an_status an_model_plan(an_model *m, size_t cache) AN_MUST_USE;               /* recompute.c: emits and freezes, as config.recompute wants it */
 an_status an_model_emit(an_model *m, size_t cache) AN_MUST_USE;
 an_run an_model_begin(an_model *m, const an_pass *pass);
 

@@ -41,6 +41,7 @@ typedef struct an_value {
     bool wants_grad;             /* set by the planner: this value's gradient is needed */
     an_store store, grad_store;  /* set by the planner (plan/precision.c): how data and gradient lie in memory */
     int id;                      /* position in the plan's value list */
+    int origin;                  /* id of the value that this one is made again of; else its own */
     int n_use;                   /* number of steps that read it */
     struct an_step *producer;    /* NULL for parameters, inputs, constants */
     size_t data_offset, grad_offset;   /* in elements of its home's arena (gradients: activations); AN_NO_OFFSET: none */

@@ -60,6 +60,13 @@ static bool count_of(an_dims dims, size_t *count)
     return an_size_mul(*count, sizeof(an_real), &bytes);
 }
 
+static int print_dims(char *text, size_t size, an_dims d)
+{
+    int n = snprintf(text, size, "[");
+    for (size_t i = 0; i < d.rank; i++) n += snprintf(text + n, size - (size_t)n, i ? ",%zu" : "%zu", d.d[i]);
+    return n + snprintf(text + n, size - (size_t)n, "]");
+}
+
 /* Why an_value_new gave nothing; the sentence is recorded. */
 static an_status no_value(an_dims dims)
 {
@@ -71,7 +78,9 @@ an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home ho
 {
     size_t count;
     if (!count_of(dims, &count)) {
-        const an_status st = an_fail(AN_ESHAPE, "%s: the number of elements overflows; use smaller dimensions", name);
+        char shape[96];
+        print_dims(shape, sizeof shape, dims);
+        const an_status st = an_fail(AN_ESHAPE, "%s: %s overflows the address space; lower batch_size, seq_len or the model's dimensions", name, shape);
         (void)st;
         return NULL;
     }
@@ -81,7 +90,7 @@ an_value *an_value_new(an_plan *plan, const char *name, an_dims dims, an_home ho
         (void)st;
         return NULL;
     }
-    *v = (an_value){ .name = name, .dims = dims, .count = count, .home = home, .id = (int)plan->n_values };
+    *v = (an_value){ .name = name, .dims = dims, .count = count, .home = home, .id = (int)plan->n_values, .origin = (int)plan->n_values };
     plan->values[plan->n_values++] = v;
     return v;
 }
@@ -102,10 +111,9 @@ an_value *an_state(an_build *b, const char *name, an_dims dims) { return scoped_
 
 an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_real *out, const an_dims *dims, double arg), double arg)
 {
-    for (size_t i = 0; i < b->plan->n_values; i++) {
-        an_value *old = b->plan->values[i];
-        const an_const_fill *f = old->home == AN_HOME_CONST ? old->producer->attr : NULL;
-        if (f && f->fill == fill && f->arg == arg && memcmp(&old->dims, &dims, sizeof dims) == 0) return old;
+    for (an_value *old = b->plan->last_const; old; old = ((const an_const_fill *)old->producer->attr)->before) {
+        const an_const_fill *f = old->producer->attr;
+        if (f->fill == fill && f->arg == arg && memcmp(&old->dims, &dims, sizeof dims) == 0) return old;
     }
     an_value *v = scoped_value(b, name, dims, AN_HOME_CONST);
     if (!v) return NULL;
@@ -115,9 +123,10 @@ an_value *an_const(an_build *b, const char *name, an_dims dims, void (*fill)(an_
         an_build_fail(b, no_memory(name));
         return NULL;
     }
-    *f = (an_const_fill){ .fill = fill, .arg = arg };
+    *f = (an_const_fill){ .fill = fill, .arg = arg, .before = b->plan->last_const };
     maker->attr = f;
     v->producer = maker;
+    b->plan->last_const = v;
     return v;
 }
 
@@ -177,13 +186,6 @@ an_status an_out(struct an_build *b, an_step *s, int index, const char *suffix, 
     s->out[index] = v;
     if (s->n_out <= index) s->n_out = index + 1;
     return AN_OK;
-}
-
-static int print_dims(char *text, size_t size, an_dims d)
-{
-    int n = snprintf(text, size, "[");
-    for (size_t i = 0; i < d.rank; i++) n += snprintf(text + n, size - (size_t)n, i ? ",%zu" : "%zu", d.d[i]);
-    return n + snprintf(text + n, size - (size_t)n, "]");
 }
 
 an_status an_need(const an_step *s, int i, an_dims dims)

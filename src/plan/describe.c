@@ -17,6 +17,14 @@ an_cost an_plan_cost(const an_plan *plan, an_direction dir)
     return sum;
 }
 
+double an_plan_again(const an_plan *plan)
+{
+    double flops = 0;
+    for (size_t c = plan->n_forward; c < plan->n_code; c++)
+        if (plan->code[c].dir == AN_FORWARD) flops += plan->code[c].step->op->cost(plan->code[c].step).flops;
+    return flops;
+}
+
 size_t an_plan_shortcuts(const an_plan *plan)
 {
     size_t n = 0;
@@ -68,9 +76,10 @@ json_t *an_plan_describe(const an_plan *plan)
     for (size_t c = plan->n_forward; c < plan->n_code; c++) replays += plan->code[c].dir == AN_FORWARD;
     json_t *notes = json_array();
     for (size_t i = 0; i < plan->n_notes; i++) json_array_append_new(notes, json_string(plan->note[i]));
-    return json_pack("{s:o, s:o, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "steps", steps, "notes", notes, "shortcuts", (json_int_t)an_plan_shortcuts(plan),
+    return json_pack("{s:o, s:o, s:I, s:I, s:b, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:f, s:{s:I, s:I, s:I}}", "steps", steps, "notes", notes, "shortcuts", (json_int_t)an_plan_shortcuts(plan),
                      "replayed_steps", (json_int_t)replays, "fused", plan->fused, "flops_forward", forward.flops, "flops_backward", backward.flops,
                      "bytes_forward", forward.bytes, "bytes_backward", backward.bytes, "parameters", (json_int_t)plan->params->trained,
                      "activation_bytes", (json_int_t)(plan->activations.count * sizeof(an_real)), "scratch_bytes", (json_int_t)(plan->scratch.count * sizeof(an_real)),
-                     "recomputed_bytes", (json_int_t)(plan->dropped * sizeof(an_real)));
+                     "recomputed_bytes", (json_int_t)(plan->dropped * sizeof(an_real)), "recomputed_flops", an_plan_again(plan),
+                     "recompute", "segment", (json_int_t)plan->recompute.segment, "group", (json_int_t)plan->recompute.group, "kept", (json_int_t)plan->recompute.kept);
 }

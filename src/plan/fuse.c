@@ -4,6 +4,8 @@
  * the same plan with fusion off by a test (tests/prop). */
 #include "plan/plan.h"
 
+#include <stdlib.h>
+
 typedef struct an_fusion {
     const char *name;
     const an_op *first, *second, *fused;
@@ -91,21 +93,15 @@ static const an_fusion TABLE[] = {
 };
 
 /* The step that made this input of b, when it may be joined with b under this row. */
-static an_step *partner(const an_fusion *row, const an_step *b, bool recompute)
+static an_step *partner(const an_plan *plan, const an_fusion *row, const an_step *b)
 {
     an_step *a = b->op == row->second && b->in[row->at] ? b->in[row->at]->producer : NULL;
     if (!a || a->op != row->first || !row->fits(a, b)) return NULL;
-    return recompute && a->block != b->block ? NULL : a;    /* a fused step may not straddle a recomputed block */
+    return an_plan_region(plan, a->block).group != an_plan_region(plan, b->block).group ? NULL : a;   /* what is run again apart stays apart */
 }
 
-static size_t position(const an_plan *plan, const an_step *s)
-{
-    size_t i = 0;
-    while (plan->steps[i] != s) i++;
-    return i;
-}
-
-static an_status join(an_plan *plan, const an_fusion *row, an_step *a, size_t at_b)
+/* at: emission number -> position. The place that is given up becomes a hole. */
+static an_status join(an_plan *plan, const an_fusion *row, an_step *a, size_t at_b, size_t *at)
 {
     an_step *b = plan->steps[at_b], *f = an_step_copy(plan, a);
     if (!f || !row->join(plan, a, b, f)) return an_fail(AN_ENOMEM, "out of memory while fusing %s", b->name);
@@ -113,23 +109,35 @@ static an_status join(an_plan *plan, const an_fusion *row, an_step *a, size_t at
     f->block = b->block;
     a->out[0]->n_use--;                                  /* the read that went away */
     for (int i = 0; i < f->n_out; i++) f->out[i]->producer = f;
-    const size_t at_a = position(plan, a);
-    plan->steps[row->at_second ? at_b : at_a] = f;
-    const size_t hole = row->at_second ? at_a : at_b;
-    memmove(plan->steps + hole, plan->steps + hole + 1, (plan->n_steps - hole - 1) * sizeof *plan->steps);
-    plan->n_steps--;
+    const size_t at_a = at[a->id], stays = row->at_second ? at_b : at_a;
+    plan->steps[at_a] = plan->steps[at_b] = NULL;
+    plan->steps[stays] = f;
+    at[f->id] = stays;
     return AN_OK;
 }
 
-an_status an_plan_fuse(an_plan *plan, bool recompute)
+static an_status fuse_all(an_plan *plan, size_t *at)
 {
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->n_steps; i++) at[plan->steps[i]->id] = i;
     for (size_t i = 0; i < plan->n_steps; i++)
         for (size_t k = 0; k < sizeof TABLE / sizeof *TABLE; k++) {
-            an_step *a = partner(&TABLE[k], plan->steps[i], recompute);
+            an_step *a = partner(plan, &TABLE[k], plan->steps[i]);
             if (!a) continue;
-            AN_TRY(join(plan, &TABLE[k], a, i));
-            i--;                                         /* one step fewer before the next one */
+            AN_TRY(join(plan, &TABLE[k], a, i, at));
             break;
         }
+    for (size_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i]) plan->steps[kept++] = plan->steps[i];
+    plan->n_steps = kept;
     return AN_OK;
+}
+
+an_status an_plan_fuse(an_plan *plan)
+{
+    size_t *at = an_alloc(plan->n_steps * sizeof *at);   /* emission numbers are below n_steps here */
+    if (!at) return an_fail(AN_ENOMEM, "out of memory while fusing");
+    const an_status status = fuse_all(plan, at);
+    free(at);
+    return status;
 }

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-typedef struct an_value_use { int first_writer, last_writer; } an_value_use;   /* positions in code; -1: none */
+/* Positions in code, n_code: none. The first two steps that write a value's gradient, and the one that takes it further down. */
+typedef struct an_value_use { size_t first_writer, second_writer, maker; } an_value_use;
 
 static bool can_flow(const an_step *s, int i) { return s->in[i] && !an_bit(s->op->no_grad_in, i) && !s->in[i]->aux; }
 
@@ -69,40 +70,24 @@ static void prune(an_plan *plan)
 
 static an_status find_writers(an_plan *plan, an_value_use *use)
 {
-    for (size_t i = 0; i < plan->n_values; i++) use[i] = (an_value_use){ -1, -1 };
+    const size_t none = plan->n_code;
+    for (size_t i = 0; i < plan->n_values; i++) use[i] = (an_value_use){ none, none, none };
     for (size_t c = plan->n_forward; c < plan->n_code; c++) {
         an_step *s = plan->code[c].step;
         if (plan->code[c].dir != AN_BACKWARD) continue;
+        for (int o = 0; o < s->n_out; o++)
+            if (s->out[o]->producer == s) use[s->out[o]->id].maker = c;
         for (int i = 0; i < s->n_in; i++) {
             if (!writes(s, i)) continue;
             an_value_use *u = &use[s->in[i]->id];
-            s->acc[i] = u->first_writer >= 0;
+            s->acc[i] = u->first_writer != none;
             if (s->acc[i] && an_bit(s->op->sets_only, i))
                 return an_fail(AN_EFAIL, "%s: %s can only set the gradient of %s, which another step also writes", s->name, s->op->name, s->in[i]->name);
-            if (!s->acc[i]) u->first_writer = (int)c;
-            u->last_writer = (int)c;
+            if (!s->acc[i]) u->first_writer = c;
+            else if (u->second_writer == none && u->first_writer != c) u->second_writer = c;
         }
     }
     return AN_OK;
-}
-
-/* Where is the next writer of v's gradient after position c in code? n_code when there is none. */
-static size_t next_writer(const an_plan *plan, const an_value *v, size_t c)
-{
-    for (size_t k = c + 1; k < plan->n_code; k++) {
-        const an_step *s = plan->code[k].step;
-        if (plan->code[k].dir != AN_BACKWARD) continue;
-        for (int i = 0; i < s->n_in; i++)
-            if (s->in[i] == v && writes(s, i)) return k;
-    }
-    return plan->n_code;
-}
-
-static size_t backward_position(const an_plan *plan, const an_step *step, size_t from)
-{
-    for (size_t k = from; k < plan->n_code; k++)
-        if (plan->code[k].dir == AN_BACKWARD && plan->code[k].step == step) return k;
-    return from;
 }
 
 /* y = x + f: the gradients of x, f and y are one and the same until somebody adds to x's. They share y's buffer when
@@ -118,8 +103,8 @@ static void find_shared(an_plan *plan, const an_value_use *use)
         an_value *x = s->in[0], *f = s->in[1];
         if (x == f) continue;
         const bool f_may = (same >> 1 & 1u) && writes(s, 1) && f->home == AN_HOME_ACT && f->n_use == 1 && f->producer;
-        const size_t f_read = f_may ? backward_position(plan, f->producer, c) : c;
-        const bool x_may = (same & 1u) && writes(s, 0) && x->home == AN_HOME_ACT && use[x->id].first_writer == (int)c && next_writer(plan, x, c) > f_read;
+        const size_t f_read = f_may && use[f->id].maker < plan->n_code ? use[f->id].maker : c;
+        const bool x_may = (same & 1u) && writes(s, 0) && x->home == AN_HOME_ACT && use[x->id].first_writer == c && use[x->id].second_writer > f_read;
         s->shared[0] = x_may;
         s->shared[1] = f_may && !(x_may && (f->producer->op->clobbers || f->producer->op->same_grad));
         if (s->shared[0] || s->shared[1]) s->out[s->op->grad_out]->wants_grad = true;   /* even when nobody else reads it */

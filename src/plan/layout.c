@@ -2,11 +2,13 @@
  * The memory planner. Every activation and every activation gradient is a slot with a first and a last instruction; slots
  * that must be one buffer (in-place steps, shared gradients) are joined; then slots get offsets in order of first use,
  * each in the smallest gap between the buffers alive at that time. The peak is known before a byte is reserved. */
+#include "plan/gaps.h"
 #include "plan/ledger.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
-typedef struct slot { size_t first, last, size, offset; size_t parent; bool used; } slot;   /* parent: union-find */
+typedef struct slot { size_t first, last, size, offset, piece; size_t parent; bool used; } slot;   /* parent: union-find; piece: see gaps.h */
 
 typedef struct layout { an_plan *plan; slot *slots; } layout;
 
@@ -92,48 +94,49 @@ static int by_first_use(const void *a, const void *b)
     return x < y ? -1 : 1;
 }
 
-/* alive: indices of placed slots still in use, by ascending offset. Puts slot i into the tightest gap. */
-static void place(slot *slots, size_t *alive, size_t *n_alive, size_t i, size_t *peak)
+static int by_last_use(const void *a, const void *b)
 {
-    size_t kept = 0, end = 0, best = 0, best_gap = (size_t)-1, best_at = 0;
-    for (size_t k = 0; k < *n_alive; k++)
-        if (slots[alive[k]].last >= slots[i].first) alive[kept++] = alive[k];
-    for (size_t k = 0; k <= kept; k++) {
-        const size_t gap = k < kept ? slots[alive[k]].offset - end : (size_t)-2;
-        if (gap >= slots[i].size && gap < best_gap) {
-            best_gap = gap;
-            best = end;
-            best_at = k;
-        }
-        if (k < kept) end = slots[alive[k]].offset + slots[alive[k]].size;
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    if (sort_base[x].last != sort_base[y].last) return sort_base[x].last < sort_base[y].last ? -1 : 1;
+    return x < y ? -1 : 1;
+}
+
+/* Each slot in the tightest gap at its first use; before that, slots whose last use is over make room. */
+static an_status place(layout *l, const size_t *coming, const size_t *going, size_t count, an_gaps *gaps, size_t *peak)
+{
+    for (size_t k = 0, gone = 0; k < count; k++) {
+        slot *s = &l->slots[coming[k]];
+        for (; l->slots[going[gone]].last < s->first; gone++) an_gaps_give(gaps, l->slots[going[gone]].piece);
+        if (!an_gaps_take(gaps, s->size, &s->piece))
+            return an_fail(AN_ESHAPE, "%s: activations overflow the address space; lower batch_size, seq_len or the model", l->plan->values[coming[k] / 2]->name);
+        s->offset = an_gaps_offset(gaps, s->piece);
+        if (s->offset + s->size > *peak) *peak = s->offset + s->size;
     }
-    slots[i].offset = best;
-    memmove(alive + best_at + 1, alive + best_at, (kept - best_at) * sizeof *alive);
-    alive[best_at] = i;
-    *n_alive = kept + 1;
-    if (best + slots[i].size > *peak) *peak = best + slots[i].size;
+    return AN_OK;
 }
 
 static an_status place_all(layout *l, size_t *peak)
 {
-    const size_t n = 2 * l->plan->n_values, line = AN_ALIGN / sizeof(an_real);
-    size_t *order_of = an_alloc(n * sizeof *order_of), *alive = an_alloc((n + 1) * sizeof *alive), count = 0, n_alive = 0;
-    if (!order_of || !alive) {
-        free(order_of);
-        free(alive);
-        return an_fail(AN_ENOMEM, "out of memory while planning memory");
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (l->slots[i].parent != i || !l->slots[i].used) continue;
+    const size_t n = 2 * l->plan->n_values, line = AN_ALIGN / sizeof(an_real), limit = SIZE_MAX / sizeof(an_real) / line * line;
+    size_t *coming = an_alloc(n * sizeof *coming), *going = an_alloc(n * sizeof *going), count = 0;
+    an_gaps *gaps = an_gaps_create(limit, n);
+    an_status status = coming && going && gaps ? AN_OK : an_fail(AN_ENOMEM, "out of memory while planning memory");
+    for (size_t i = 0; i < n && status == AN_OK; i++) {
+        if (l->slots[i].parent != i || !l->slots[i].used || l->slots[i].size == 0) continue;
         l->slots[i].size = (l->slots[i].size + line - 1) / line * line;
-        order_of[count++] = i;
+        coming[count] = going[count] = i;
+        count++;
     }
-    sort_base = l->slots;
-    qsort(order_of, count, sizeof *order_of, by_first_use);
-    for (size_t k = 0; k < count; k++) place(l->slots, alive, &n_alive, order_of[k], peak);
-    free(order_of);
-    free(alive);
-    return AN_OK;
+    if (status == AN_OK) {
+        sort_base = l->slots;
+        qsort(coming, count, sizeof *coming, by_first_use);
+        qsort(going, count, sizeof *going, by_last_use);
+        status = place(l, coming, going, count, gaps, peak);
+    }
+    free(coming);
+    free(going);
+    an_gaps_destroy(&gaps);
+    return status;
 }
 
 static size_t home_sum(an_plan *plan, an_home home)   /* constants and state: one after the other */

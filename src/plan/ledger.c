@@ -1,6 +1,6 @@
 /* plan/ledger.c
- * Planning what observed passes look at, see ledger.h. Values are told by name: recomputation makes a second value of the
- * same name, and it is that one whose gradient exists. */
+ * Planning what observed passes look at, see ledger.h. Recomputation makes further copies of a value, of the same origin, and
+ * it is one of those whose gradient exists. */
 #include "plan/ledger.h"
 
 #include <stdlib.h>
@@ -39,18 +39,74 @@ static an_status add_probe(an_ledger *l, const an_probe_kind *kind, size_t at, b
     return AN_OK;
 }
 
-/* --- gradients ------------------------------------------------------------------------------------------------- */
+/* --- what stands where in the code ------------------------------------------------------------------------------ */
 
-static bool writes(const an_step *s, int i, const char *name)
+/* For every value: the forward instruction that makes it, the first step that adds it to a skip, and, all its copies together,
+ * the backward instructions that may write its gradient or make it. */
+typedef struct an_index {
+    size_t *made;                  /* value id -> position; n_forward: nowhere, it exists before */
+    const an_step **adder;         /* value id -> step, or NULL */
+    size_t *first, *at;            /* at[first[origin], first[origin + 1]): ascending positions, perhaps twice the same */
+} an_index;
+
+static void index_fini(an_index *x)
 {
-    return s->in[i] && s->in[i]->name == name && s->in[i]->wants_grad && !s->in[i]->aux && !an_bit(s->op->no_grad_in, i);
+    free(x->made);
+    free((void *)x->adder);
+    free(x->first);
+    free(x->at);
 }
 
-/* The value of this name whose gradient step s writes, or NULL. */
-static an_value *written(const an_step *s, const char *name)
+/* Who reads or makes each value going down: counted first, then put down. */
+static size_t index_backward(const an_plan *plan, an_index *x, bool put)
+{
+    size_t total = 0;
+    for (size_t c = plan->n_forward; c < plan->n_code; c++) {
+        const an_step *s = plan->code[c].step;
+        for (int k = -s->n_out; k < s->n_in && plan->code[c].dir == AN_BACKWARD; k++) {
+            const an_value *v = k < 0 ? s->out[-k - 1] : s->in[k];
+            if (!v) continue;
+            if (put) x->at[x->first[v->origin + 1]++] = c;
+            else x->first[v->origin + 2]++;
+            total++;
+        }
+    }
+    return total;
+}
+
+static an_status index_init(an_index *x, const an_plan *plan)
+{
+    const size_t n = plan->n_values;
+    *x = (an_index){ an_alloc(n * sizeof *x->made), an_alloc(n * sizeof *x->adder), an_alloc((n + 2) * sizeof *x->first), NULL };
+    const size_t total = x->made && x->adder && x->first ? index_backward(plan, x, false) : 0;
+    x->at = an_alloc(total * sizeof *x->at);
+    if (!x->made || !x->adder || !x->first || !x->at) {
+        index_fini(x);
+        return no_memory();
+    }
+    for (size_t i = 2; i <= n; i++) x->first[i] += x->first[i - 1];
+    index_backward(plan, x, true);
+    for (size_t i = 0; i < n; i++) x->made[i] = plan->n_forward;
+    for (size_t c = plan->n_forward; c-- > 0;) {
+        const an_step *s = plan->code[c].step;
+        for (int o = 0; o < s->n_out; o++) x->made[s->out[o]->id] = c;
+        if ((s->op == &an_op_residual || s->op == &an_op_add_norm) && s->in[1]) x->adder[s->in[1]->id] = s;
+    }
+    return AN_OK;
+}
+
+/* --- gradients ------------------------------------------------------------------------------------------------- */
+
+static bool writes(const an_step *s, int i, int origin)
+{
+    return s->in[i] && s->in[i]->origin == origin && s->in[i]->wants_grad && !s->in[i]->aux && !an_bit(s->op->no_grad_in, i);
+}
+
+/* The copy of this value whose gradient step s writes, or NULL. */
+static an_value *written(const an_step *s, int origin)
 {
     for (int i = 0; i < s->n_in; i++)
-        if (writes(s, i, name)) return s->in[i];
+        if (writes(s, i, origin)) return s->in[i];
     return NULL;
 }
 
@@ -69,7 +125,7 @@ static an_status add_keep(an_ledger *l, size_t watch, size_t at, bool begins)
 }
 
 /* Follows the gradient of v through the backward code: steps emitted before `begin` belong to earlier boundaries. */
-static an_status add_watch(an_ledger *l, const an_value *v, int site, int begin)
+static an_status add_watch(an_ledger *l, const an_index *x, const an_value *v, int site, int begin)
 {
     const an_plan *plan = l->plan;
     const size_t index = l->n_watch;
@@ -78,10 +134,11 @@ static an_status add_watch(an_ledger *l, const an_value *v, int site, int begin)
     w->site = site;
     size_t last = plan->n_code, own_at = plan->n_code;
     bool foreign = false;
-    for (size_t c = plan->n_forward; c < plan->n_code && v; c++) {
+    for (size_t k = v ? x->first[v->origin] : 0; v && k < x->first[v->origin + 1]; k++) {
+        const size_t c = x->at[k];
         const an_step *s = plan->code[c].step;
-        if (plan->code[c].dir != AN_BACKWARD) continue;
-        an_value *mine = written(s, v->name);
+        if (k > x->first[v->origin] && c == x->at[k - 1]) continue;
+        an_value *mine = written(s, v->origin);
         if (mine && s->id >= begin) {
             const bool branch = site >= 0 && s->branch == site;
             w->value = mine;
@@ -93,7 +150,7 @@ static an_status add_watch(an_ledger *l, const an_value *v, int site, int begin)
             last = c;
         }
         const an_value *made = s->op->own_grad ? s->out[s->op->grad_out] : NULL;
-        if (made && made->name == v->name && (s->own_branch < 0 || s->own_branch >= site)) {
+        if (made && made->origin == v->origin && (s->own_branch < 0 || s->own_branch >= site)) {
             w->own = s;
             w->value = s->out[s->op->grad_out];
             w->own_branch = site >= 0 && s->own_branch == site;
@@ -110,7 +167,7 @@ static an_status add_watch(an_ledger *l, const an_value *v, int site, int begin)
 
 static bool has_branch(const an_watch *w) { return w->own_branch || w->open || w->kept || w->all_branch; }
 
-static an_status watch_inputs(an_ledger *l, size_t i)
+static an_status watch_inputs(an_ledger *l, const an_index *x, size_t i)
 {
     const an_site_mark *m = &l->plan->sites[i];
     an_site_plan *s = &l->site[i];
@@ -118,13 +175,13 @@ static an_status watch_inputs(an_ledger *l, size_t i)
     s->n_fork = m->n_in;
     bool forked = false;
     for (size_t k = 0; k < m->n_in; k++) {
-        AN_TRY(add_watch(l, m->in[k], (int)i, m->begin));
+        AN_TRY(add_watch(l, x, m->in[k], (int)i, m->begin));
         forked |= has_branch(&l->watch[s->in + k]);
     }
     if (forked || !m->branch_in) return AN_OK;           /* else skip and branch part later: at a norm of x that both carry */
     s->fork = l->n_watch;
     s->n_fork = 1;
-    AN_TRY(add_watch(l, m->branch_in, (int)i, m->begin));
+    AN_TRY(add_watch(l, x, m->branch_in, (int)i, m->begin));
     if (has_branch(&l->watch[s->fork])) return AN_OK;
     s->fork = s->in;
     s->n_fork = m->n_in;
@@ -132,7 +189,7 @@ static an_status watch_inputs(an_ledger *l, size_t i)
 }
 
 /* What leaves this site is what enters the next one, unless something stands between them that reads the stream too. */
-static an_status watch_outputs(an_ledger *l, size_t i)
+static an_status watch_outputs(an_ledger *l, const an_index *x, size_t i)
 {
     const an_site_mark *m = &l->plan->sites[i], *next = i + 1 < l->plan->n_sites && m[1].begin == m->end ? m + 1 : NULL;
     for (size_t k = 0; k < m->n_out; k++) {
@@ -140,39 +197,20 @@ static an_status watch_outputs(an_ledger *l, size_t i)
         for (size_t j = 0; next && j < next->n_in; j++)
             if (next->in[j] == m->out[k]) found = l->site[i + 1].in + j;
         l->site[i].out[k] = found != (size_t)-1 ? found : l->n_watch;
-        if (found == (size_t)-1) AN_TRY(add_watch(l, m->out[k], -1, m->end));
+        if (found == (size_t)-1) AN_TRY(add_watch(l, x, m->out[k], -1, m->end));
     }
     return AN_OK;
 }
 
 /* --- forward values -------------------------------------------------------------------------------------------- */
 
-/* Where in the forward code v is made; n_forward: nowhere, it exists before. */
-static size_t made_at(const an_plan *plan, const an_value *v)
-{
-    for (size_t c = 0; c < plan->n_forward; c++)
-        for (int o = 0; o < plan->code[c].step->n_out; o++)
-            if (plan->code[c].step->out[o] == v) return c;
-    return plan->n_forward;
-}
-
-/* The step that adds f to the skip, or NULL. */
-static const an_step *adder_of(const an_plan *plan, const an_value *f)
-{
-    for (size_t c = 0; c < plan->n_forward && f; c++) {
-        const an_step *s = plan->code[c].step;
-        if ((s->op == &an_op_residual || s->op == &an_op_add_norm) && s->in[1] == f) return s;
-    }
-    return NULL;
-}
-
 static double scale_in(const an_step *adder) { return adder->op == &an_op_residual ? ((const an_residual_attr *)adder->attr)->b : ((const an_add_norm_attr *)adder->attr)->b; }
 
-static an_status watch_stream(an_ledger *l, size_t i)
+static an_status watch_stream(an_ledger *l, const an_index *x, size_t i)
 {
     const an_site_mark *m = &l->plan->sites[i];
     an_site_plan *s = &l->site[i];
-    const an_step *adder = adder_of(l->plan, m->branch_out);
+    const an_step *adder = m->branch_out ? x->adder[m->branch_out->id] : NULL;
     size_t at = 0;
     s->n_x = m->history && m->n_in ? 1 : m->n_in;
     s->n_y = m->history && m->n_out ? 1 : m->n_out;
@@ -184,7 +222,8 @@ static an_status watch_stream(an_ledger *l, size_t i)
     s->tokens = s->f ? an_rows(s->f) : s->n_y && s->y[0] ? an_rows(s->y[0]) : 0;
     s->fold = s->f && s->n_y && s->y[0] && s->f->count ? s->y[0]->count / s->f->count : 1;
     for (size_t k = 0; k < s->n_y + 1; k++) {
-        const size_t made = made_at(l->plan, k < s->n_y ? s->y[k] : s->f);
+        const an_value *v = k < s->n_y ? s->y[k] : s->f;
+        const size_t made = v ? x->made[v->id] : l->plan->n_forward;
         if (made < l->plan->n_forward && made > at) at = made;
     }
     for (size_t k = 0; k < s->n_x; k++) AN_TRY(add_need(l, s->x[k], false, at));
@@ -220,16 +259,26 @@ static int by_position(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static an_status watch_all(an_ledger *l)
+static an_status watch_sites(an_ledger *l, const an_index *x)
 {
     for (size_t i = 0; i < l->plan->n_sites; i++)
         if (!more(&l->site, &l->n_site, &l->cap_site, sizeof *l->site)) return no_memory();
     for (size_t i = l->plan->n_sites; i-- > 0;) {
-        AN_TRY(watch_stream(l, i));
+        AN_TRY(watch_stream(l, x, i));
         if (!l->plan->train) continue;
-        AN_TRY(watch_inputs(l, i));
-        AN_TRY(watch_outputs(l, i));
+        AN_TRY(watch_inputs(l, x, i));
+        AN_TRY(watch_outputs(l, x, i));
     }
+    return AN_OK;
+}
+
+static an_status watch_all(an_ledger *l)
+{
+    an_index x;
+    AN_TRY(index_init(&x, l->plan));
+    const an_status status = watch_sites(l, &x);
+    index_fini(&x);
+    AN_TRY(status);
     AN_TRY(watch_gauges(l));
     if (l->n_probe) qsort(l->probe, l->n_probe, sizeof *l->probe, by_position);
     size_t widest = 1, widest_row = 0;

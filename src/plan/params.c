@@ -9,14 +9,23 @@
 
 static size_t aligned(size_t count) { const size_t a = AN_ALIGN / sizeof(an_real); return (count + a - 1) / a * a; }
 
+an_status an_params_size(an_params *params, size_t *reals)
+{
+    size_t total = 0, bytes;
+    for (size_t i = 0; i < params->n; i++) {
+        params->list[i].offset = total;
+        if (!an_size_add(total, aligned(params->list[i].count), &total) || !an_size_mul(total, sizeof(an_real), &bytes))
+            return an_fail(AN_ESHAPE, "%s: the parameters overflow the address space; use fewer layers or smaller dimensions", params->list[i].name);
+    }
+    *reals = total;
+    return AN_OK;
+}
+
 an_status an_params_freeze(an_params *params, bool train)
 {
     if (!params->frozen) {
         size_t total = 0;
-        for (size_t i = 0; i < params->n; i++) {
-            params->list[i].offset = total;
-            if (!an_size_add(total, aligned(params->list[i].count), &total)) return an_fail(AN_ESHAPE, "%s: the parameters overflow the address space", params->list[i].name);
-        }
+        AN_TRY(an_params_size(params, &total));
         AN_TRY(an_block_init(&params->data, total, "parameters"));
         params->frozen = true;
     }
@@ -83,6 +92,13 @@ static void draw(const an_init *init, an_rng_key key, size_t first, size_t n, an
         case AN_LAW_NORMAL: out[i] = AN_R(init->scale * an_rng_normal(key, first + i)); break;
         case AN_LAW_UNIFORM: out[i] = AN_R(init->scale * (2 * an_rng_uniform(key, first + i) - 1)); break;
         }
+}
+
+size_t an_params_low_reals(const an_params *params)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < params->n; i++) n += params->list[i].has_low ? an_store_reals(AN_STORE_BF16, params->list[i].count) : 0;
+    return n;
 }
 
 an_status an_params_lower(an_params *params)

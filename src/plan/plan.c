@@ -36,14 +36,17 @@ void an_plan_destroy(an_plan **plan)
     *plan = NULL;
 }
 
-an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
+an_status an_plan_freeze(an_plan *plan, bool fuse)
 {
     plan->fused = fuse && !plan->apart;
+    for (size_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i]->block >= 0 && (size_t)plan->steps[i]->block >= plan->n_blocks) plan->n_blocks = (size_t)plan->steps[i]->block + 1;
+    if (plan->apart || !plan->train) plan->recompute = (an_recompute){ 0 };
     if (plan->apart) an_plan_open(plan);
-    if (plan->fused) AN_TRY(an_plan_fuse(plan, recompute));
+    if (plan->fused) AN_TRY(an_plan_fuse(plan));
     if (plan->apart) plan->store = AN_STORE_REAL;   /* who looks inside reads reals */
     an_plan_narrow(plan);
-    AN_TRY(an_plan_schedule(plan, recompute && !plan->apart));
+    AN_TRY(an_plan_schedule(plan));
     AN_TRY(an_plan_gradients(plan));
     AN_TRY(an_plan_narrow_gradients(plan));
     if (plan->apart) AN_TRY(an_plan_join(plan));

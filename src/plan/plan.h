@@ -42,16 +42,18 @@ typedef struct an_params {
     bool stale;                  /* data was written by others than the optimizer, copies not yet */
 } an_params;
 
+an_status an_params_size(an_params *params, size_t *reals) AN_MUST_USE;  /* gives each tensor its place; AN_ESHAPE where they overflow */
 an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
 void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
 an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
 void an_params_draw(an_params *params, uint64_t seed);
+size_t an_params_low_reals(const an_params *params);                         /* room of the copies that plans so far want, in reals */
 an_status an_params_lower(an_params *params) AN_MUST_USE;                    /* allocates the copies that are wanted; may be called again for more */
 void an_params_refresh(an_params *params, const an_kernels *k, int threads);  /* writes every copy anew where they are stale */
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
-typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; } an_const_fill;
+typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; an_value *before; } an_const_fill;   /* before: the constant made before this one */
 
 typedef struct an_instr { an_step *step; an_direction dir; } an_instr;
 
@@ -71,11 +73,21 @@ typedef struct an_site_mark {
 
 enum { AN_NOTES = 8 };
 
+/* What training makes again instead of keeping it (schedule.c); the zero value: nothing. */
+typedef struct an_recompute {
+    size_t segment;              /* what is made and read inside so many neighbouring blocks is dropped; 0: nothing is */
+    size_t group;                /* of which so many are run again at a time; as many as `segment`: all at once */
+    size_t kept;                 /* the last so many blocks keep all */
+} an_recompute;
+
+typedef struct an_region { int segment, group; } an_region;   /* numbers that differ where two blocks are not run again together; -1: kept */
+
 typedef struct an_plan {
     an_arena arena;
     an_params *params;           /* borrowed */
     an_value **values;
     size_t n_values, cap_values;
+    an_value *last_const;        /* the head of a list of all, see an_const_fill */
     an_step **steps;             /* forward order, after fusion */
     size_t n_steps, cap_steps;
     an_instr *code;
@@ -86,6 +98,8 @@ typedef struct an_plan {
     size_t n_notes;
     bool train, fused;
     an_store store, stream;      /* set before freezing: what activations, and the residual stream, may be held as (precision.c) */
+    an_recompute recompute;      /* set before freezing */
+    size_t n_blocks;             /* that steps belong to */
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
@@ -108,7 +122,7 @@ typedef struct an_build {
     size_t marks[8], depth;      /* where each open scope began */
     int block;                   /* recomputation region of the steps being emitted, -1: none */
     int branch;                  /* sub-layer whose branch is being emitted (a position in plan->sites), -1: none */
-    bool train, recompute;
+    bool train;
 } an_build;
 
 void an_scope_push(an_build *b, const char *format, ...) AN_PRINTF(2, 3);   /* "layers.%zu" */
@@ -135,16 +149,17 @@ void an_note(an_build *b, const char *text);                                /* a
 an_status an_plan_create(an_plan **out, an_params *params, bool train) AN_MUST_USE;
 void an_plan_destroy(an_plan **plan);
 /* fuse, recompute, gradients, memory. Parameters must be complete; allocates nothing large yet. */
-an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute) AN_MUST_USE;
+an_status an_plan_freeze(an_plan *plan, bool fuse) AN_MUST_USE;
 /* Reserves the arenas and binds every value; parameters must be frozen. threads >= 1. */
 an_status an_plan_bind(an_plan *plan, int threads) AN_MUST_USE;
 an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
 
 /* --- the passes of freeze, each in its own file -------------------------------------------------------------- */
-an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
+an_status an_plan_fuse(an_plan *plan) AN_MUST_USE;                          /* fuse.c */
 void an_plan_narrow(an_plan *plan);                                         /* precision.c: what is held as bfloat16; before steps are copied, */
 an_status an_plan_narrow_gradients(an_plan *plan) AN_MUST_USE;              /* and, once their buffers are known, which gradients */
-an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
+an_region an_plan_region(const an_plan *plan, int block);                   /* schedule.c: where a block is made again */
+an_status an_plan_schedule(an_plan *plan) AN_MUST_USE;                      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
 void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */
@@ -164,6 +179,7 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
 
 /* --- describing (describe.c) ---------------------------------------------------------------------------------- */
 an_cost an_plan_cost(const an_plan *plan, an_direction dir);
+double an_plan_again(const an_plan *plan);                                  /* flops of what recomputation runs again; part of the backward cost */
 size_t an_plan_shortcuts(const an_plan *plan);
 /* {"notes":[], "steps":[{"name","op","in","out","flops","bytes",...}], "shortcuts":, "memory":{...}, ...}; a new reference, NULL when out of memory. */
 json_t *an_plan_describe(const an_plan *plan);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "train/memory.h"
 #include "train/api.h"
 
 #ifndef AN_F64   /* the public library is the float engine */
@@ -49,9 +50,10 @@ static an_status build(an_engine *e)
 {
     AN_TRY(settle(e));
     size_t count;
-    const an_model_shape shape = { .batch = e->batch, .seq = e->seq, .train = true };
+    const an_model_shape shape = { .batch = e->batch, .seq = e->seq, .train = true, .threads = e->threads };
     if (e->batch == 0 || e->seq == 0 || e->seq > e->model_config.seq_len)
         return an_fail(AN_EUSAGE, "engine: batch %zu and seq %zu must be above 0, and seq at most seq_len %zu", e->batch, e->seq, e->model_config.seq_len);
+    an_memory_budget(&e->model_config, e->threads);
     AN_TRY(an_model_create(&e->model, &e->model_config, options_of(e->session), &shape));
     AN_TRY(an_model_set_threads(e->model, e->threads));
     const an_optimizer_config config = an_train_config_optimizer(&e->config);

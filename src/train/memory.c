@@ -49,15 +49,27 @@ an_memory_room an_memory_available(void)
     return room;
 }
 
+static uint64_t resident_bytes(void)
+{
+    uint64_t kib = 0;
+    return read_number("/proc/self/status", "VmRSS:", &kib) ? kib * 1024 : 0;
+}
+
 uint64_t an_memory_program(const an_model *model, int threads)
 {
-    uint64_t resident = 0, room = an_gemm_get()->thread_bytes, largest = 0;
+    uint64_t room = an_gemm_get()->thread_bytes, largest = 0;
     size_t n;
     const an_param *p = an_model_get_params(model, &n);
     for (size_t i = 0; i < n; i++) largest = p[i].count > largest ? p[i].count : largest;
     if (room > 2 * largest * sizeof(an_real)) room = 2 * largest * sizeof(an_real);
-    if (read_number("/proc/self/status", "VmRSS:", &resident)) resident *= 1024;
-    return resident + (uint64_t)threads * room + an_gemm_get()->process_bytes;
+    return resident_bytes() + (uint64_t)threads * room + an_gemm_get()->process_bytes;
+}
+
+void an_memory_budget(an_model_config *config, int threads)
+{
+    if (strcmp(config->recompute, "auto") != 0 || config->memory != 0) return;
+    const uint64_t program = resident_bytes() + (uint64_t)threads * an_gemm_get()->thread_bytes + an_gemm_get()->process_bytes, room = an_memory_available().bytes;
+    config->memory = room > program ? (size_t)(room - program) : 1;
 }
 
 uint64_t an_memory_peak(void)
@@ -77,7 +89,7 @@ an_status an_memory_check(uint64_t needed, an_memory_room room)
 {
     char need[AN_HUMAN], have[AN_HUMAN];
     if (needed <= room.bytes) return AN_OK;
-    return an_fail(AN_ENOMEM, "this run needs %s of memory and %s are %s; lower batch_size, seq_len or the model, or use --recompute block",
+    return an_fail(AN_ENOMEM, "this run needs %s of memory and %s are %s; lower batch_size, seq_len or the model, or use --recompute sqrt",
                    an_human_bytes(need, (double)needed), an_human_bytes(have, (double)room.bytes), room.limit);
 }
 

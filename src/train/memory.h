@@ -20,6 +20,10 @@ uint64_t an_memory_program(const an_model *model, int threads);
 /* Peak of a run: a plan's parts, the optimizer's moments and the program. Asked after building, before the first pass. */
 uint64_t an_memory_predict(const an_model *model, int train, int threads);
 
+/* Where the configuration leaves to this machine what training may take (recompute auto, memory auto): what is available now, without
+ * what the program itself takes at most. */
+void an_memory_budget(an_model_config *config, int threads);
+
 /* Largest resident set this process has had, in bytes. */
 uint64_t an_memory_peak(void);
 

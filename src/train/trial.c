@@ -32,7 +32,8 @@ static an_status build(an_trial *t, an_options *options, an_observe observe)
     size_t tokens, bytes, count;
     if (!an_size_mul(t->batch, t->seq, &tokens) || !an_size_mul(tokens, sizeof *t->tokens, &bytes))
         return an_fail(AN_ECONFIG, "batch_size %zu times seq_len %zu is beyond the address space", t->batch, t->seq);
-    const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true, .observe = observe };
+    const an_model_shape shape = { .batch = t->batch, .seq = t->seq, .train = true, .observe = observe, .threads = t->threads };
+    an_memory_budget(&t->model_config, t->threads);
     AN_TRY(an_memory_explain(an_model_create(&t->model, &t->model_config, options, &shape)));
     AN_TRY(an_model_set_threads(t->model, t->threads));
     AN_TRY(an_memory_check(an_memory_predict(t->model, 1, t->threads) + 2 * bytes, an_memory_available()));

@@ -118,7 +118,7 @@ void stack_open(stack *s, int what, size_t batch, const char *format, ...)
     need(an_plan_create(&s->plan, &s->params, what & STACK_TRAIN), text);
     need(emit(s, what, batch), text);
     s->plan->observe = what & STACK_TRAIN ? AN_OBSERVE_BASIC : AN_OBSERVE_OFF;
-    need(an_plan_freeze(s->plan, false, false), text);
+    need(an_plan_freeze(s->plan, false), text);
     need(an_params_freeze(&s->params, what & STACK_TRAIN), text);
     need(an_plan_bind(s->plan, 2), text);
 }

@@ -1,4 +1,4 @@
-/* The same bits: for any number of threads, with blocks recomputed, and when a pass is simply run again. Loss and every
+/* The same bits: for any number of threads, and when a pass is simply run again. Loss and every
  * gradient are compared bit for bit. */
 #include "prop.h"
 
@@ -56,47 +56,6 @@ static void threads_of(size_t batch, const char *settings, const char *more)
 
 static void threads(const char *settings) { threads_of(3, "n_layer=1 seq_len=37 d_model=64 d_ff=320 vocab_size=131", settings); }   /* small, but up still splits */
 
-static int all_finite(size_t n, const an_real *x)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return 0;
-    return 1;
-}
-
-/* Fused steps may not straddle a recomputed block, so the two plans are compared with and without fusion. */
-static void recompute_of(const char *settings, const char *dropout, const char *fuse)
-{
-    subject keep, drop;
-    double a, b;
-    char what[400];
-    snprintf(what, sizeof what, "%s dropout=%s fuse=%s recompute=block", settings, dropout, fuse);
-    prop_open(&keep, 2, PROP_TRAIN, "%s n_layer=8 dropout=%s fuse=%s", settings, dropout, fuse);
-    prop_open(&drop, 2, PROP_TRAIN, "%s n_layer=8 dropout=%s fuse=%s recompute=block", settings, dropout, fuse);
-    an_real *kept = run(&keep, &a), *dropped = run(&drop, &b);
-    /* a kind that does not normalise, in a design that counts on it: numbers without an end, nothing to compare */
-    const int endless = keep.norm->field && !(isfinite(a) && all_finite(an_model_param_count(keep.model), kept));
-    if (endless) prop_skip("%s: overflows over 8 layers, as it must", what);
-    prop_check(a == b || endless, "%s: loss %.9g, kept %.9g", what, b, a);
-    if (!endless) prop_same_gradients(&keep, dropped, kept, what);
-    size_t n;
-    an_real *moved = prop_buffers(&keep, &n);
-    same_buffers(&drop, moved, what);                /* a block that runs again does not move them again */
-    free(moved);
-    const size_t most = an_model_get_memory(keep.model).activations, least = an_model_get_memory(drop.model).activations;
-    prop_check(least < most / 2, "%s: %zu bytes of activations, %zu when kept", what, least, most);
-    free(kept);
-    free(dropped);
-    prop_close(&keep);
-    prop_close(&drop);
-}
-
-static void recompute(const char *settings)
-{
-    recompute_of(settings, "0", "true");
-    recompute_of(settings, "0.25", "true");
-    recompute_of(settings, "0.25", "false");
-}
-
 /* Again: the same bits. Another step, micro-batch or seed: other masks. Not training: no masks at all. */
 static void repeat(const char *settings)
 {
@@ -137,7 +96,6 @@ int main(void)
 {
     prop_product(0, threads);
     for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++) threads_of(SHAPES[i].batch, SHAPES[i].settings, "");
-    prop_product(0, recompute);
     prop_product(0, repeat);
     return prop_finish("same bits");
 }

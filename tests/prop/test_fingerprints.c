@@ -314,7 +314,7 @@ static void read_embedding(subject *s, uint64_t seed, an_real *logits)
     an_value *input = an_input(&b, "tokens", s->rows), *table, *x0 = an_embedding_emit(&net, input, &table), *y = an_head_emit(&net, x0, table);
     if (b.status != AN_OK) exit(1);
     y->keep = true;
-    if (an_plan_freeze(plan, true, false) != AN_OK || an_params_freeze(&params, false) != AN_OK || an_plan_bind(plan, 1) != AN_OK) exit(1);
+    if (an_plan_freeze(plan, true) != AN_OK || an_params_freeze(&params, false) != AN_OK || an_plan_bind(plan, 1) != AN_OK) exit(1);
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get() };
     an_params_draw(&params, seed);
     input->tokens = s->tokens;

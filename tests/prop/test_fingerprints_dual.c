@@ -188,7 +188,8 @@ static void record(recorded *r, const char *settings)
     need(an_model_emit(m, 0));
     for (size_t i = 0; i < m->plan->n_sites; i++)
         m->plan->sites[i].in[0]->keep = m->plan->sites[i].out[0]->keep = m->plan->sites[i].branch_out->keep = true;
-    need(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute));
+    if (strcmp(m->config.recompute, "block") == 0) m->plan->recompute = (an_recompute){ 1, 1, 0 };
+    need(an_plan_freeze(m->plan, m->config.fuse));
     need(an_params_freeze(m->params, true));
     need(an_plan_bind(m->plan, 1));
     an_params_draw(m->params, 4);

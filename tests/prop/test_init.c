@@ -103,7 +103,7 @@ static double rms_of_x0(subject *s)
     net.package = &package;
     an_value *input = an_input(&b, "tokens", BATCH * T), *table, *x0 = an_embedding_emit(&net, input, &table);
     if (b.status == AN_OK) x0->keep = true;
-    if (b.status == AN_OK && an_plan_freeze(plan, true, false) == AN_OK && an_params_freeze(&params, false) == AN_OK && an_plan_bind(plan, 1) == AN_OK) {
+    if (b.status == AN_OK && an_plan_freeze(plan, true) == AN_OK && an_params_freeze(&params, false) == AN_OK && an_plan_bind(plan, 1) == AN_OK) {
         an_run run = { .k = an_kern_get(), .gemm = an_gemm_get() };
         an_params_draw(&params, 1);
         input->tokens = tokens;

@@ -129,6 +129,28 @@ static void mechanisms_agree(const char *settings)
     prop_close(&s);
 }
 
+/* Deep enough for segments of several blocks, and for those that are run again in two passes: there are three copies of most values then. */
+static void segments(const char *settings)
+{
+    subject s, o;
+    char more[400];
+    open_observed(&s, 2, settings);
+    const an_telemetry *t = observe(&s);
+    const an_model_memory m = an_model_get_memory(s.model);
+    const size_t fixed = m.params + m.grads + m.optimizer + m.scratch + m.constants;
+    for (size_t part = 2; part < 5; part++) {            /* half, a third, a fourth of what activations take when all are kept */
+        snprintf(more, sizeof more, "%s recompute=auto memory=%zu", settings, fixed + m.activations / part);
+        open_observed(&o, 2, more);
+        compare(settings, t, observe(&o), more);
+        prop_close(&o);
+    }
+    snprintf(more, sizeof more, "%s recompute=sqrt fuse=false", settings);
+    open_observed(&o, 2, more);
+    compare(settings, t, observe(&o), more);
+    prop_close(&o);
+    prop_close(&s);
+}
+
 static void laws(const char *settings)
 {
     same_bits(settings);
@@ -273,6 +295,10 @@ static void gauges(void)
 int main(void)
 {
     prop_product(1, laws);
+    segments("design=pre-ln n_layer=12");
+    segments("design=post-ln n_layer=12 norm=rmsnorm");
+    segments("design=residual-dual n_layer=9");
+    segments("design=hyper-connections n_layer=9");
     zero_branches();
     known_attenuations();
     gauges();

@@ -144,7 +144,7 @@ static void open_norm(fixture *f, size_t n, size_t c, const char *settings)
     f->plan->loss = AN_EMIT(&b, &stack_probe, "probe", (&(const stack_probe_attr){ 1 }), f->y);
     need(b.status, f->what);
     f->y->keep = true;
-    need(an_plan_freeze(f->plan, false, false), f->what);
+    need(an_plan_freeze(f->plan, false), f->what);
     need(an_params_freeze(&f->params, true), f->what);
     need(an_plan_bind(f->plan, 1), f->what);
     an_params_draw(&f->params, 1);

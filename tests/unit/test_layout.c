@@ -113,7 +113,7 @@ static void no_live_buffers_overlap(void **state)
 {
     (void)state;
     static const char *const DESIGN[] = { "pre-ln", "post-ln", "plain" };
-    static const char *const MORE[] = { "", "fuse=false", "recompute=block", "fuse=false recompute=block", "dropout=0.2", "dropout=0.2 recompute=block position=rotary",
+    static const char *const MORE[] = { "", "fuse=false", "recompute=block", "fuse=false recompute=block", "n_layer=9 recompute=sqrt dropout=0.1", "dropout=0.2", "dropout=0.2 recompute=block position=rotary",
         "activation=swiglu position=rotary", "tie_embeddings=false norm=rmsnorm fuse=false", "design@1=plain design@2.mlp=post-ln dropout=0.1", "bias=false activation=relu position=sinusoidal" };
     for (size_t d = 0; d < COUNT(DESIGN); d++)
         for (size_t k = 0; k < 2 * COUNT(MORE); k++) {

@@ -56,7 +56,7 @@ static void run(fixture *f)
 {
     assert_ok(f->b.status);
     f->y->keep = true;
-    assert_ok(an_plan_freeze(f->plan, false, false));
+    assert_ok(an_plan_freeze(f->plan, false));
     assert_ok(an_params_freeze(&f->params, false));
     assert_ok(an_plan_bind(f->plan, 1));
     an_params_draw(&f->params, 1);                   /* gains 1, biases 0, running statistics as they start */

@@ -251,9 +251,27 @@ static void memory_may_fail_anywhere(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_options, close_options)
+/* Sizes: units of 1024, of 1000 where the unit says so, fractions, whole bytes; what is none is refused. */
+static void sizes(void **state)
+{
+    (void)state;
+    static const an_option ROW[] = { { "room", AN_SIZE, "auto", ">0", "bytes", .words = "auto=0", .group = "running" }, AN_OPTION_END };
+    static const struct { const char *text; int64_t bytes; } GOOD[] = { { "1", 1 }, { "4096B", 4096 }, { "3K", 3072 }, { "3kb", 3000 }, { "1.5KiB", 1536 }, { "2M", 2097152 }, { "2MB", 2000000 }, { "4GiB", 4294967296 },
+        { "0.5G", 536870912 }, { "1T", 1099511627776 }, { "1tb", 1000000000000 }, { "auto", 0 } };
+    static const struct { const char *text, *words; } BAD[] = { { "0", "out of range" }, { "-1G", "out of range" }, { "0.1", "out of range" }, { "", "not a size" }, { "G", "not a size" }, { "4 GiB", "not a size" },
+        { "4Gi", "not a size" }, { "1e3K", "not a size" }, { "nan", "not a size" }, { "1..2K", "not a size" }, { "9999999T", "too large" } };
+    assert_ok(an_options_add(o, ROW, NULL));
+    assert_true(an_options_int(o, "room") == 0);
+    for (size_t i = 0; i < COUNT(GOOD); i++) {
+        assert_ok(an_options_set(o, "room", GOOD[i].text, AN_FROM_FLAG, "--room"));
+        assert_true(an_options_int(o, "room") == GOOD[i].bytes);
+    }
+    for (size_t i = 0; i < COUNT(BAD); i++) assert_fails(an_options_set(o, "room", BAD[i].text, AN_FROM_FLAG, "--room"), AN_ECONFIG, BAD[i].words);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(defaults_are_bound), TEST(numbers), TEST(precedence), TEST(command_line), TEST(files), TEST(overrides), TEST(conditions), TEST(written_reads_back),
+    const struct CMUnitTest tests[] = { TEST(defaults_are_bound), TEST(numbers), TEST(sizes), TEST(precedence), TEST(command_line), TEST(files), TEST(overrides), TEST(conditions), TEST(written_reads_back),
                                         TEST(tables_are_checked), TEST(memory_may_fail_anywhere) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

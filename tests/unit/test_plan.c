@@ -147,7 +147,7 @@ static void plans_that_cannot_be_frozen(void **state)
     an_input(&t.b, "targets", 3)->tokens = NULL;
     t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", sum, an_input(&t.b, "targets", 3));
     assert_ok(t.b.status);
-    assert_fails(an_plan_freeze(t.plan, false, false), AN_EFAIL, "here.drop: dropout works in place, but here.fc is still needed");
+    assert_fails(an_plan_freeze(t.plan, false), AN_EFAIL, "here.drop: dropout works in place, but here.fc is still needed");
     finish(&t);
 
     start(&t, true);                                 /* attention can only set the gradient of what it reads */
@@ -156,12 +156,12 @@ static void plans_that_cannot_be_frozen(void **state)
     an_value *a = AN_EMIT(&t.b, &an_op_attention, "attention", &attr, qkv), *other = emit_linear(&t, "fc", qkv, param(&t, "v", AN_MAT(2, 6)), NULL);
     t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", AN_EMIT(&t.b, &an_op_residual, "add", &SUM, a, other), an_input(&t.b, "targets", 2));
     assert_ok(t.b.status);
-    assert_fails(an_plan_freeze(t.plan, false, false), AN_EFAIL, "can only set the gradient of here.qkv");
+    assert_fails(an_plan_freeze(t.plan, false), AN_EFAIL, "can only set the gradient of here.qkv");
     finish(&t);
 
     start(&t, true);
     emit_linear(&t, "fc", param(&t, "x", AN_MAT(3, 4)), param(&t, "w", AN_MAT(4, 4)), NULL);
-    assert_fails(an_plan_freeze(t.plan, true, false), AN_EFAIL, "without a loss");
+    assert_fails(an_plan_freeze(t.plan, true), AN_EFAIL, "without a loss");
     finish(&t);
 
     start(&t, false);                                /* a later plan may not ask for more than the first defined */
@@ -196,7 +196,7 @@ static void start_site(bench *t, joining how)
     t->plan->sites[0] = (an_site_mark){ .name = "layers.0.mlp", .in = { x }, .out = { y }, .n_in = 1, .n_out = 1, .branch_in = x, .branch_out = f };
     t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, an_input(&t->b, "targets", 3));
     assert_ok(t->b.status);
-    assert_ok(an_plan_freeze(t->plan, true, false));
+    assert_ok(an_plan_freeze(t->plan, true));
 }
 
 static void probes_say_what_they_cannot_tell_apart(void **state)
@@ -237,7 +237,7 @@ static void constants_are_shared(void **state)
         for (size_t k = 0; k < i; k++) assert_true(other[i] && other[i] != a && other[i] != other[k]);
     AN_EMIT(&t.b, &an_op_residual, "add", &SUM, a, other[0]);
     assert_ok(t.b.status);
-    assert_ok(an_plan_freeze(t.plan, true, false));
+    assert_ok(an_plan_freeze(t.plan, true));
     assert_ok(an_params_freeze(&t.params, false));
     assert_ok(an_plan_bind(t.plan, 1));
     for (size_t i = 0; i < 12; i++) assert_true(a->data[i] == AN_R(2 + (double)i) && other[0]->data[i] == AN_R(3 + (double)i) && other[1]->data[i] == a->data[i] && other[2]->data[i] == AN_R(2));
@@ -258,7 +258,7 @@ static void chain(bool tied, an_real *dw, an_real *dv, bool twice)
     an_value *targets = an_input(&t.b, "targets", ROWS), *z = emit_linear(&t, "second", emit_linear(&t, "first", x, w, NULL), v, NULL);
     t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", z, targets);
     assert_ok(t.b.status);
-    assert_ok(an_plan_freeze(t.plan, false, false));
+    assert_ok(an_plan_freeze(t.plan, false));
     assert_ok(an_params_freeze(&t.params, true));
     assert_ok(an_plan_bind(t.plan, 1));
     targets->tokens = TARGETS;
@@ -306,7 +306,7 @@ static void branches(bool n_after_f, an_real *dw)
     an_value *z = AN_EMIT(&t.b, &an_op_residual, "z", &SUM, AN_EMIT(&t.b, &an_op_residual, "y", &SUM, x, f), n);
     t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", z, targets);
     assert_ok(t.b.status);
-    assert_ok(an_plan_freeze(t.plan, false, false));
+    assert_ok(an_plan_freeze(t.plan, false));
     assert_ok(an_params_freeze(&t.params, true));
     assert_ok(an_plan_bind(t.plan, 1));
     targets->tokens = TARGETS;
@@ -334,7 +334,7 @@ static void gradient_of(bench *t, an_value *z, const an_value *w, bool fuse, an_
     an_value *targets = an_input(&t->b, "targets", ROWS);
     t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, targets);
     assert_ok(t->b.status);
-    assert_ok(an_plan_freeze(t->plan, fuse, false));
+    assert_ok(an_plan_freeze(t->plan, fuse));
     assert_ok(an_params_freeze(&t->params, true));
     assert_ok(an_plan_bind(t->plan, 1));
     targets->tokens = TARGETS;
