@@ -15,7 +15,7 @@
 
 enum { QKV, TOKENS };
 enum { Y, LSE };
-enum { ENOUGH = 16, LONG = 2048, SHORT = 128 };   /* parts that keep processors busy; rows of a block of the backward pass, at most and where it stops splitting */
+enum { ENOUGH = 16, ENOUGH_BACK = 8, LONG = 2048, SHORT = 256 };   /* parts that keep processors busy; rows of a block of the backward pass, at most and where it stops splitting */
 
 an_status an_need_heads(const an_step *s)
 {
@@ -48,7 +48,8 @@ static size_t query_rows(const an_attention_attr *at)   /* rows per forward part
 /* Backward: a head of keys is cut into n blocks, and phase s joins queries of block i with keys of block j where i + j = s modulo n. So
  * in a phase no block is a part's queries twice, nor its keys: parts add to gradients in memory, without races, phase after
  * phase, and the order of the sums is that of the phases. Causal (i >= j) this leaves each phase about n / 2 parts, at most two
- * of them on the diagonal. All query heads of a group go through one part, one after the other. */
+ * of them on the diagonal. All query heads of a group go through one part, one after the other. What a part costs beside its
+ * products goes with its rows: blocks of 256 rows take a seventh longer than whole heads (SPEED.md), so those are cut no further. */
 typedef struct cut { size_t rows, n; } cut;
 
 static size_t pairs_of(const an_attention_attr *at, size_t n, size_t phase) { return at->causal ? phase / 2 + 1 + (phase + n) / 2 - phase : n; }
@@ -56,7 +57,7 @@ static size_t pairs_of(const an_attention_attr *at, size_t n, size_t phase) { re
 static cut cut_of(const an_attention_attr *at)
 {
     size_t rows = at->seq, n = 1;
-    while (rows > SHORT && (rows > LONG || at->batch * at->kv_heads * ceil_div(n, at->causal ? 2 : 1) < ENOUGH)) {
+    while (rows > SHORT && (rows > LONG || at->batch * at->kv_heads * ceil_div(n, at->causal ? 2 : 1) < ENOUGH_BACK)) {
         rows = whole_tiles(rows / 2);
         n = ceil_div(at->seq, rows);
     }
