@@ -64,7 +64,7 @@ static void adamw(void *ctx, size_t i, int thread)
 {
     FIELD;
     const an_adamw_spec spec = { AN_R(1e-3), AN_R(0.9), AN_R(0.99), AN_R(1e-8), AN_R(0.1), 1, 1, 1 };
-    f->k->adamw(CHUNK * WIDTH, &spec, ROW(0), ROW(1), ROW(2), ROW(3));
+    f->k->adamw(CHUNK * WIDTH, &spec, ROW(0), ROW(1), ROW(2), ROW(3), NULL, NULL);
 }
 static void xent_grad(void *ctx, size_t i, int thread)
 {

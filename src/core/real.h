@@ -34,6 +34,9 @@ typedef float an_real;
 
 #define AN_R(x) ((an_real)(x))
 
+/* How the numbers of a tensor lie in memory: as an_real, as bfloat16, or (weights only) as bytes with a scale per row. */
+typedef enum an_store { AN_STORE_REAL, AN_STORE_BF16, AN_STORE_INT8 } an_store;
+
 /* bfloat16: the upper half of a float's bits. Storage only: whoever computes widens first and rounds once, to nearest even; NaN stays NaN. */
 typedef uint16_t an_bf16;
 

@@ -31,6 +31,15 @@ static int has_avx2(void) { return an_cpu()->avx2; }
 static int has_avx512(void) { return an_cpu()->avx512; }
 #endif
 
+#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
+static int has_amx(void) { return an_cpu()->amx; }
+static const an_kernels *table_amx(void)   /* tiles carry products only (kern/gemm_native.c); every other kernel is AVX-512's */
+{
+    static const an_kernels table = { .level = "amx" };
+    return &table;
+}
+#endif
+
 /* Ascending; a name without a table is known, and answered by the level below it. */
 static const struct { const char *name; int (*present)(void); const an_kernels *(*table)(void); } LEVELS[] = {
     { "ref", always, table_ref },
@@ -44,7 +53,11 @@ static const struct { const char *name; int (*present)(void); const an_kernels *
 #else
     { "avx512", NULL, NULL },
 #endif
+#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
+    { "amx", has_amx, table_amx },
+#else
     { "amx", NULL, NULL },
+#endif
 };
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof LEVELS[0] };
 

@@ -40,12 +40,27 @@ const an_gemm_backend *an_gemm_by_name(const char *name)
     return NULL;
 }
 
+/* Products of mixed precision of a library's row: the native ones, else the plain ones. */
+static an_gemm_backend with_low;
+
+static const an_gemm_backend *complete(const an_gemm_backend *back)
+{
+    if (back->run_low) return back;
+    const an_gemm_backend *low = an_gemm_native() ? an_gemm_native() : an_gemm_ref();
+    with_low = *back;
+    with_low.run_low = low->run_low;
+    with_low.low_unit = low->low_unit;
+    with_low.thread_bytes += low->thread_bytes;
+    return &with_low;
+}
+
 static void choose(void)
 {
     const char *asked = getenv("ADDNORM_GEMM");
     if (asked && *asked) chosen = an_gemm_by_name(asked);
     const int given = chosen != NULL;
     if (!chosen) chosen = best();
+    chosen = complete(chosen);
     if (asked && *asked && !given)
         snprintf(note, sizeof note, "ADDNORM_GEMM=%.40s: not in this build or not for this CPU; matrix products run on %s", asked, chosen->name);
     else if (!given && chosen == an_gemm_ref())

@@ -5,29 +5,30 @@
 #ifndef AN_KERN_GEMM_MICRO_H
 #define AN_KERN_GEMM_MICRO_H
 
-#include <stddef.h>
+#include "kern/gemm.h"
 
 typedef struct an_gemm_micro {
     const char *name;
+    size_t unit, kr;      /* bytes of a packed element; packed panels are filled up with zeros to a multiple of kr along k */
     size_t mr, nr;        /* register tile */
-    size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr */
+    size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr, kc of kr */
     /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into padded panels
      * of mr (pack_a) or nr (pack_b). May write up to AN_GEMM_SLACK elements past the last panel. */
-    void (*pack_a)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
-    void (*pack_b)(int trans, size_t n, size_t k, const float *x, size_t ld, float *out);
+    void (*pack_a)(int trans, size_t n, size_t k, an_operand x, void *out);
+    void (*pack_b)(int trans, size_t n, size_t k, an_operand x, void *out);
     /* C[m,n] = beta*C + A B from packed panels; beta 0 does not read C */
-    void (*block)(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc);
-    /* The same with A as it lies, row-major: for a C so narrow that packing A would not pay */
-    void (*block_rows)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc);
-    /* C[m,n] = beta*C + A B' straight from row-major A[m,k], B[n,k]: for so few rows that packing B would cost more than it saves */
+    void (*block)(size_t m, size_t n, size_t k, const void *a, const void *b, float beta, float *c, size_t ldc);
+    /* The same with A as it lies, row-major reals: for a C so narrow that packing A would not pay; NULL: there is none */
+    void (*block_rows)(size_t m, size_t n, size_t k, const float *a, size_t lda, const void *b, float beta, float *c, size_t ldc);
+    /* C[m,n] = beta*C + A B' straight from row-major reals A[m,k], B[n,k]: for so few rows that packing B would cost more than it saves; or NULL */
     void (*few)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 } an_gemm_micro;
 
-enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 48 /* limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
+enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 64 /* limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
 
 /* The whole product by a given level's kernel, for tests and bench. Its instructions must be there. */
-void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
+void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc);
 
-extern const an_gemm_micro an_avx2_gemm_micro, an_avx512_gemm_micro;
+extern const an_gemm_micro an_avx2_gemm_micro, an_avx512_gemm_micro, an_amx_gemm_micro;
 
 #endif

@@ -16,25 +16,25 @@
 #include "kern/gemm_micro.h"
 #include "kern/kern.h"
 
-static const an_gemm_micro *chosen;
+static const an_gemm_micro *chosen, *chosen_low;
 static pthread_key_t buffer_key;
 static int have_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The packed block of A, then of B, 64-byte aligned inside `room`. */
-typedef struct buffer { size_t count; float room[]; } buffer;
+typedef struct buffer { size_t bytes; char room[]; } buffer;
 
-static float *aligned(float *p) { return (float *)(((uintptr_t)p + AN_ALIGN - 1) & ~(uintptr_t)(AN_ALIGN - 1)); }
+static char *aligned(char *p) { return (char *)(((uintptr_t)p + AN_ALIGN - 1) & ~(uintptr_t)(AN_ALIGN - 1)); }
 
-/* This thread's buffer, of at least `count` elements; NULL when memory is short. */
-static float *buffer_get(size_t count)
+/* This thread's buffer, of at least so many bytes; NULL when memory is short. */
+static char *buffer_get(size_t bytes)
 {
     if (!have_key) return NULL;
     buffer *b = pthread_getspecific(buffer_key);
-    if (b && b->count >= count) return b->room;
+    if (b && b->bytes >= bytes) return b->room;
     free(b);
-    b = an_alloc(sizeof *b + count * sizeof *b->room);
-    if (b) b->count = count;
+    b = an_alloc(sizeof *b + bytes);
+    if (b) b->bytes = bytes;
     if (pthread_setspecific(buffer_key, b) == 0) return b ? b->room : NULL;
     free(b);
     return NULL;
@@ -45,37 +45,43 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /* The cut along k: equal parts, a function of k alone. */
 static size_t k_part(const an_gemm_micro *micro, size_t k)
 {
-    const size_t parts = (k + micro->kc - 1) / micro->kc, part = (k + parts - 1) / parts;
-    return least((part + 7) / 8 * 8, micro->kc);
+    const size_t parts = (k + micro->kc - 1) / micro->kc, part = (k + parts - 1) / parts, step = micro->kr < 8 ? 8 : micro->kr;
+    return least((part + step - 1) / step * step, micro->kc);
 }
 
-typedef struct product { int ta, tb; size_t m, n, k; const float *a; size_t lda; const float *b; size_t ldb; float beta; float *c; size_t ldc; } product;
+typedef struct product { int ta, tb; size_t m, n, k; an_operand a, b; float beta; float *c; size_t ldc; } product;
 
-static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size_t nc, float *pa, float *pb)
+static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size_t nc, void *pa, void *pb)
 {
     const size_t kc = k_part(micro, x->k);
+    const int direct = micro->block_rows && !x->ta && x->n <= AN_GEMM_NARROW && x->a.store == AN_STORE_REAL;
     for (size_t j = 0; j < x->n; j += nc) {
         const size_t nb = least(nc, x->n - j);
         for (size_t p = 0; p < x->k; p += kc) {
             const size_t kb = least(kc, x->k - p);
-            micro->pack_b(x->tb, nb, kb, x->b + (x->tb ? j * x->ldb + p : p * x->ldb + j), x->ldb, pb);
+            const float beta = p == 0 ? x->beta : 1.0f;
+            micro->pack_b(x->tb, nb, kb, an_operand_at(x->b, x->tb ? j : p, x->tb ? p : j), pb);
             for (size_t i = 0; i < x->m; i += mc) {
                 const size_t mb = least(mc, x->m - i);
-                if (!x->ta && x->n <= AN_GEMM_NARROW) {
-                    micro->block_rows(mb, nb, kb, x->a + i * x->lda + p, x->lda, pb, p == 0 ? x->beta : 1.0f, x->c + i * x->ldc + j, x->ldc);
+                const an_operand a = an_operand_at(x->a, x->ta ? p : i, x->ta ? i : p);
+                if (direct) {
+                    micro->block_rows(mb, nb, kb, a.p, a.ld, pb, beta, x->c + i * x->ldc + j, x->ldc);
                     continue;
                 }
-                micro->pack_a(!x->ta, mb, kb, x->a + (x->ta ? p * x->lda + i : i * x->lda + p), x->lda, pa);
-                micro->block(mb, nb, kb, pa, pb, p == 0 ? x->beta : 1.0f, x->c + i * x->ldc + j, x->ldc);
+                micro->pack_a(!x->ta, mb, kb, a, pa);
+                micro->block(mb, nb, kb, pa, pb, beta, x->c + i * x->ldc + j, x->ldc);
             }
         }
     }
 }
 
+/* Bytes of a packed block of so many vectors, with what packing may write past it and what aligning takes. */
+static size_t room_of(const an_gemm_micro *micro, size_t vectors) { return (micro->kc * vectors + AN_GEMM_SLACK) * micro->unit + AN_ALIGN; }
+
 static void run_on_stack(const an_gemm_micro *micro, const product *x)
 {
-    float room[AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK + AN_ALIGN];
-    float *pa = aligned(room), *pb = aligned(pa + micro->kc * micro->mr + AN_GEMM_SLACK);
+    char room[(AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK) * sizeof(float) + 2 * AN_ALIGN];
+    char *pa = aligned(room), *pb = aligned(pa + room_of(micro, micro->mr) - AN_ALIGN);
     blocks(micro, x, micro->mr, micro->nr, pa, pb);
 }
 
@@ -87,45 +93,52 @@ static void choose(void)
     if (strcmp(level, "avx2") == 0) chosen = &an_avx2_gemm_micro;
 #endif
 #ifdef AN_HAVE_avx512
-    if (strcmp(level, "avx512") == 0) chosen = &an_avx512_gemm_micro;
+    if (strcmp(level, "avx512") == 0 || strcmp(level, "amx") == 0) chosen = &an_avx512_gemm_micro;
+#endif
+    chosen_low = chosen;
+#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
+    if (strcmp(level, "amx") == 0) chosen_low = &an_amx_gemm_micro;
 #endif
     have_key = pthread_key_create(&buffer_key, free) == 0;
 }
 
-/* Both packed blocks, with what packing may write past them and what aligning takes. */
-static size_t room_of(const an_gemm_micro *micro) { return micro->kc * (micro->mc + micro->nc) + 2 * (AN_GEMM_SLACK + AN_ALIGN / sizeof(float)); }
-
-void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
+void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc)
 {
     if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
-    if (m <= AN_GEMM_FEW && !ta && tb) {
-        micro->few(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    if (micro->few && m <= AN_GEMM_FEW && !ta && tb && a.store == AN_STORE_REAL && b.store == AN_STORE_REAL) {
+        micro->few(m, n, k, a.p, a.ld, b.p, b.ld, beta, c, ldc);
         return;
     }
     pthread_once(&once, choose);
-    const product x = { ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc };
-    const size_t a_room = micro->kc * micro->mc + AN_GEMM_SLACK;
-    float *p = buffer_get(room_of(micro));
+    const product x = { ta, tb, m, n, k, a, b, beta, c, ldc };
+    char *p = buffer_get(room_of(micro, micro->mc) + room_of(micro, micro->nc));
     if (!p) {
         run_on_stack(micro, &x);
         return;
     }
-    float *pa = aligned(p), *pb = aligned(pa + a_room);
+    char *pa = aligned(p), *pb = aligned(pa + room_of(micro, micro->mc) - AN_ALIGN);
     blocks(micro, &x, micro->mc, micro->nc, pa, pb);
 }
 
 static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
-    an_gemm_native_with(chosen, ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    an_gemm_native_with(chosen, ta, tb, m, n, k, (an_operand){ a, lda, AN_STORE_REAL }, (an_operand){ b, ldb, AN_STORE_REAL }, beta, c, ldc);
+}
+
+static void run_low(int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc)
+{
+    an_gemm_native_with(chosen_low, ta, tb, m, n, k, a, b, beta, c, ldc);
 }
 
 const an_gemm_backend *an_gemm_native(void)
 {
-    static an_gemm_backend back = { .run = run };
+    static an_gemm_backend back = { .run = run, .run_low = run_low };
     pthread_once(&once, choose);
     if (!chosen) return NULL;
     back.name = chosen->name;
-    back.thread_bytes = room_of(chosen) * sizeof(float);
+    back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
+    const size_t plain = room_of(chosen, chosen->mc) + room_of(chosen, chosen->nc), low = room_of(chosen_low, chosen_low->mc) + room_of(chosen_low, chosen_low->nc);
+    back.thread_bytes = plain > low ? plain : low;
     return &back;
 }
 

@@ -8,11 +8,16 @@
 enum { MR = 4, NR = sizeof(an_real) == 4 ? 8 : 4, MC = 64, NC = 64, KC = 128 };
 
 /* x: `n` long vectors of `k` elements, element (p, i) at x[p*sp + i*si], into panels of w: out[panel][p][i in w]. */
-static void pack(size_t n, size_t k, const an_real *x, size_t si, size_t sp, size_t w, an_real *out)
+static void pack(size_t n, size_t k, an_operand x, size_t si, size_t sp, size_t w, an_real *out)
 {
+    const an_real *wide = x.p;
+    const an_bf16 *low = x.p;
     for (size_t i0 = 0; i0 < n; i0 += w)
         for (size_t p = 0; p < k; p++)
-            for (size_t i = 0; i < w; i++) *out++ = i0 + i < n ? x[p * sp + (i0 + i) * si] : 0;
+            for (size_t i = 0; i < w; i++) {
+                const size_t at = p * sp + (i0 + i) * si;
+                *out++ = i0 + i >= n ? 0 : x.store == AN_STORE_BF16 ? an_bf16_widen(low[at]) : wide[at];
+            }
 }
 
 /* acc = sum over p of a[p, MR] x b[p, NR] */
@@ -42,28 +47,33 @@ static void block(size_t m, size_t n, size_t k, const an_real *a, const an_real 
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, size_t lda, const an_real *b, size_t ldb, an_real beta, an_real *c, size_t ldc)
+static void run_low(int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, an_real beta, an_real *c, size_t ldc)
 {
     _Alignas(64) an_real pa[MC * KC], pb[NC * KC];
-    const size_t ai = ta ? 1 : lda, ap = ta ? lda : 1, bj = tb ? ldb : 1, bp = tb ? 1 : ldb;
+    const size_t ai = ta ? 1 : a.ld, ap = ta ? a.ld : 1, bj = tb ? b.ld : 1, bp = tb ? 1 : b.ld;
     if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
     for (size_t p0 = 0; p0 < k; p0 += KC) {
         const size_t kb = least(KC, k - p0);
         const an_real over = p0 == 0 ? beta : 1;
         for (size_t j0 = 0; j0 < n; j0 += NC) {
             const size_t nb = least(NC, n - j0);
-            pack(nb, kb, b + j0 * bj + p0 * bp, bj, bp, NR, pb);
+            pack(nb, kb, an_operand_at(b, 0, j0 * bj + p0 * bp), bj, bp, NR, pb);
             for (size_t i0 = 0; i0 < m; i0 += MC) {
                 const size_t mb = least(MC, m - i0);
-                pack(mb, kb, a + i0 * ai + p0 * ap, ai, ap, MR, pa);
+                pack(mb, kb, an_operand_at(a, 0, i0 * ai + p0 * ap), ai, ap, MR, pa);
                 block(mb, nb, kb, pa, pb, over, c + i0 * ldc + j0, ldc);
             }
         }
     }
 }
 
+static void run(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, size_t lda, const an_real *b, size_t ldb, an_real beta, an_real *c, size_t ldc)
+{
+    run_low(ta, tb, m, n, k, (an_operand){ a, lda, AN_STORE_REAL }, (an_operand){ b, ldb, AN_STORE_REAL }, beta, c, ldc);
+}
+
 const an_gemm_backend *an_gemm_ref(void)
 {
-    static const an_gemm_backend back = { .name = "ref", .run = run };
+    static const an_gemm_backend back = { .name = "ref", .run = run, .run_low = run_low };
     return &back;
 }

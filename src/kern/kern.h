@@ -34,12 +34,13 @@ typedef struct an_adamw_spec { an_real lr, beta1, beta2, eps, decay, c1, c2, gra
  * tokens: rows of a token < 0 are padding, and attention goes on as if they were not there: the others are numbered from 0 in
  * order, and i, j and every range of rows speak of those numbers (as long as nothing is padding: of rows). Padding inside a
  * range of rows gets zeros where that range is stored. So padding changes no bit of the other rows, and costs no arithmetic.
- * half: q, k, v, out and dout are stored as an_bf16, widened where they are loaded and rounded where they are stored; all
- * arithmetic, lse and the gradients stay in reals. Otherwise those pointers are to reals. */
+ * qkv, out, dout: how those are stored; an_bf16 is widened where it is loaded and rounded where it is stored. All arithmetic, lse
+ * and the gradients are reals: sums over blocks, and over query heads that share keys, go on in them. */
 typedef struct an_attn_spec {
     size_t t, d, ldq, ldk, ldv, ldo;   /* ldo: also of dout; gradients dq,dk,dv use ldq, ldk, ldv */
     an_real scale;                     /* usually 1/sqrt(d) */
-    int causal, half;
+    int causal;
+    an_store qkv, out, dout;
     const int32_t *tokens;             /* [t]; NULL: no padding */
     size_t rows;                       /* most rows of a block of attn_bwd; 0: t */
     an_real drop_p;
@@ -57,13 +58,13 @@ typedef struct an_attn_block { size_t q0, q1, k0, k1; int add_q, add_k; } an_att
 size_t an_attn_work(const an_attn_spec *s);
 
 typedef struct an_kernels {
-    const char *level;                 /* highest overlay present: "ref", "avx2", "avx512" */
+    const char *level;                 /* highest overlay present: "ref", "avx2", "avx512", "amx" */
 #define KERNEL(ret, name, args) ret (*name) args;
 #include "kern/kernels.def"
 #undef KERNEL
 } an_kernels;
 
-/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx2|avx512 (read once).
+/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx2|avx512|amx (read once).
  * An unknown ADDNORM_CPU, or one the CPU lacks, leaves the highest level at or below it that exists; an_kern_note() says so. */
 const an_kernels *an_kern_get(void);
 const char *an_kern_note(void);        /* "" or one sentence about a level that was asked for and not given */

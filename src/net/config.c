@@ -38,6 +38,8 @@ static const an_option TABLE[] = {
     { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE },
     { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE },
 
+    { "precision", AN_CHOICE, "f32", "f32|bf16,bfloat16,mixed", "bf16: what products read and write is held as bfloat16, weights and all sums stay f32 (docs/precision.md)", RUNNING, .aliases = "dtype" },
+    { "stream_precision", AN_CHOICE, "f32", "f32|bf16", "numbers that the residual stream is held in", RUNNING, .needs = "precision=bf16" },
     { "recompute", AN_CHOICE, "none", "none|block", "block: keep only block boundaries, run each block again in the backward pass", RUNNING },
     { "fuse", AN_BOOL, "true", NULL, "join neighbouring steps into one memory pass", RUNNING },
     AN_OPTION_END
@@ -52,6 +54,8 @@ an_status an_model_options_add(an_options *options)
 }
 
 static size_t size_of(const an_options *options, const char *key) { return (size_t)an_options_int(options, key); }
+
+static an_store store_of(const an_options *options, const char *key) { return an_options_text(options, key)[0] == 'b' ? AN_STORE_BF16 : AN_STORE_REAL; }
 
 static an_status check_heads(const an_model_config *c)
 {
@@ -91,7 +95,7 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
         .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
-        .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse") };
+        .recompute = strcmp(an_options_text(options, "recompute"), "block") == 0, .fuse = an_options_bool(options, "fuse"), .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
     if (c.n_kv_head == 0) c.n_kv_head = c.n_head;
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
     AN_TRY(check_heads(&c));

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "core/option.h"
+#include "core/real.h"
 #include "core/status.h"
 #include "net/parameterisation.h"
 
@@ -22,6 +23,7 @@ typedef struct an_model_config {
     an_scaling scaling;
     bool recompute;                /* drop what a block makes and run the block again in the backward pass */
     bool fuse;
+    an_store store, stream;        /* what activations, and the residual stream, may be held as */
 } an_model_config;
 
 /* Adds the rows of the model and of Add & Norm, and the rows that each norm kind and design owns. */

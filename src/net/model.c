@@ -35,7 +35,7 @@ static an_status publish_params(an_model *m)
     if (!m->list) return an_fail(AN_ENOMEM, "out of memory for the list of %zu parameters", m->params->n);
     for (size_t i = 0; i < m->params->n; i++) {
         const an_param_def *d = &m->params->list[i];
-        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .rule = d->rule };
+        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .low = d->low, .rule = d->rule };
         memcpy(m->list[i].dim, d->dims.d, sizeof m->list[i].dim);
     }
     return AN_OK;
@@ -58,6 +58,8 @@ an_status an_model_build(an_model *m, size_t cache)
     AN_TRY(an_model_emit(m, cache));
     m->plan->observe = m->shape.observe;
     m->plan->apart = m->shape.probe;
+    m->plan->store = m->config.store;
+    m->plan->stream = m->config.stream;
     AN_TRY(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute && m->shape.train));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));
@@ -111,6 +113,7 @@ void an_model_destroy(an_model **model)
 
 const an_model_config *an_model_get_config(const an_model *m) { return &m->config; }
 size_t an_model_param_count(const an_model *m) { return m->params->trained; }
+void an_model_params_written(an_model *m) { m->params->stale = true; }
 void an_model_init_params(an_model *m, uint64_t seed) { an_params_draw(m->params, seed); }
 const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ? m->logits->data : NULL; }
 const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
@@ -139,6 +142,7 @@ an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
         .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale };
+    an_params_refresh(m->params, run.k, m->threads);
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;
     for (size_t i = 0; pass->targets && i < m->shape.batch * m->shape.seq; i++) run.n_target += pass->targets[i] >= 0;

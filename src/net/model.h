@@ -24,6 +24,7 @@ typedef struct an_param {
     const char *name;              /* "layers.0.attn.qkv.weight" */
     size_t rank, dim[AN_MAX_RANK], count;
     an_real *data, *grad;          /* grad NULL when the plan does not train */
+    an_bf16 *low;                  /* the copy that products of mixed precision read, to be kept equal; NULL: none */
     an_rule rule;                  /* learning-rate, decay and eps factors; buffers; unit length */
 } an_param;
 
@@ -64,6 +65,9 @@ const an_model_config *an_model_get_config(const an_model *model);
 const an_param *an_model_get_params(const an_model *model, size_t *count);   /* borrowed */
 size_t an_model_param_count(const an_model *model);                          /* number of trained scalars */
 an_status an_model_set_threads(an_model *model, int threads) AN_MUST_USE;   /* AN_ENOMEM: scratch per thread */
+
+/* To be called by whoever has written into `data` of a parameter and not into `low`: copies are made anew before the next pass. */
+void an_model_params_written(an_model *model);
 
 /* Draws every parameter from the configured init law; a pure function of (configuration, seed, tensor). */
 void an_model_init_params(an_model *model, uint64_t seed);

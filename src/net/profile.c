@@ -10,9 +10,9 @@
 static double variance(const an_value *v)
 {
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < v->count; i++) sum += (double)v->data[i];
+    for (size_t i = 0; i < v->count; i++) sum += (double)an_number(v, i);
     const double mean = sum / (double)v->count;
-    for (size_t i = 0; i < v->count; i++) squares += ((double)v->data[i] - mean) * ((double)v->data[i] - mean);
+    for (size_t i = 0; i < v->count; i++) squares += ((double)an_number(v, i) - mean) * ((double)an_number(v, i) - mean);
     return squares / (double)v->count;
 }
 

@@ -46,7 +46,13 @@ static void act_forward(const an_run *r, const an_step *s, const an_part *p)
     const an_act_attr *at = s->attr;
     const size_t c = an_cols(s->in[Z]);
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    at->kind->fwd(r->k, w.n, c, NULL, s->in[Z]->data + w.begin * c, s->out[0]->data + w.begin * c);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        an_real *z = an_view_to(an_data_of(s->in[Z]), i * c, an_view_room(r, p, c, 0)), *y = an_view_to(an_data_of(s->out[0]), i * c, an_view_room(r, p, c, 1));
+        (void)an_view_of(r, an_data_of(s->in[Z]), i * c, n * c, z);
+        at->kind->fwd(r->k, n, c, NULL, z, y);
+        an_view_done(r, an_data_of(s->out[0]), i * c, n * c, y);
+    }
 }
 
 static void act_backward(const an_run *r, const an_step *s, const an_part *p)
@@ -54,9 +60,17 @@ static void act_backward(const an_run *r, const an_step *s, const an_part *p)
     const an_act_attr *at = s->attr;
     const size_t c = an_cols(s->in[Z]);
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    const size_t o = w.begin * c;
-    if (an_has_grad(s, Z)) at->kind->bwd(r->k, w.n * c, s->in[Z]->data + o, s->out[0]->grad + o, s->in[Z]->grad + o, an_add(r, s, Z));
+    for (size_t i = w.begin, n; an_has_grad(s, Z) && i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *z = an_view_of(r, an_data_of(s->in[Z]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *dy = an_view_of(r, an_grad_of(s->out[0]), i * c, n * c, an_view_room(r, p, c, 1));
+        an_real *dz = an_view_to(an_grad_of(s->in[Z]), i * c, an_view_room(r, p, c, 2));
+        at->kind->bwd(r->k, n * c, z, dy, dz, an_add(r, s, Z));
+        an_view_done(r, an_grad_of(s->in[Z]), i * c, n * c, dz);
+    }
 }
+
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->in[Z]), 3) : 0; }
 
 static an_cost act_cost(const an_step *s)
 {
@@ -65,7 +79,7 @@ static an_cost act_cost(const an_step *s)
 }
 
 const an_op an_op_activation = { .name = "activation", .infer = act_infer, .parts = parts, .forward = act_forward, .backward = act_backward,
-    .cost = act_cost, .backward_flops = 1.3, .saves_in = 1u << Z };
+    .cost = act_cost, .backward_flops = 1.3, .thread_work = thread_work, .low_in = 1u << Z, .low_out = 1, .saves_in = 1u << Z };
 
 static an_status glu_infer(struct an_build *b, an_step *s)
 {
@@ -79,20 +93,31 @@ static int gate_last(const an_step *s) { return ((const an_swiglu_attr *)s->attr
 
 static void glu_forward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const size_t f = an_cols(s->out[0]);
+    const size_t f = an_cols(s->out[0]), c = 2 * f;
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    r->k->swiglu_fwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, gate_last(s), s->out[0]->data + w.begin * f);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        an_real *y = an_view_to(an_data_of(s->out[0]), i * f, an_view_room(r, p, c, 1));
+        r->k->swiglu_fwd(n, f, an_view_of(r, an_data_of(s->in[Z]), i * c, n * c, an_view_room(r, p, c, 0)), gate_last(s), y);
+        an_view_done(r, an_data_of(s->out[0]), i * f, n * f, y);
+    }
 }
 
 static void glu_backward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const size_t f = an_cols(s->out[0]);
+    const size_t f = an_cols(s->out[0]), c = 2 * f;
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
-    if (an_has_grad(s, Z))
-        r->k->swiglu_bwd(w.n, f, s->in[Z]->data + w.begin * 2 * f, gate_last(s), s->out[0]->grad + w.begin * f, s->in[Z]->grad + w.begin * 2 * f, an_add(r, s, Z));
+    for (size_t i = w.begin, n; an_has_grad(s, Z) && i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *x = an_view_of(r, an_data_of(s->in[Z]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *dy = an_view_of(r, an_grad_of(s->out[0]), i * f, n * f, an_view_room(r, p, c, 1));
+        an_real *dx = an_view_to(an_grad_of(s->in[Z]), i * c, an_view_room(r, p, c, 2));
+        r->k->swiglu_bwd(n, f, x, gate_last(s), dy, dx, an_add(r, s, Z));
+        an_view_done(r, an_grad_of(s->in[Z]), i * c, n * c, dx);
+    }
 }
 
 static an_cost glu_cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 12 * n, 3 * n * sizeof(an_real) }; }
 
 const an_op an_op_swiglu = { .name = "swiglu", .infer = glu_infer, .parts = parts, .forward = glu_forward, .backward = glu_backward,
-    .cost = glu_cost, .backward_flops = 1.5, .saves_in = 1u << Z };
+    .cost = glu_cost, .backward_flops = 1.5, .thread_work = thread_work, .low_in = 1u << Z, .low_out = 1, .saves_in = 1u << Z };

@@ -30,7 +30,7 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
 static an_norm_spec spec(const an_step *s)
 {
     an_norm_spec spec = ((const an_add_norm_attr *)s->attr)->spec;
-    spec.stream = an_past_cache(s->in[X]->count);
+    spec.stream = !s->low && an_past_cache(s->in[X]->count);
     return spec;
 }
 
@@ -40,42 +40,57 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_norm_spec sp = spec(s);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    const size_t o = w.begin * c;
-    r->k->add_norm_fwd(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), s->in[F]->data + o, s->in[G] ? s->in[G]->data : NULL,
-                       s->in[B] ? s->in[B]->data : NULL, s->out[H]->data + o, s->out[Y]->data + o, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *f = an_view_of(r, an_data_of(s->in[F]), i * c, n * c, an_view_room(r, p, c, 1));
+        an_real *h = an_view_to(an_data_of(s->out[H]), i * c, an_view_room(r, p, c, 2)), *y = an_view_to(an_data_of(s->out[Y]), i * c, an_view_room(r, p, c, 3));
+        r->k->add_norm_fwd(n, c, &sp, AN_R(at->a), x, AN_R(at->b), f, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL, h, y,
+                           s->out[MEAN]->data + i, s->out[RSTD]->data + i);
+        an_view_done(r, an_data_of(s->out[H]), i * c, n * c, h);
+        an_view_done(r, an_data_of(s->out[Y]), i * c, n * c, y);
+    }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
     const an_norm_spec sp = spec(s);
-    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
-        an_reduce_affine(r, s, G, B, an_chunks(n), c);
+        an_reduce_affine(r, s, G, B, an_chunks(rows), c);
         return;
     }
-    const an_range w = an_chunk(n, p->index);
-    const size_t o = w.begin * c;
+    const an_range w = an_chunk(rows, p->index);
     const bool h_used = s->out[H]->n_use > 0;           /* somebody else reads h, so part of its gradient is already there */
-    an_real *dh = s->out[H]->grad ? s->out[H]->grad + o : NULL;
-    an_real *dx = an_has_grad(s, X) ? s->in[X]->grad + o : NULL, *df = an_has_grad(s, F) ? s->in[F]->grad + o : NULL;
-    const bool x_shares = s->shared[X], f_shares = s->shared[F];
+    const bool x_shares = s->shared[X], f_shares = s->shared[F], to_x = an_has_grad(s, X), to_f = an_has_grad(s, F);
+    const int x_add = to_x ? an_add(r, s, X) : 0, f_add = to_f ? an_add(r, s, F) : 0;
     an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
-    const int x_add = dx ? an_add(r, s, X) : 0, f_add = df ? an_add(r, s, F) : 0;
-    if (x_shares) dx = dh;                              /* at->a == 1: the shared buffer takes dh itself */
-    if (f_shares && !x_shares) df = dh;
-    if (f_shares && x_shares) df = NULL;
-    r->k->add_norm_bwd(w.n, c, &sp, AN_R(at->a), AN_R(at->b), s->out[Y]->grad + o, h_used ? dh : NULL, s->out[H]->data + o,
-                       s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, dx, x_shares ? 0 : x_add,
-                       df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        const size_t o = i * c;
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), o, n * c, an_view_room(r, p, c, 0));
+        const an_real *h = an_view_of(r, an_data_of(s->out[H]), o, n * c, an_view_room(r, p, c, 1));
+        an_real *dh = s->out[H]->grad ? s->out[H]->grad + o : NULL, *dx = to_x ? s->in[X]->grad + o : NULL;   /* of the stream: always reals */
+        an_real *df = to_f ? an_view_to(an_grad_of(s->in[F]), o, an_view_room(r, p, c, 2)) : NULL;
+        if (x_shares) dx = dh;                          /* at->a == 1: the shared buffer takes dh itself */
+        if (f_shares && !x_shares) df = dh;
+        if (f_shares && x_shares) df = NULL;
+        r->k->add_norm_bwd(n, c, &sp, AN_R(at->a), AN_R(at->b), dy, h_used ? dh : NULL, h, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i,
+                           s->out[RSTD]->data + i, dx, x_shares ? 0 : x_add, df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
+        if (to_f) an_view_done(r, an_grad_of(s->in[F]), o, n * c, df);
+    }
 }
+
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->in[X]), 4) : 0; }
 
 /* What the norm adds to what reached h another way. */
 static void own_grad(const an_run *r, const an_step *s, size_t row, an_real *out)
 {
     const an_norm_spec sp = ((const an_add_norm_attr *)s->attr)->spec;
     const size_t c = an_cols(s->in[X]), o = row * c;
-    r->k->norm_bwd(1, c, &sp, s->out[Y]->grad + o, s->out[H]->data + o, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + row, s->out[RSTD]->data + row, out, 0, NULL, NULL);
+    const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), o, c, out + c), *h = an_view_of(r, an_data_of(s->out[H]), o, c, out + 2 * c);
+    r->k->norm_bwd(1, c, &sp, dy, h, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + row, s->out[RSTD]->data + row, out, 0, NULL, NULL);
 }
 
 static size_t work(const an_step *s, an_direction dir)
@@ -94,5 +109,5 @@ static bool shortcut(const an_step *s) { return ((const an_add_norm_attr *)s->at
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 11 * n, 4 * n * sizeof(an_real) }; }
 
 const an_op an_op_add_norm = { .name = "add_norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.5, .work = work, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H, .own_grad = own_grad, .gauges = &an_gauges_add_norm,
+    .backward_flops = 1.5, .work = work, .thread_work = thread_work, .low_in = 1u << X | 1u << F, .low_out = 1u << Y | 1u << H, .saves_in = 1u << G, .saves_out = 1u << H | 1u << MEAN | 1u << RSTD, .same_grad = same_grad, .grad_out = H, .own_grad = own_grad, .gauges = &an_gauges_add_norm,
     .identity = true, .shortcut = shortcut };

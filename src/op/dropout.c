@@ -19,17 +19,25 @@ static an_status infer(struct an_build *b, an_step *s)
 
 static size_t parts(const an_step *s, an_direction dir, int phase) { (void)dir; return phase == 0 ? an_chunks(an_rows(s->in[0])) : 0; }
 
-static void toss(const an_run *r, const an_step *s, const an_part *p, an_real *x)
+static void toss(const an_run *r, const an_step *s, const an_part *p, an_cells x)
 {
     const an_dropout_attr *at = s->attr;
     const size_t c = an_cols(s->in[0]);
     const an_range w = an_chunk(an_rows(s->in[0]), p->index);
-    if (r->train) r->k->dropout(w.n * c, an_step_key(r, s), w.begin * c, AN_R(at->p), x + w.begin * c, x + w.begin * c, 0);
+    for (size_t i = w.begin, n; r->train && i < w.begin + w.n; i += n) {
+        an_real *room = an_view_room(r, p, c, 0);
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *from = an_view_of(r, x, i * c, n * c, room);
+        an_real *to = an_view_to(x, i * c, room);
+        r->k->dropout(n * c, an_step_key(r, s), i * c, AN_R(at->p), from, to, 0);
+        an_view_done(r, x, i * c, n * c, to);
+    }
 }
 
-static void forward(const an_run *r, const an_step *s, const an_part *p) { toss(r, s, p, s->out[0]->data); }
-static void backward(const an_run *r, const an_step *s, const an_part *p) { if (s->out[0]->grad) toss(r, s, p, s->out[0]->grad); }
+static void forward(const an_run *r, const an_step *s, const an_part *p) { toss(r, s, p, an_data_of(s->out[0])); }
+static void backward(const an_run *r, const an_step *s, const an_part *p) { if (s->out[0]->grad) toss(r, s, p, an_grad_of(s->out[0])); }
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->in[0]), 1) : 0; }
 static an_cost cost(const an_step *s) { const double n = (double)s->in[0]->count; return (an_cost){ 12 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_dropout = { .name = "dropout", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1, .in_place = true, .clobbers = true };
+    .backward_flops = 1, .thread_work = thread_work, .low_in = 1, .low_out = 1, .in_place = true, .clobbers = true };

@@ -9,6 +9,15 @@
 
 enum { SEQUENCES = 4, QUERIES = 8, OUTPUT_ROWS = 8 };
 
+/* <x[i ...], w[j ...]>, both as they are stored. */
+static double dot_of(size_t n, const an_value *x, size_t i, const an_value *w, size_t j)
+{
+    double sum = 0;
+    if (x->store == AN_STORE_REAL && w->store == AN_STORE_REAL) return an_dot(n, x->data + i, w->data + j);
+    for (size_t k = 0; k < n; k++) sum += (double)an_number(x, i + k) * (double)an_number(w, j + k);
+    return sum;
+}
+
 size_t an_gauge_chunks(const an_step *s) { return an_chunks(an_rows(s->in[0])); }
 size_t an_gauge_once(const an_step *s) { (void)s; return 1; }
 double an_gauge_rms(const an_value *v) { return v ? sqrt(an_dot(v->count, v->data, v->data) / (double)v->count) : 1; }
@@ -83,13 +92,13 @@ enum { MAX_LOGIT, ENTROPY, ENTROPY_MIN, SINK };
 static size_t attention_parts(const an_step *s) { return ((const an_attention_attr *)s->attr)->heads; }
 
 /* One query row against its keys, but for padding: p_j = exp(s_j - lse), entropy = lse - sum p_j s_j. The sink is the first key. */
-static void add_query(const an_attention_attr *at, const an_real *q, const an_real *k, size_t keys, const int32_t *tokens, double lse, double *m)
+static void add_query(const an_attention_attr *at, const an_value *x, size_t q, size_t k, size_t keys, const int32_t *tokens, double lse, double *m)
 {
     double weighted = 0;
     bool first = true;
     for (size_t j = 0; j < keys; j++) {
         if (tokens && tokens[j] < 0) continue;
-        const double score = at->scale * an_dot(at->width, q, k + j * an_qkv_width(at)), p = exp(score - lse);
+        const double score = at->scale * dot_of(at->width, x, q, x, k + j * an_qkv_width(at)), p = exp(score - lse);
         if (!(score <= m[MAX_LOGIT])) m[MAX_LOGIT] = score;
         weighted += p * score;
         if (first) m[SINK] += p;
@@ -108,12 +117,12 @@ static double of_attention(const an_run *r, const an_step *s, size_t head, doubl
     m[MAX_LOGIT] = -INFINITY;
     for (size_t i = 0; i < sequences; i++) {
         const size_t b = i * at->batch / sequences;
-        const an_real *base = s->in[0]->data + b * t * ld;
+        const size_t base = b * t * ld;
         const int32_t *tokens = s->n_in > 1 && s->in[1] ? s->in[1]->tokens + b * t : NULL;
         for (size_t j = 0; j < queries; j++) {
             const size_t row = (j + 1) * t / queries - 1;
             if (tokens && tokens[row] < 0) continue;
-            add_query(at, base + row * ld + head * at->width, base + keys * at->width, at->causal ? row + 1 : t, tokens, (double)s->out[1]->data[(b * at->heads + head) * t + row], m);
+            add_query(at, s->in[0], base + row * ld + head * at->width, base + keys * at->width, at->causal ? row + 1 : t, tokens, (double)s->out[1]->data[(b * at->heads + head) * t + row], m);
             seen++;
         }
     }
@@ -150,7 +159,7 @@ static double of_head_xent(const an_run *r, const an_step *s, size_t part, doubl
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
     (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(an_dot(c, s->in[0]->data + row * c, s->in[1]->data + j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j++) add_logit(dot_of(c, s->in[0], row * c, s->in[1], j * c), &largest, &sum);
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

@@ -51,8 +51,9 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
     }
     const chunk k = chunk_at(s, index);
     if (stage == 0) {
-        const an_tiles t = an_tiles_make(k.n, v, c);
-        an_linear_forward_tile(r, an_tiles_at(&t, p->index), c, s->in[X]->data + k.begin * c, s->in[W]->data, NULL, z, v);
+        const an_tiles g = an_tiles_make(k.n, v, c);
+        const an_tile t = an_tiles_at(&g, p->index);
+        an_linear_forward_tile(r, t, c, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), NULL, z + t.i * v + t.j, v);
     } else if (stage == 1) {
         const an_range w = an_chunk(k.n, p->index);
         const int32_t *target = s->in[TARGET]->tokens + k.begin + w.begin;
@@ -60,14 +61,19 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
         else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, losses + k.begin + w.begin);
     } else {
         const bool dx = an_has_grad(s, X), dw = an_has_grad(s, W);
-        const an_linear_grad g = { k.n, c, v, s->in[X]->data + k.begin * c, s->in[W]->data, z, dx ? s->in[X]->grad + k.begin * c : NULL,
+        const an_cells to = an_grad_of(s->in[X]);
+        const size_t at = k.begin * c;
+        const an_cells rows = { !dx ? NULL : to.store == AN_STORE_REAL ? to.p + at : (an_real *)(void *)((an_bf16 *)(void *)to.p + at), to.store };
+        const an_linear_grad g = { k.n, c, v, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), { z, v, AN_STORE_REAL }, rows,
             dw ? s->in[W]->grad : NULL, NULL, dx && an_add(r, s, X), dw && (an_add(r, s, W) || index > 0), false };
-        an_linear_backward_part(r, &g, p->index);
+        an_linear_backward_part(r, &g, p);
     }
 }
 
 static void forward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, false); }
 static void backward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, true); }
+
+static size_t thread_work(const an_step *s) { return an_linear_room(s, chunk_at(s, 0).n, an_cols(s->in[X]), an_rows(s->in[W])); }
 
 static size_t work(const an_step *s, an_direction dir)
 {
@@ -83,5 +89,5 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_head_xent = { .name = "head_xent", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .work = work, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true,
+    .backward_flops = 2, .work = work, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true,
     .gauges = &an_gauges_head_xent };

@@ -24,6 +24,7 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return phase == 1 ? an_linear_backward_parts(n, in, out, an_has_grad(s, X), an_has_grad(s, W), an_has_grad(s, B)) : 0;
 }
 
+/* z and y of a tile: where they lie, or row by row from a room that holds z and one row of y. */
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_act_attr *at = s->attr;
@@ -31,25 +32,45 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_tiles g = an_tiles_make(an_rows(s->in[X]), out, in);
     const an_tile t = an_tiles_at(&g, p->index);
     const an_real *bias = s->in[B] ? s->in[B]->data + t.j : NULL;
-    an_linear_forward_tile(r, t, in, s->in[X]->data, s->in[W]->data, NULL, s->out[Z]->data, out);
-    for (size_t i = t.i; i < t.i + t.m; i++)
-        at->kind->fwd(r->k, 1, t.n, bias, s->out[Z]->data + i * out + t.j, s->out[Y]->data + i * out + t.j);
+    const an_cells y = an_data_of(s->out[Y]), z = an_data_of(s->out[Z]);
+    const bool rounds = z.store != AN_STORE_REAL;
+    an_real *room = s->low ? r->thread_work[p->thread] : NULL, *to = rounds ? room : z.p + t.i * out + t.j;
+    const size_t ld = rounds ? t.n : out;
+    an_linear_forward_tile(r, t, in, an_linear_data(s->in[X], 0), an_linear_data(s->in[W], 0), NULL, to, ld);
+    for (size_t i = 0; i < t.m; i++) {
+        const size_t o = (t.i + i) * out + t.j;
+        an_real *row = an_view_to(y, o, room ? room + t.m * t.n : NULL);
+        at->kind->fwd(r->k, 1, t.n, bias, to + i * ld, row);
+        an_view_done(r, y, o, t.n, row);
+        an_view_done(r, z, o, t.n, to + i * ld);
+    }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_act_attr *at = s->attr;
-    const size_t n = an_rows(s->in[X]), out = an_cols(s->out[Y]);
-    if (p->phase == 0) {
-        const an_range w = an_chunk(n, p->index);
-        an_real *dy = s->out[Y]->grad + w.begin * out;
-        at->kind->bwd(r->k, w.n * out, s->out[Z]->data + w.begin * out, dy, dy, 0);
+    const size_t out = an_cols(s->out[Y]);
+    const an_cells dy = an_grad_of(s->out[Y]);
+    if (p->phase == 1) {
+        an_linear_step_backward(r, s, (an_operand){ dy.p, out, dy.store }, p);
         return;
     }
-    const an_linear_grad g = { n, an_cols(s->in[X]), out, s->in[X]->data, s->in[W]->data, s->out[Y]->grad,
-        an_has_grad(s, X) ? s->in[X]->grad : NULL, an_has_grad(s, W) ? s->in[W]->grad : NULL, an_has_grad(s, B) ? s->in[B]->grad : NULL,
-        an_has_grad(s, X) && an_add(r, s, X), an_has_grad(s, W) && an_add(r, s, W), an_has_grad(s, B) && an_add(r, s, B) };
-    an_linear_backward_part(r, &g, p->index);
+    const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, out, w.begin + w.n - i);
+        an_real *dz = an_view_to(dy, i * out, an_view_room(r, p, out, 0));
+        (void)an_view_of(r, dy, i * out, n * out, dz);
+        at->kind->bwd(r->k, n * out, an_view_of(r, an_data_of(s->out[Z]), i * out, n * out, an_view_room(r, p, out, 1)), dz, dz, 0);
+        an_view_done(r, dy, i * out, n * out, dz);
+    }
+}
+
+static size_t thread_work(const an_step *s)
+{
+    const size_t n = an_rows(s->in[X]), in = an_cols(s->in[X]), out = an_cols(s->out[Y]);
+    const an_tiles t = an_tiles_make(n, out, in);
+    const size_t tile = an_linear_room(s, n, in, out) + t.tile_n, views = an_view_count(out, 2);
+    return !s->low ? 0 : tile > views ? tile : views;
 }
 
 static an_cost cost(const an_step *s)
@@ -59,4 +80,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_linear_act = { .name = "linear_act", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };
+    .backward_flops = 2, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1u << Y | 1u << Z, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };

@@ -38,7 +38,7 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
 static an_norm_spec spec(const an_step *s)
 {
     an_norm_spec spec = ((const an_norm_attr *)s->attr)->spec;
-    spec.stream = an_past_cache(s->in[X]->count);
+    spec.stream = !s->low && an_past_cache(s->in[X]->count);
     return spec;
 }
 
@@ -47,24 +47,38 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_norm_spec sp = spec(s);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    r->k->norm_fwd(w.n, c, &sp, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL,
-                   s->out[Y]->data + w.begin * c, s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
+    const an_cells from = an_data_of(s->in[X]), to = an_data_of(s->out[Y]);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *x = an_view_of(r, from, i * c, n * c, an_view_room(r, p, c, 0));
+        an_real *y = an_view_to(to, i * c, an_view_room(r, p, c, 1));
+        r->k->norm_fwd(n, c, &sp, x, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL, y, s->out[MEAN]->data + i, s->out[RSTD]->data + i);
+        an_view_done(r, to, i * c, n * c, y);
+    }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_norm_spec sp = spec(s);
-    const size_t n = an_rows(s->in[X]), c = an_cols(s->in[X]);
+    const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
-        an_reduce_affine(r, s, G, B, an_chunks(n), c);
+        an_reduce_affine(r, s, G, B, an_chunks(rows), c);
         return;
     }
-    const an_range w = an_chunk(n, p->index);
+    const an_range w = an_chunk(rows, p->index);
+    const an_cells to = an_has_grad(s, X) ? an_grad_of(s->in[X]) : (an_cells){ NULL, AN_STORE_REAL };
     an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
-    r->k->norm_bwd(w.n, c, &sp, s->out[Y]->grad + w.begin * c, s->in[X]->data + w.begin * c, s->in[G] ? s->in[G]->data : NULL,
-                   s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin, an_has_grad(s, X) ? s->in[X]->grad + w.begin * c : NULL, an_add(r, s, X),
-                   sums, sums ? sums + c : NULL);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 1));
+        an_real *dx = to.p ? an_view_to(to, i * c, an_view_room(r, p, c, 2)) : NULL;
+        r->k->norm_bwd(n, c, &sp, dy, x, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i, s->out[RSTD]->data + i, dx, an_add(r, s, X), sums, sums ? sums + c : NULL);
+        if (dx) an_view_done(r, to, i * c, n * c, dx);
+    }
 }
+
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->in[X]), 3) : 0; }
 
 static size_t work(const an_step *s, an_direction dir)
 {
@@ -74,4 +88,4 @@ static size_t work(const an_step *s, an_direction dir)
 static an_cost cost(const an_step *s) { const double n = (double)s->in[X]->count; return (an_cost){ 8 * n, 2 * n * sizeof(an_real) }; }
 
 const an_op an_op_norm = { .name = "norm", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1.75, .work = work, .saves_in = 1u << X | 1u << G, .saves_out = 1u << MEAN | 1u << RSTD, .gauges = &an_gauges_norm };
+    .backward_flops = 1.75, .work = work, .thread_work = thread_work, .low_in = 1u << X, .low_out = 1u << Y, .saves_in = 1u << X | 1u << G, .saves_out = 1u << MEAN | 1u << RSTD, .gauges = &an_gauges_norm };

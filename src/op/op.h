@@ -38,11 +38,13 @@ typedef struct an_value {
     bool aux;                    /* row statistics and the like: saved for backward, never has a gradient */
     bool keep;                   /* readable after the pass (loss, logits) */
     bool wants_grad;             /* set by the planner: this value's gradient is needed */
+    an_store store, grad_store;  /* set by the planner (plan/precision.c): how data and gradient lie in memory */
     int id;                      /* position in the plan's value list */
     int n_use;                   /* number of steps that read it */
     struct an_step *producer;    /* NULL for parameters, inputs, constants */
     size_t data_offset, grad_offset;   /* in elements of its home's arena (gradients: activations); AN_NO_OFFSET: none */
-    an_real *data, *grad;        /* bound when the arenas are; grad NULL when not wanted */
+    an_real *data, *grad;        /* bound when the arenas are; grad NULL when not wanted. Of bfloat16: its first two numbers */
+    const an_bf16 *low;          /* parameters that products read: the same numbers rounded; NULL: none */
     const int32_t *tokens;       /* AN_HOME_INPUT only, set per pass; NULL when the pass has none */
 } an_value;
 
@@ -58,6 +60,7 @@ typedef struct an_step {
     int block;                   /* recomputation region, -1: none */
     int branch;                  /* sub-layer whose branch this step belongs to (an_build.branch), -1: it stands on the stream */
     int own_branch;              /* the same for what own_grad makes, once fusion has joined two steps into this one; else -1 */
+    bool low;                    /* planner: one of the values it touches is stored as bfloat16 */
     bool replay;                 /* a second forward run of a step whose values were dropped */
     an_real *work;               /* the op's scratch while it runs (op->work reals) */
 } an_step;
@@ -71,6 +74,7 @@ typedef struct an_run {
     bool frozen;                 /* a pass that only looks: running statistics are not moved */
     bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
     bool observe;                /* take telemetry (plan/ledger.h); needs a plan made for it */
+    bool low;                    /* products may round their operands to bfloat16 */
     bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
     const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
@@ -115,11 +119,12 @@ typedef struct an_op {
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
+    uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_... */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);
     int grad_out;
-    /* where backward itself adds to the gradient of out[grad_out] before it hands it down: that addition, for one row; NULL: none */
+    /* where backward itself adds to the gradient of out[grad_out] before it hands it down: that addition, for one row (out: room for three); NULL: none */
     void (*own_grad)(const an_run *r, const an_step *s, size_t row, an_real *out);
     const an_gauges *gauges;     /* NULL: none */
     uint32_t terms;                                       /* bit i: outputs are sums in which in[i] (times a factor) is a term: zeros there leave it out */
@@ -164,6 +169,39 @@ static inline an_range an_chunk(size_t n, size_t index)
 /* A tensor of so many reals leaves the last-level cache before its reader comes: store it past the caches (an_norm_spec).
  * false where that cache's size is unknown. */
 static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && count * sizeof(an_real) > an_cpu()->l3; }
+
+/* Values that may be stored as bfloat16 are seen in stretches of at most AN_VIEW reals (at least one row): where they lie when they are
+ * reals, widened into, and rounded from, a room of the thread's otherwise. */
+enum { AN_VIEW = 8192 };
+typedef struct an_cells { an_real *p; an_store store; } an_cells;
+static inline an_cells an_data_of(const an_value *v) { return (an_cells){ v->data, v->store }; }
+static inline an_cells an_grad_of(const an_value *v) { return (an_cells){ v->grad, v->grad_store }; }
+static inline size_t an_view_count(size_t c, size_t views) { return views * (c > AN_VIEW ? c : AN_VIEW); }      /* reals of thread_work */
+static inline an_real *an_view_room(const an_run *r, const an_part *p, size_t c, size_t i)
+{
+    an_real *work = r->thread_work ? r->thread_work[p->thread] : NULL;
+    return work ? work + an_view_count(c, i) : NULL;
+}
+/* How many of `left` rows of c to do at once. */
+static inline size_t an_view_rows(const an_step *s, size_t c, size_t left)
+{
+    const size_t most = c >= AN_VIEW ? 1 : AN_VIEW / (c ? c : 1);
+    return s->low && left > most ? most : left;
+}
+static inline an_real *an_view_to(an_cells x, size_t at, an_real *room) { return x.store == AN_STORE_REAL ? x.p + at : room; }
+static inline const an_real *an_view_of(const an_run *r, an_cells x, size_t at, size_t n, an_real *room)
+{
+    if (x.store == AN_STORE_REAL) return x.p + at;
+    r->k->widen(n, (const an_bf16 *)(const void *)x.p + at, room);
+    return room;
+}
+static inline void an_view_done(const an_run *r, an_cells x, size_t at, size_t n, const an_real *room)
+{
+    if (x.store != AN_STORE_REAL) r->k->narrow(n, room, (an_bf16 *)(void *)x.p + at);
+}
+static inline an_real an_number(const an_value *v, size_t i) { return v->store == AN_STORE_REAL ? v->data[i] : an_bf16_widen(((const an_bf16 *)(const void *)v->data)[i]); }
+/* Room in an arena, in reals. */
+static inline size_t an_store_reals(an_store store, size_t count) { return store == AN_STORE_REAL ? count : (count + sizeof(an_real) / sizeof(an_bf16) - 1) / (sizeof(an_real) / sizeof(an_bf16)); }
 
 /* Gains and biases: the partial sums [2, C] of one chunk of rows (zeroed; NULL when neither is trained), and their
  * sum over chunks in chunk order into the gradients of in[gain] and in[bias]; -1: there is none. */

@@ -24,7 +24,14 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_residual_attr *at = s->attr;
     const size_t c = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->out[0]), p->index);
-    r->k->axpby(w.n * c, AN_R(at->a), s->in[X]->data + w.begin * c, AN_R(at->b), s->in[F]->data + w.begin * c, s->out[0]->data + w.begin * c);
+    for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *f = an_view_of(r, an_data_of(s->in[F]), i * c, n * c, an_view_room(r, p, c, 1));
+        an_real *y = an_view_to(an_data_of(s->out[0]), i * c, an_view_room(r, p, c, 0));
+        r->k->axpby(n * c, AN_R(at->a), x, AN_R(at->b), f, y);
+        an_view_done(r, an_data_of(s->out[0]), i * c, n * c, y);
+    }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
@@ -33,10 +40,17 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const size_t c = an_cols(s->out[0]);
     const an_range w = an_chunk(an_rows(s->out[0]), p->index);
     const double coefficient[2] = { at->a, at->b };
-    for (int i = X; i <= F; i++)
-        if (an_has_grad(s, i))
-            r->k->scale(w.n * c, AN_R(coefficient[i]), s->out[0]->grad + w.begin * c, s->in[i]->grad + w.begin * c, an_add(r, s, i));
+    for (int k = X; k <= F; k++)
+        for (size_t i = w.begin, n; an_has_grad(s, k) && i < w.begin + w.n; i += n) {
+            n = an_view_rows(s, c, w.begin + w.n - i);
+            const an_real *dy = an_view_of(r, an_grad_of(s->out[0]), i * c, n * c, an_view_room(r, p, c, 0));
+            an_real *dx = an_view_to(an_grad_of(s->in[k]), i * c, an_view_room(r, p, c, 1));
+            r->k->scale(n * c, AN_R(coefficient[k]), dy, dx, an_add(r, s, k));
+            an_view_done(r, an_grad_of(s->in[k]), i * c, n * c, dx);
+        }
 }
+
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->out[0]), 2) : 0; }
 
 static uint32_t same_grad(const an_step *s)
 {
@@ -49,4 +63,4 @@ static bool shortcut(const an_step *s) { return ((const an_residual_attr *)s->at
 static an_cost cost(const an_step *s) { const double n = (double)s->out[0]->count; return (an_cost){ 3 * n, 3 * n * sizeof(an_real) }; }
 
 const an_op an_op_residual = { .name = "residual", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1, .same_grad = same_grad, .terms = 3, .identity = true, .shortcut = shortcut };
+    .backward_flops = 1, .thread_work = thread_work, .low_in = 1u << X | 1u << F, .low_out = 1, .same_grad = same_grad, .terms = 3, .identity = true, .shortcut = shortcut };

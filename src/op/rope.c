@@ -29,7 +29,7 @@ static an_status infer(struct an_build *b, an_step *s)
 static size_t parts(const an_step *s, an_direction dir, int phase) { (void)dir; return phase == 0 ? an_chunks(an_rows(s->in[X])) : 0; }
 
 /* Rows of one part, cut where a sequence ends, so that table rows run along. */
-static void rotate(const an_run *r, const an_step *s, const an_part *p, an_real *x, int sign)
+static void rotate(const an_run *r, const an_step *s, const an_part *p, an_cells v, int sign)
 {
     const an_rope_attr *at = s->attr;
     const size_t c = an_cols(s->in[X]), half = at->width / 2;
@@ -38,18 +38,23 @@ static void rotate(const an_run *r, const an_step *s, const an_part *p, an_real 
     size_t place = tokens ? an_count_tokens(tokens, w.begin - w.begin % at->seq, w.begin) : w.begin % at->seq;
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         const size_t t = i % at->seq;
-        n = at->seq - t < w.begin + w.n - i ? at->seq - t : w.begin + w.n - i;
+        n = an_view_rows(s, c, w.begin + w.n - i);
+        n = at->seq - t < n ? at->seq - t : n;
         if (t == 0) place = 0;
         if (tokens) n = an_run_of(tokens, i, i + n);
         if (tokens && tokens[i] < 0) continue;
         const size_t at_table = (r->position + place) * half;
-        r->k->rope(n, at->heads, at->width, x + i * c, c, s->in[COS]->data + at_table, s->in[SIN]->data + at_table, sign, x + i * c, c, 0);
+        an_real *x = an_view_to(v, i * c, an_view_room(r, p, c, 0));
+        (void)an_view_of(r, v, i * c, n * c, x);
+        r->k->rope(n, at->heads, at->width, x, c, s->in[COS]->data + at_table, s->in[SIN]->data + at_table, sign, x, c, 0);
+        an_view_done(r, v, i * c, n * c, x);
         place += n;
     }
 }
 
-static void forward(const an_run *r, const an_step *s, const an_part *p) { rotate(r, s, p, s->out[0]->data, 1); }
-static void backward(const an_run *r, const an_step *s, const an_part *p) { if (s->out[0]->grad) rotate(r, s, p, s->out[0]->grad, -1); }
+static void forward(const an_run *r, const an_step *s, const an_part *p) { rotate(r, s, p, an_data_of(s->out[0]), 1); }
+static void backward(const an_run *r, const an_step *s, const an_part *p) { if (s->out[0]->grad) rotate(r, s, p, an_grad_of(s->out[0]), -1); }
+static size_t thread_work(const an_step *s) { return s->low ? an_view_count(an_cols(s->in[X]), 1) : 0; }
 
 static an_cost cost(const an_step *s)
 {
@@ -59,4 +64,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_rope = { .name = "rope", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 1, .no_grad_in = 1u << COS | 1u << SIN | 1u << TOKENS, .in_place = true, .clobbers = true };
+    .backward_flops = 1, .thread_work = thread_work, .low_in = 1u << X, .low_out = 1, .no_grad_in = 1u << COS | 1u << SIN | 1u << TOKENS, .in_place = true, .clobbers = true };

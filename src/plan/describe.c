@@ -39,9 +39,9 @@ static size_t saved_reals(const an_step *s)
 {
     size_t n = 0;
     for (int i = 0; i < s->n_in; i++)
-        if (s->in[i] && s->in[i]->home == AN_HOME_ACT && an_bit(s->op->saves_in, i)) n += s->in[i]->count;
+        if (s->in[i] && s->in[i]->home == AN_HOME_ACT && an_bit(s->op->saves_in, i)) n += an_store_reals(s->in[i]->store, s->in[i]->count);
     for (int o = 0; o < s->n_out; o++)
-        if (s->op->saves_out >> o & 1u) n += s->out[o]->count;
+        if (s->op->saves_out >> o & 1u) n += an_store_reals(s->out[o]->store, s->out[o]->count);
     return n;
 }
 
@@ -52,7 +52,8 @@ static json_t *step_json(const an_plan *plan, const an_step *s)
     for (int i = 0; i < s->n_in; i++)
         if (s->in[i]) json_array_append_new(in, json_pack("{s:s, s:o}", "name", s->in[i]->name, "shape", dims_json(s->in[i])));
     for (int o = 0; o < s->n_out; o++)
-        json_array_append_new(out, json_pack("{s:s, s:o, s:b}", "name", s->out[o]->name, "shape", dims_json(s->out[o]), "aux", s->out[o]->aux));
+        json_array_append_new(out, json_pack("{s:s, s:o, s:b, s:s}", "name", s->out[o]->name, "shape", dims_json(s->out[o]), "aux", s->out[o]->aux,
+                                             "store", s->out[o]->store == AN_STORE_BF16 ? "bf16" : AN_REAL_NAME));
     return json_pack("{s:s, s:s, s:i, s:o, s:o, s:f, s:f, s:I, s:b}", "name", s->name, "op", s->op->name, "block", s->block, "in", in, "out", out,
                      "flops", cost.flops, "bytes", cost.bytes, "saved_bytes", (json_int_t)(plan->train ? saved_reals(s) * sizeof(an_real) : 0),
                      "shortcut", s->op->identity && s->op->shortcut(s));

@@ -13,6 +13,9 @@ typedef struct layout { an_plan *plan; slot *slots; } layout;
 static size_t data_slot(const an_value *v) { return 2 * (size_t)v->id; }
 static size_t grad_slot(const an_value *v) { return 2 * (size_t)v->id + 1; }
 
+static size_t data_reals(const an_value *v) { return an_store_reals(v->store, v->count); }
+static size_t grad_reals(const an_value *v) { return an_store_reals(v->grad_store, v->count); }
+
 static size_t root(slot *slots, size_t i)
 {
     while (slots[i].parent != i) i = slots[i].parent = slots[slots[i].parent].parent;
@@ -62,19 +65,19 @@ static void find_lifetimes(layout *l)
         const bool forward = plan->code[c].dir == AN_FORWARD;
         for (int i = 0; i < s->n_in; i++) {
             if (!in_arena(s->in[i])) continue;
-            if (forward || an_bit(s->op->saves_in, i)) touch(l, data_slot(s->in[i]), c, s->in[i]->count);
-            if (!forward && s->in[i]->wants_grad) touch(l, grad_slot(s->in[i]), c, s->in[i]->count);
+            if (forward || an_bit(s->op->saves_in, i)) touch(l, data_slot(s->in[i]), c, data_reals(s->in[i]));
+            if (!forward && s->in[i]->wants_grad) touch(l, grad_slot(s->in[i]), c, grad_reals(s->in[i]));
         }
         for (int o = 0; o < s->n_out; o++) {
             const an_value *v = s->out[o];
-            if (forward || (s->op->saves_out >> o & 1u)) touch(l, data_slot(v), c, v->count);
-            if (!forward && v->wants_grad) touch(l, grad_slot(v), c, v->count);
-            if (v->keep) touch(l, data_slot(v), plan->n_code, v->count);
+            if (forward || (s->op->saves_out >> o & 1u)) touch(l, data_slot(v), c, data_reals(v));
+            if (!forward && v->wants_grad) touch(l, grad_slot(v), c, grad_reals(v));
+            if (v->keep) touch(l, data_slot(v), plan->n_code, data_reals(v));
         }
     }
     for (size_t i = 0; plan->ledger && i < plan->ledger->n_need; i++) {
         const an_need_at *n = &plan->ledger->need[i];
-        if (in_arena(n->value)) touch(l, n->gradient ? grad_slot(n->value) : data_slot(n->value), n->at, n->value->count);
+        if (in_arena(n->value)) touch(l, n->gradient ? grad_slot(n->value) : data_slot(n->value), n->at, n->gradient ? grad_reals(n->value) : data_reals(n->value));
     }
 }
 

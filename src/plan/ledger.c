@@ -239,8 +239,10 @@ static an_status watch_all(an_ledger *l)
     }
     for (size_t i = 0; i < l->n_watch; i++)
         if (l->watch[i].value && an_cols(l->watch[i].value) > widest_row) widest_row = an_cols(l->watch[i].value);
-    const size_t line = AN_ALIGN / sizeof(an_real), row = (widest_row + line - 1) / line * line;
-    if (row > l->plan->thread_reals) l->plan->thread_reals = row;      /* one row of own_grad's share per thread */
+    for (size_t i = 0; i < l->n_site; i++)
+        if (l->site[i].n_x && l->site[i].x[0] && l->site[i].x[0]->count / l->site[i].tokens > widest_row) widest_row = l->site[i].x[0]->count / l->site[i].tokens;
+    const size_t line = AN_ALIGN / sizeof(an_real), rows = (3 * widest_row + line - 1) / line * line;
+    if (rows > l->plan->thread_reals) l->plan->thread_reals = rows;    /* own_grad's room, or two rows widened, per thread */
     l->sums = an_alloc(widest * AN_SUMS * sizeof *l->sums);
     return l->sums ? AN_OK : no_memory();
 }

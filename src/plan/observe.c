@@ -130,13 +130,13 @@ static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t
     const an_site_plan *s = &l->site[p->index];
     const size_t c = s->x[0]->count / s->tokens, width = c / s->fold, same = s->n_x == s->n_y ? s->n_x : 0, most = s->n_x > s->n_y ? s->n_x : s->n_y;
     const an_range w = an_chunk(s->tokens, index);
-    (void)thread;
+    an_real *room = r->thread_work[thread];
     for (size_t t = w.begin; t < w.begin + w.n; t++) {
         const size_t o = t * c;
         double xx = 0, yy = 0, xy = 0;
         for (size_t k = 0; k < most; k++) {
-            const an_real *x = s->x[k < s->n_x ? k : 0]->data + o, *y = s->y[k < s->n_y ? k : 0]->data + o;
-            const an_pair q = pair_of(r, c, x, y);
+            const an_value *from = s->x[k < s->n_x ? k : 0], *to = s->y[k < s->n_y ? k : 0];
+            const an_pair q = pair_of(r, c, an_view_of(r, an_data_of(from), o, c, room), an_view_of(r, an_data_of(to), o, c, room + c));
             xx += k < s->n_x ? q.aa : 0;
             yy += k < s->n_y ? q.bb : 0;
             xy += k < same ? q.ab : 0;
@@ -145,12 +145,13 @@ static void stream_part(an_ledger *l, const an_run *r, const an_probe *p, size_t
         sums[YY] += yy;
         sums[COS_XY] += cosine(xy, xx, yy);
         if (!s->f) continue;
-        const an_pair q = pair_of(r, width, s->x[0]->data + o, s->f->data + t * width);
+        const an_pair q = pair_of(r, width, an_view_of(r, an_data_of(s->x[0]), o, width, room), an_view_of(r, an_data_of(s->f), t * width, width, room + c));
         sums[FF] += q.bb;
         sums[COS_XF] += cosine(q.ab, q.aa, q.bb);        /* means something for one stream only */
         if (!s->sum) continue;
         sums[VAR_F] += spread(c, q.b, q.bb);
-        const an_pair v = pair_of(r, c, s->sum->data + o, s->sum->data + o);
+        const an_real *sum = an_view_of(r, an_data_of(s->sum), o, c, room);
+        const an_pair v = pair_of(r, c, sum, sum);
         sums[VAR_SUM] += spread(c, v.a, v.aa);
     }
 }
@@ -167,7 +168,7 @@ static void take_sample(const an_site_plan *s)
         for (size_t j = 0; j < c; j++) {
             an_real sum = 0;
             for (size_t k = 0; k < s->n_y; k++)
-                for (size_t a = 0; a < s->fold; a++) sum += s->y[k]->data[(i * rows / n * s->fold + a) * c + j];
+                for (size_t a = 0; a < s->fold; a++) sum += an_number(s->y[k], (i * rows / n * s->fold + a) * c + j);
             s->sample[i * c + j] = sum;
         }
 }

@@ -41,8 +41,11 @@ an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
     plan->fused = fuse && !plan->apart;
     if (plan->apart) an_plan_open(plan);
     if (plan->fused) AN_TRY(an_plan_fuse(plan, recompute));
+    if (plan->apart) plan->store = AN_STORE_REAL;   /* who looks inside reads reals */
+    an_plan_narrow(plan);
     AN_TRY(an_plan_schedule(plan, recompute && !plan->apart));
     AN_TRY(an_plan_gradients(plan));
+    AN_TRY(an_plan_narrow_gradients(plan));
     if (plan->apart) AN_TRY(an_plan_join(plan));
     AN_TRY(an_plan_watch(plan));
     return an_plan_layout(plan);
@@ -62,6 +65,7 @@ static void bind_values(an_plan *plan)
             const an_param_def *def = an_params_find(plan->params, v->name);
             v->data = def->data;
             v->grad = v->wants_grad ? def->grad : NULL;
+            v->low = plan->store == AN_STORE_BF16 ? def->low : NULL;
             continue;
         }
         an_real *base = v->home == AN_HOME_ACT ? plan->activations.data : v->home == AN_HOME_CONST ? plan->constants.data : plan->state.data;
@@ -75,6 +79,7 @@ static void bind_values(an_plan *plan)
 
 an_status an_plan_bind(an_plan *plan, int threads)
 {
+    AN_TRY(an_params_lower(plan->params));
     AN_TRY(an_block_init(&plan->activations, plan->activations.count, "activations"));
     AN_TRY(an_block_init(&plan->constants, plan->constants.count, "constants"));
     AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));

@@ -1,6 +1,6 @@
 /* plan/plan.h
  * The static program of one model: values, steps, and the code (which step runs when, in which direction). Built once:
- *     emit (net) -> fuse -> expand recomputation -> decide gradients -> lay out memory -> freeze
+ *     emit (net) -> fuse -> choose precision -> expand recomputation -> decide gradients -> lay out memory -> freeze
  * and then run: forward walks up, backward walks down, nothing allocates and nothing can fail. */
 #ifndef AN_PLAN_PLAN_H
 #define AN_PLAN_PLAN_H
@@ -27,6 +27,8 @@ typedef struct an_param_def {
     an_rule rule;
     an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
+    bool has_low;                /* a plan reads it as bfloat16 */
+    an_bf16 *low;                /* [count], the copy it reads, in a block of its own; NULL: none yet */
 } an_param_def;
 
 typedef struct an_params {
@@ -37,6 +39,7 @@ typedef struct an_params {
     size_t trained;              /* number of trained scalars, without padding and buffers */
     an_block data, grad;
     bool frozen;                 /* allocated; nothing may be added */
+    bool stale;                  /* data was written by others than the optimizer, copies not yet */
 } an_params;
 
 an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allocates once; may be called again to add gradients */
@@ -44,6 +47,8 @@ void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
 an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
 void an_params_draw(an_params *params, uint64_t seed);
+an_status an_params_lower(an_params *params) AN_MUST_USE;                    /* allocates the copies that are wanted; may be called again for more */
+void an_params_refresh(an_params *params, const an_kernels *k, int threads);  /* writes every copy anew where they are stale */
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
 typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; } an_const_fill;
@@ -80,6 +85,7 @@ typedef struct an_plan {
     const char *note[AN_NOTES];  /* what the user of this program must know, told at start; static strings */
     size_t n_notes;
     bool train, fused;
+    an_store store, stream;      /* set before freezing: what activations, and the residual stream, may be held as (precision.c) */
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
@@ -136,6 +142,8 @@ an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
 
 /* --- the passes of freeze, each in its own file -------------------------------------------------------------- */
 an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
+void an_plan_narrow(an_plan *plan);                                         /* precision.c: what is held as bfloat16; before steps are copied, */
+an_status an_plan_narrow_gradients(an_plan *plan) AN_MUST_USE;              /* and, once their buffers are known, which gradients */
 an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */

@@ -28,10 +28,16 @@ static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
     }
 }
 
+static void enter(const an_plan *plan, an_run *run)
+{
+    run->thread_work = plan->thread_work;
+    run->low = plan->store == AN_STORE_BF16;
+}
+
 static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end)
 {
     an_ledger *ledger = run->observe ? plan->ledger : NULL;
-    run->thread_work = plan->thread_work;
+    enter(plan, run);
     for (size_t i = begin; i < end; i++) {
         const an_instr in = plan->code[i];
         if (ledger) an_ledger_visit(ledger, run, i, false);
@@ -68,24 +74,25 @@ void an_plan_rest(const an_plan *plan, an_run *run, const an_value *from)
     an_plan_forward_part(plan, run, at, plan->n_forward);
 }
 
-static bool all_finite(const an_real *x, size_t n)
+static bool all_finite(an_cells x, size_t n)
 {
+    const an_bf16 *low = (const an_bf16 *)(const void *)x.p;
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return false;
+        if (!isfinite(x.store == AN_STORE_REAL ? x.p[i] : an_bf16_widen(low[i]))) return false;
     return true;
 }
 
 static const char *bad_parameter(const an_plan *plan)
 {
     for (size_t i = 0; i < plan->params->n; i++)
-        if (!all_finite(plan->params->list[i].data, plan->params->list[i].count)) return plan->params->list[i].name;
+        if (!all_finite((an_cells){ plan->params->list[i].data, AN_STORE_REAL }, plan->params->list[i].count)) return plan->params->list[i].name;
     return NULL;
 }
 
 const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradient)
 {
     const char *bad = bad_parameter(plan);
-    run->thread_work = plan->thread_work;
+    enter(plan, run);
     run->late = false;
     run->frozen = true;
     *gradient = false;
@@ -96,10 +103,10 @@ const char *an_plan_find_nonfinite(const an_plan *plan, an_run *run, bool *gradi
         *gradient = in.dir == AN_BACKWARD;
         if (!*gradient)
             for (int k = 0; k < s->n_out && !bad; k++)
-                if (!all_finite(s->out[k]->data, s->out[k]->count)) bad = s->out[k]->name;
+                if (!all_finite(an_data_of(s->out[k]), s->out[k]->count)) bad = s->out[k]->name;
         if (*gradient)
             for (int k = 0; k < s->n_in && !bad; k++)
-                if (s->in[k] && s->in[k]->grad && !all_finite(s->in[k]->grad, s->in[k]->count)) bad = s->in[k]->name;
+                if (s->in[k] && s->in[k]->grad && !all_finite(an_grad_of(s->in[k]), s->in[k]->count)) bad = s->in[k]->name;
     }
     return bad;
 }

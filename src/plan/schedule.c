@@ -64,10 +64,11 @@ static an_status replay(an_plan *plan, region r, const char *interior, const cha
             an_value *c = an_value_new(plan, v->name, v->dims, v->home);
             if (!c) return an_fail(AN_ENOMEM, "out of memory while planning recomputation");
             c->aux = v->aux;
+            c->store = v->store;
             c->n_use = v->n_use;
             c->producer = copy;
             copy->out[k] = twin[v->id] = c;
-            plan->dropped += needed[i - r.begin] ? v->count : 0;
+            plan->dropped += needed[i - r.begin] ? an_store_reals(v->store, v->count) : 0;
         }
         for (int k = 0; k < s->n_out; k++)
             if (!interior[s->out[k]->id]) s->out[k]->producer = copy;   /* its gradient is consumed by the copy */

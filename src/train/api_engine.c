@@ -42,6 +42,7 @@ static void copy_params(an_model *to, const an_model *from)
     size_t count;
     const an_param *p = an_model_get_params(to, &count), *q = an_model_get_params(from, &count);
     for (size_t i = 0; i < count; i++) memcpy(p[i].data, q[i].data, p[i].count * sizeof *p[i].data);
+    an_model_params_written(to);
 }
 
 static an_status build(an_engine *e)

@@ -130,12 +130,13 @@ static an_status open_checked(const char *folder, const char *name, uint64_t che
     return status;
 }
 
-static an_status load_model(const an_safetensors *file, const char *folder, const char *model_config, const an_model *model)
+static an_status load_model(const an_safetensors *file, const char *folder, const char *model_config, an_model *model)
 {
     size_t count;
     const an_param *p = an_model_get_params(model, &count);
     const char *stored = an_safetensors_meta(file, "addnorm_config");
     if (stored) AN_TRY(an_model_config_compare(stored, model_config, folder));
+    an_model_params_written(model);
     for (size_t i = 0; i < count; i++) AN_TRY(an_safetensors_read(file, p[i].name, p[i].rank, p[i].dim, p[i].data));
     if (an_safetensors_count(file) == count) return AN_OK;
     return an_fail(AN_EFORMAT, "%s: model.safetensors has %zu tensors, the model %zu; the file is of another model", folder, an_safetensors_count(file), count);

@@ -42,7 +42,6 @@ static const an_option TABLE[] = {
     { "grad_clip", AN_FLOAT, "1", ">=0", "largest global gradient norm; 0: no clipping", .group = "training", AT(grad_clip), .aliases = "max_grad_norm clip_norm" },
     { "seed", AN_INT, "1337", "0..", "number that all randomness of the run follows from", .group = "training", AT(seed) },
 
-    { "precision", AN_CHOICE, "f32", "f32", "numbers that activations are held in", .group = "running", AT(precision), .aliases = "dtype" },
     { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use; the result does not depend on it", .group = "running", AT(threads), .aliases = "cpu_threads" },
     { "out", AN_STRING, "auto", NULL, "run folder to write; auto: runs/DATE-TIME", .group = "running", AT(out), .aliases = "out_dir output_dir o" },
     { "resume", AN_STRING, "", NULL, "go on from this run or checkpoint folder; auto: from out if it holds a checkpoint", .group = "running", AT(resume), .aliases = "resume_from_checkpoint", .flags = AN_EPHEMERAL },

@@ -28,7 +28,6 @@ typedef struct an_train_config {
     int64_t seed;
     /* running */
     const char *telemetry;           /* "off", "basic", "full" */
-    const char *precision;           /* "f32" */
     int64_t threads;                 /* 0: every processor this process may use */
     const char *out, *resume;        /* run folder or "auto"; "", "auto" or a run or checkpoint folder */
     int64_t log_every, telemetry_every, eval_every, eval_batches, save_every, keep_checkpoints, sample_every, sample_tokens;

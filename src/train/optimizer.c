@@ -6,14 +6,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/arena.h"
 #include "core/threads.h"
 #include "kern/kern.h"
 #include "train/groups.h"
 
-enum { CHUNK = 16384, BLOCK = 2048 };                         /* BLOCK: parameters whose old values are held at a time */
+enum { CHUNK = 16384 };
 
 typedef struct chunk { size_t param, begin, n, at; } chunk;   /* begin: within the tensor; at: within the moment blocks */
 
@@ -124,23 +123,6 @@ double an_optimizer_grad_norm(an_optimizer *optimizer, int threads)
     return sqrt(sum);
 }
 
-/* The same update in blocks small enough for the first cache, whose old values are held meanwhile; returns the sum of squares it moved. */
-static double update_watched(an_optimizer *o, const chunk *c, const an_adamw_spec *spec)
-{
-    const an_param *p = &o->params[c->param];
-    an_real old[BLOCK];
-    double sum = 0;
-    for (size_t begin = 0; begin < c->n; begin += BLOCK) {
-        const size_t n = c->n - begin < BLOCK ? c->n - begin : BLOCK, at = c->at + begin;
-        an_real *now = p->data + c->begin + begin;
-        memcpy(old, now, n * sizeof *old);
-        o->k->adamw(n, spec, now, p->grad + c->begin + begin, o->m.data + at, o->v.data + at);
-        o->k->axpby(n, AN_R(1), now, AN_R(-1), old, old);
-        sum += o->k->sumsq(n, old);
-    }
-    return sum;
-}
-
 static void update(void *ctx, size_t i, int thread)
 {
     an_optimizer *o = ctx;
@@ -151,8 +133,7 @@ static void update(void *ctx, size_t i, int thread)
         .lr = AN_R(o->lr * o->lr_scale[c->param]), .beta1 = AN_R(o->config.beta1), .beta2 = AN_R(o->config.beta2), .eps = AN_R(o->config.eps * p->rule.eps),
         .decay = AN_R(o->config.weight_decay * p->rule.decay), .c1 = AN_R(o->c1), .c2 = AN_R(o->c2), .grad_scale = AN_R(o->grad_scale),
     };
-    if (o->measure_update) o->moved[i] = update_watched(o, c, &spec);
-    else o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at);
+    o->k->adamw(c->n, &spec, p->data + c->begin, p->grad + c->begin, o->m.data + c->at, o->v.data + c->at, p->low ? p->low + c->begin : NULL, o->measure_update ? &o->moved[i] : NULL);
     if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
 }
 
@@ -165,12 +146,15 @@ static void scale_part(void *ctx, size_t i, int thread)
     an_unit_scale(p->rule.unit, p->dim[0], row_of(p), p->data, i);
 }
 
-static void weigh(void *ctx, size_t i, int thread)
+static void take_held(void *ctx, size_t i, int thread)   /* what else was taken from the weights before they were held */
 {
     an_optimizer *o = ctx;
     (void)thread;
-    const an_param *p = &o->params[o->chunks[i].param];
-    if (p->rule.unit != AN_UNIT_FREE) o->weight[i] = o->k->sumsq(o->chunks[i].n, p->data + o->chunks[i].begin);
+    const chunk *c = &o->chunks[i];
+    const an_param *p = &o->params[c->param];
+    if (p->rule.unit == AN_UNIT_FREE) return;
+    if (o->measure_tensors) o->weight[i] = o->k->sumsq(c->n, p->data + c->begin);
+    if (p->low) o->k->narrow(c->n, p->data + c->begin, p->low + c->begin);
 }
 
 /* Outside of the gradient: the moments are those of the update, and stay as they are. */
@@ -180,7 +164,7 @@ static void hold_lengths(an_optimizer *o, int threads)
         an_param held = o->params[p];
         an_parallel_for(threads, an_unit_parts(held.rule.unit, held.dim[0], row_of(&held)), scale_part, &held);
     }
-    if (o->measure_tensors) an_parallel_for(threads, o->chunk_count, weigh, o);
+    an_parallel_for(threads, o->chunk_count, take_held, o);
 }
 
 static void sum_up(an_optimizer *o)

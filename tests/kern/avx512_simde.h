@@ -46,7 +46,7 @@ AN_EMULATED simde__m512i an_emulated_srai_epi32(simde__m512i a, unsigned n)
 AN_EMULATED simde__m512i an_emulated_cvtepu16_epi32(simde__m256i a)
 {
     uint16_t from[16];
-    uint32_t to[16];
+    int32_t to[16];
     simde_mm256_storeu_si256((simde__m256i *)(void *)from, a);
     for (int i = 0; i < 16; i++) to[i] = from[i];
     return simde_mm512_loadu_si512(to);

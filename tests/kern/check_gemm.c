@@ -13,8 +13,12 @@
 #ifdef AN_HAVE_avx512_emulated
 extern const an_gemm_micro an_avx512_emulated_gemm_micro;
 #endif
+#ifndef AN_F64
+extern const an_gemm_micro an_amx_emulated_gemm_micro;
+#endif
 
-typedef struct product { int ta, tb; size_t m, n, k; const an_real *a; size_t lda; const an_real *b; size_t ldb; an_real beta; size_t ldc, c_size; const an_real *c_init; an_real *c[3]; const char *level; } product;
+/* a, b: what is multiplied, as reals; low_a, low_b: the same numbers as bfloat16, or NULL */
+typedef struct product { int ta, tb, low; size_t m, n, k; const an_real *a; size_t lda; const an_real *b; size_t ldb; const an_bf16 *low_a, *low_b; an_real beta; size_t ldc, c_size; const an_real *c_init; an_real *c[3]; const char *level; } product;
 
 static const an_gemm_micro *micro_of(const char *level)
 {
@@ -26,6 +30,12 @@ static const an_gemm_micro *micro_of(const char *level)
 #endif
 #ifdef AN_HAVE_avx512_emulated
     if (strcmp(level, "native avx512-emulated") == 0) return &an_avx512_emulated_gemm_micro;
+#endif
+#ifndef AN_F64
+    if (strcmp(level, "native amx-emulated") == 0) return &an_amx_emulated_gemm_micro;
+#endif
+#ifdef AN_HAVE_amx
+    if (strcmp(level, "native amx") == 0) return an_kern_level("amx") ? &an_amx_gemm_micro : NULL;
 #endif
     (void)level;
     return NULL;
@@ -42,15 +52,37 @@ const char *an_levels_gemm(size_t i)
     return NULL;
 }
 
+/* Of mixed products: the tiles too, and no library. */
+const char *an_levels_gemm_low(size_t i)
+{
+    static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "native amx", "native amx-emulated" };
+    size_t kept = 0;
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        if (!an_gemm_by_name(names[n]) && !micro_of(names[n])) continue;
+        if (kept++ == i) return names[n];
+    }
+    return NULL;
+}
+
+static an_operand operand(const an_real *x, const an_bf16 *low, size_t ld)
+{
+    return low ? (an_operand){ low, ld, AN_STORE_BF16 } : (an_operand){ x, ld, AN_STORE_REAL };
+}
+
 static void run(const product *p, an_real *c)
 {
+    const an_operand a = operand(p->a, p->low_a, p->lda), b = operand(p->b, p->low_b, p->ldb);
 #ifndef AN_F64
     const an_gemm_micro *micro = micro_of(p->level);
     if (micro) {
-        an_gemm_native_with(micro, p->ta, p->tb, p->m, p->n, p->k, p->a, p->lda, p->b, p->ldb, p->beta, c, p->ldc);
+        an_gemm_native_with(micro, p->ta, p->tb, p->m, p->n, p->k, a, b, p->beta, c, p->ldc);
         return;
     }
 #endif
+    if (p->low) {
+        an_gemm_by_name(p->level)->run_low(p->ta, p->tb, p->m, p->n, p->k, a, b, p->beta, c, p->ldc);
+        return;
+    }
     an_gemm_by_name(p->level)->run(p->ta, p->tb, p->m, p->n, p->k, p->a, p->lda, p->b, p->ldb, p->beta, c, p->ldc);
 }
 
@@ -96,23 +128,35 @@ static void want(an_check *k, const product *p, an_out *c, const an_real *init)
     for (size_t i = 0; i < p->m; i++)
         for (size_t j = 0; j < p->n; j++) {
             const long double old = p->beta == 0 ? 0 : (long double)p->beta * (long double)init[i * p->ldc + j];
-            long double sum = old, mag = fabsl(old);
+            long double sum = old, mag = fabsl(old), small = 1, lost = p->low;   /* times the smallest normal number: one denormal step a term; whole terms and operands, where tiles take denormals for zero */
             for (size_t x = 0; x < p->k; x++) {
-                const long double t = (long double)p->a[p->ta ? x * p->lda + i : i * p->lda + x] * (long double)p->b[p->tb ? j * p->ldb + x : x * p->ldb + j];
-                sum += t;
-                mag += fabsl(t);
+                const long double u = (long double)p->a[p->ta ? x * p->lda + i : i * p->lda + x], w = (long double)p->b[p->tb ? j * p->ldb + x : x * p->ldb + j];
+                sum += u * w;
+                mag += fabsl(u * w);
+                small += 1;
+                lost += p->low ? 1 + fabsl(u) + fabsl(w) : 0;
             }
-            const long double smallest = sizeof(an_real) == 4 ? FLT_MIN : (long double)DBL_MIN;   /* terms may underflow */
-            an_want(c, i * p->ldc + j, sum, (0.5L * (long double)p->k + 1.5L) * mag + (long double)(p->k + 1) * smallest);
+            const long double smallest = sizeof(an_real) == 4 ? FLT_MIN : (long double)DBL_MIN;
+            an_want(c, i * p->ldc + j, sum, (0.5L * (long double)p->k + 1.5L) * mag + (small + lost / AN_REAL_EPS) * smallest);
         }
     an_judge(k, c, 1);
 }
 
-void an_check_gemm(an_check *k)
+/* Numbers that bfloat16 holds exactly, so that it does not matter who rounds; their bits, when this operand is stored so. */
+static const an_bf16 *lower(an_check *k, const char *name, an_real *x, size_t n, int stored)
+{
+    for (size_t i = 0; i < n; i++) x[i] = an_bf16_widen(an_bf16_round(x[i]));
+    if (!stored) return NULL;
+    an_bf16 *low = (an_bf16 *)(void *)an_in_edit(k, name, n / 2 + 1, AN_FILL_ZERO);
+    for (size_t i = 0; i < n; i++) low[i] = an_bf16_round(x[i]);
+    return low;
+}
+
+static void check(an_check *k, int low)
 {
     const int bench = !an_checking(k);
     const an_fill asked = an_case_fill(k), fill = bench || asked == AN_FILL_HUGE ? AN_FILL_NORMAL : asked;   /* inf - inf depends on the order */
-    product p = { .ta = an_pick_bool(k), .tb = bench ? 1 : an_pick_bool(k) };
+    product p = { .ta = an_pick_bool(k), .tb = bench ? 1 : an_pick_bool(k), .low = low };
     const uint64_t large = an_pick(k, 4);   /* 3: all of them */
     p.m = bench ? an_pick_rows(k) : pick(k, large == 0 || large == 3, large == 3 ? 64 : 310);
     p.n = bench ? an_pick_size(k) : pick(k, large == 1 || large == 3, large == 3 ? 80 : 1601);
@@ -123,8 +167,15 @@ void an_check_gemm(an_check *k)
     p.ldb = (b_wide ? b_wide : 1) + gap * an_pick(k, 4);
     p.ldc = (p.n ? p.n : 1) + gap * an_pick(k, 4);
     p.beta = bench ? 0 : (an_real[]){ 0, 1, AN_R(0.5) }[an_pick(k, 3)];
-    p.a = an_in(k, "a", extent(a_rows, a_wide, p.lda), fill);
-    p.b = an_in(k, "b", extent(b_rows, b_wide, p.ldb), fill == AN_FILL_INF || fill == AN_FILL_NAN || fill == AN_FILL_TINY ? AN_FILL_NORMAL : fill);
+    const size_t a_size = extent(a_rows, a_wide, p.lda), b_size = extent(b_rows, b_wide, p.ldb);
+    an_real *a = an_in_edit(k, "a", a_size, fill), *b = an_in_edit(k, "b", b_size, fill == AN_FILL_INF || fill == AN_FILL_NAN || fill == AN_FILL_TINY ? AN_FILL_NORMAL : fill);
+    if (low) {
+        const uint64_t stored = bench ? 3 : an_pick(k, 4);
+        p.low_a = lower(k, "a as bf16", a, a_size, stored & 1);
+        p.low_b = lower(k, "b as bf16", b, b_size, stored >> 1 & 1);
+    }
+    p.a = a;
+    p.b = b;
     p.c_size = extent(p.m, p.n, p.ldc);
     an_out *c = an_out_new(k, "c", p.c_size, AN_FILL_NORMAL);
     if (p.beta == 0 && !bench)
@@ -140,3 +191,6 @@ void an_check_gemm(an_check *k)
     if (bench) return;
     want(k, &p, c, c->init);
 }
+
+void an_check_gemm(an_check *k) { check(k, 0); }
+void an_check_gemm_low(an_check *k) { check(k, 1); }

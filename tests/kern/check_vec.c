@@ -35,6 +35,7 @@ static double exact(int which, double x)
     case AN_PROBE_erf: return erf(x);
     case AN_PROBE_cdf: return 0.5 * erfc(-x * 0.70710678118654752440);
     case AN_PROBE_density: return exp(-0.5 * x * x);
+    case AN_PROBE_bf16: return (double)an_bf16_widen(an_bf16_round((an_real)x));
     case AN_PROBE_sigmoid: return 1 / (1 + exp(-x));
     default: return 1 / (1 + exp(x));
     }

@@ -1,7 +1,10 @@
 /* tests/kern/check_vector.c
- * axpby, scale, sumsq, products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
  * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
 #include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 void an_check_axpby(an_check *k)
 {
@@ -34,6 +37,68 @@ void an_check_scale(an_check *k)
         an_want(y, i, p + old, fabsl(p) + fabsl(old));
     }
     an_judge(k, y, 1.5);
+}
+
+/* bfloat16 has no output array of its own here: its bits stand at the front of an array of reals, whose rest must stay as it was. */
+static an_bf16 *low_in(an_check *k, const char *name, size_t n)
+{
+    const an_real *x = an_in(k, "numbers", n, AN_FILL_CASE);
+    an_bf16 *low = (an_bf16 *)(void *)an_in_edit(k, name, (n + 1) / 2, AN_FILL_ZERO);
+    for (size_t i = 0; i < n; i++) low[i] = (an_bf16)(an_bf16_round(x[i]) ^ (an_pick(k, 2) & 1u));   /* every last bit */
+    return low;
+}
+
+void an_check_widen(an_check *k)
+{
+    const size_t n = an_pick_size(k) * (an_checking(k) ? 1 : an_pick_rows(k));
+    const an_bf16 *x = low_in(k, "x", n);
+    an_out *y = an_out_new(k, "y", n, AN_FILL_NORMAL);
+    an_work(k, an_bytes(n) + 2.0 * (double)n, 0);
+    while (an_next_run(k)) an_table(k)->widen(n, x, an_at(y));
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)x[i] << 16;
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        an_want(y, i, (long double)f, 0);
+    }
+    an_judge_exact(k, y);
+}
+
+/* The nearest number with 8 bits of mantissa, the even one of two; beyond the largest of them infinity. */
+static long double nearest_bf16(float x)
+{
+    int e;
+    if (!isfinite(x) || x == 0) return (long double)x;
+    (void)frexpf(x, &e);
+    const int unit = (e < -125 ? -125 : e) - 8;
+    const double r = ldexp(nearbyint(ldexp((double)x, -unit)), unit);
+    return fabs(r) >= 0x1p128 ? (long double)copysign((double)INFINITY, (double)x) : (long double)r;
+}
+
+void an_check_narrow(an_check *k)
+{
+    const size_t n = an_pick_size(k) * (an_checking(k) ? 1 : an_pick_rows(k)), room = n + 8;
+    const an_real *x = an_in(k, "x", n, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n, AN_FILL_NORMAL);
+    an_bf16 *low = (an_bf16 *)calloc(room, sizeof *low);
+    if (!low) {
+        an_complain(k, "out of memory");
+        return;
+    }
+    an_work(k, an_bytes(n) + 2.0 * (double)n, 0);
+    while (an_next_run(k)) {
+        memset(low + n, 0x5a, 8 * sizeof *low);
+        an_table(k)->narrow(n, x, low);
+        if (!an_checking(k)) continue;
+        for (size_t i = n; i < room; i++)
+            if (low[i] != 0x5a5a) an_complain(k, "element %zu behind the end was written", i - n);
+        for (size_t i = 0; i < n; i++) an_at(y)[i] = an_bf16_widen(low[i]);
+    }
+    free(low);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++) an_want(y, i, nearest_bf16((float)x[i]), 0);
+    an_judge_exact(k, y);
 }
 
 void an_check_sumsq(an_check *k)

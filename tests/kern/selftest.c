@@ -60,11 +60,29 @@ static void dropout_from_zero(size_t n, an_rng_key key, uint64_t base, an_real p
     an_kern_level("ref")->dropout(n, key, base & ~(uint64_t)3, p, x, y, add);
 }
 
-static void adamw_couples_decay(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v)
+static void adamw_couples_decay(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, double *moved)
 {
     an_adamw_spec other = *s;
     other.decay = AN_R(0.5) * s->decay;
-    an_kern_level("ref")->adamw(n, &other, p, g, m, v);
+    an_kern_level("ref")->adamw(n, &other, p, g, m, v, low, moved);
+}
+
+static void adamw_truncates(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, double *moved)
+{
+    an_kern_level("ref")->adamw(n, s, p, g, m, v, low, moved);
+    for (size_t i = 0; low && i < n; i++) {
+        const float f = (float)p[i];
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        low[i] = (an_bf16)(bits >> 16);
+    }
+}
+
+static void adamw_forgets_a_move(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, double *moved)
+{
+    const double old = n ? (double)p[n - 1] : 0;
+    an_kern_level("ref")->adamw(n, s, p, g, m, v, low, moved);
+    if (moved && n) *moved -= ((double)p[n - 1] - old) * ((double)p[n - 1] - old);
 }
 
 static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
@@ -99,6 +117,8 @@ void an_selftest_copies(int *passed, int *failed)
     COPY(norm_bwd, norm_divides_by_c, "divides by c, not c - 1");
     COPY(dropout, dropout_from_zero, "starts at a multiple of four");
     COPY(adamw, adamw_couples_decay, "half the decay");
+    COPY(adamw, adamw_truncates, "bf16 cut off, not rounded");
+    COPY(adamw, adamw_forgets_a_move, "the last move left out");
     COPY(xent_fwd, xent_without_shift, "exponentials without a shift");
 #undef COPY
 }

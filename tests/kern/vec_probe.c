@@ -30,6 +30,13 @@ V_FN vf sigmoid_rest(vf x)
     return rest;
 }
 
+V_FN vf bf16(vf x)   /* to memory and back */
+{
+    uint16_t word[VL];
+    v_put_bf16(word, VL, x);
+    return v_get_bf16(word, VL);
+}
+
 V_FN vf call(int which, vf x)
 {
     switch (which) {

@@ -14,7 +14,8 @@
     X(cdf,     cdf,          6.0) \
     X(density, density,      1.6) \
     X(sigmoid, sigmoid,      2.6) \
-    X(rest,    sigmoid_rest, 2.6)
+    X(rest,    sigmoid_rest, 2.6) \
+    X(bf16,    bf16,         0.0)
 
 enum {
 #define PROBE(name, function, ulps) AN_PROBE_##name,

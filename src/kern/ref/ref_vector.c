@@ -1,5 +1,5 @@
 /* kern/ref/ref_vector.c
- * Sums and scalings without structure: axpby, scale, sumsq, products, bias_add, col_sum. Column sums are taken column by column in
+ * Sums and scalings without structure: axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Column sums are taken column by column in
  * double, which is slow and exact enough to judge the others by. */
 #include "kern/ref/ref.h"
 
@@ -11,6 +11,16 @@ void an_ref_axpby(size_t n, an_real a, const an_real *x, an_real b, const an_rea
 void an_ref_scale(size_t n, an_real a, const an_real *x, an_real *y, int add)
 {
     for (size_t i = 0; i < n; i++) an_ref_put(y + i, (double)a * (double)x[i], add);
+}
+
+void an_ref_widen(size_t n, const an_bf16 *x, an_real *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = an_bf16_widen(x[i]);
+}
+
+void an_ref_narrow(size_t n, const an_real *x, an_bf16 *y)
+{
+    for (size_t i = 0; i < n; i++) y[i] = an_bf16_round(x[i]);
 }
 
 double an_ref_sumsq(size_t n, const an_real *x)

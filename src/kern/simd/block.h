@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "core/real.h"
 #include "kern/simd/vec.h"
 
 #if defined(__clang__)
@@ -17,13 +18,11 @@
 #define V_UNROLL_SOME _Pragma("GCC unroll 4")
 #endif
 
-/* to[p*ldt + i] = row[i][at + p] for i, p < 8; `to` is written in ascending order of p */
-V_FN void transpose8(const float *const row[8], size_t at, float *to, size_t ldt)
+/* to[p*ldt + i] = r[i][p] for i, p < 8; `to` is written in ascending order of p */
+V_FN void put8x8(const __m256 r[8], float *to, size_t ldt)
 {
-    const __m256 r0 = _mm256_loadu_ps(row[0] + at), r1 = _mm256_loadu_ps(row[1] + at), r2 = _mm256_loadu_ps(row[2] + at), r3 = _mm256_loadu_ps(row[3] + at);
-    const __m256 r4 = _mm256_loadu_ps(row[4] + at), r5 = _mm256_loadu_ps(row[5] + at), r6 = _mm256_loadu_ps(row[6] + at), r7 = _mm256_loadu_ps(row[7] + at);
-    const __m256 a0 = _mm256_unpacklo_ps(r0, r1), a1 = _mm256_unpackhi_ps(r0, r1), a2 = _mm256_unpacklo_ps(r2, r3), a3 = _mm256_unpackhi_ps(r2, r3);
-    const __m256 a4 = _mm256_unpacklo_ps(r4, r5), a5 = _mm256_unpackhi_ps(r4, r5), a6 = _mm256_unpacklo_ps(r6, r7), a7 = _mm256_unpackhi_ps(r6, r7);
+    const __m256 a0 = _mm256_unpacklo_ps(r[0], r[1]), a1 = _mm256_unpackhi_ps(r[0], r[1]), a2 = _mm256_unpacklo_ps(r[2], r[3]), a3 = _mm256_unpackhi_ps(r[2], r[3]);
+    const __m256 a4 = _mm256_unpacklo_ps(r[4], r[5]), a5 = _mm256_unpackhi_ps(r[4], r[5]), a6 = _mm256_unpacklo_ps(r[6], r[7]), a7 = _mm256_unpackhi_ps(r[6], r[7]);
     const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee), b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);
     const __m256 b4 = _mm256_shuffle_ps(a4, a6, 0x44), b5 = _mm256_shuffle_ps(a4, a6, 0xee), b6 = _mm256_shuffle_ps(a5, a7, 0x44), b7 = _mm256_shuffle_ps(a5, a7, 0xee);
     _mm256_storeu_ps(to, _mm256_permute2f128_ps(b0, b4, 0x20));
@@ -34,6 +33,22 @@ V_FN void transpose8(const float *const row[8], size_t at, float *to, size_t ldt
     _mm256_storeu_ps(to + 5 * ldt, _mm256_permute2f128_ps(b1, b5, 0x31));
     _mm256_storeu_ps(to + 6 * ldt, _mm256_permute2f128_ps(b2, b6, 0x31));
     _mm256_storeu_ps(to + 7 * ldt, _mm256_permute2f128_ps(b3, b7, 0x31));
+}
+
+/* to[p*ldt + i] = row[i][at + p] for i, p < 8 */
+V_FN void transpose8(const float *const row[8], size_t at, float *to, size_t ldt)
+{
+    __m256 r[8];
+    V_UNROLL for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(row[i] + at);
+    put8x8(r, to, ldt);
+}
+
+V_FN void transpose8_bf16(const an_bf16 *const row[8], size_t at, float *to, size_t ldt)
+{
+    __m256 r[8];
+    V_UNROLL for (int i = 0; i < 8; i++)
+        r[i] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(row[i] + at))), 16));
+    put8x8(r, to, ldt);
 }
 
 #endif

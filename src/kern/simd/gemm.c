@@ -17,41 +17,64 @@ enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32 };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && WIDE - MR <= (int)AN_GEMM_SLACK, "gemm_native.c relies on these");
 
-/* Panels of w, copied in whole registers that may run over into the next row of the panel, which is written later. */
-V_FN void pack(size_t w, int trans, size_t n, size_t k, const float *x, size_t ld, float *out)
+/* VL elements of x from `at` on, of which `left` exist */
+V_FN vf take(int low, an_operand x, size_t at, size_t left)
 {
-    const size_t wide = (w + 7) / 8 * 8, span = (w + VL - 1) / VL * VL;
-    for (size_t i0 = 0; i0 < n; i0 += w, out += w * k, x += trans ? w * ld : w) {
+    if (low) return v_get_bf16((const an_bf16 *)x.p + at, left);
+    return v_get((const float *)x.p + at, left);
+}
+
+V_FN float take_one(int low, an_operand x, size_t at) { return low ? an_bf16_widen(((const an_bf16 *)x.p)[at]) : ((const float *)x.p)[at]; }
+
+/* Rows along k: `wide` of them at a time, eight by eight; of rows beyond `have` the last one stands in. */
+V_FN void pack_rows(int low, size_t w, size_t have, size_t k, an_operand x, float *out)
+{
+    const size_t wide = (w + 7) / 8 * 8;
+    size_t p = 0;
+    const float *row[WIDEST];
+    const an_bf16 *low_row[WIDEST];
+    for (size_t r = 0; r < wide; r++) {
+        const size_t at = (r < have ? r : have - 1) * x.ld;
+        if (low) low_row[r] = (const an_bf16 *)x.p + at;
+        else row[r] = (const float *)x.p + at;
+    }
+    for (; p + 8 <= k; p += 8)
+        for (size_t g = wide; g > 0; g -= 8) {
+            if (low) transpose8_bf16(low_row + g - 8, p, out + p * w + g - 8, w);
+            else transpose8(row + g - 8, p, out + p * w + g - 8, w);
+        }
+    for (; p < k; p++)
+        for (size_t i = 0; i < w; i++) out[p * w + i] = i < have ? take_one(low, x, i * x.ld + p) : 0;
+}
+
+/* Panels of w, copied in whole registers that may run over into the next row of the panel, which is written later. */
+V_FN void pack(int low, size_t w, int trans, size_t n, size_t k, an_operand x, float *out)
+{
+    const size_t span = (w + VL - 1) / VL * VL;
+    for (size_t i0 = 0; i0 < n; i0 += w, out += w * k, x = trans ? an_operand_at(x, w, 0) : an_operand_at(x, 0, w)) {
         const size_t have = n - i0 < w ? n - i0 : w;
-        size_t p = 0;
         if (trans) {
-            const float *row[WIDEST];
-            for (size_t r = 0; r < wide; r++) row[r] = x + (r < have ? r : have - 1) * ld;
-            for (; p + 8 <= k; p += 8)
-                for (size_t g = wide; g > 0; g -= 8) transpose8(row + g - 8, p, out + p * w + g - 8, w);
-            for (; p < k; p++)
-                for (size_t i = 0; i < w; i++) out[p * w + i] = i < have ? x[i * ld + p] : 0;
+            pack_rows(low, w, have, k, x, out);
         } else if (i0 + span <= n) {
-            for (; p < k; p++)
-                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, v_load(x + p * ld + g));
+            for (size_t p = 0; p < k; p++)
+                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, take(low, x, p * x.ld + g, VL));
         } else {
-            for (; p < k; p++)
-                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, v_load_n(x + p * ld + g, v_tail(have <= g ? 0 : have - g < VL ? have - g : VL)));
+            for (size_t p = 0; p < k; p++)
+                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, have <= g ? v_zero() : take(low, x, p * x.ld + g, have - g));
         }
     }
 }
 
-static void pack_a(int trans, size_t n, size_t k, const float *x, size_t ld, float *out)
-{
-    if (trans) pack(MR, 1, n, k, x, ld, out);
-    else pack(MR, 0, n, k, x, ld, out);
-}
+#define PACK(w)                                                                                   \
+    do {                                                                                          \
+        if (x.store == AN_STORE_BF16 && trans) pack(1, w, 1, n, k, x, out);                       \
+        else if (x.store == AN_STORE_BF16) pack(1, w, 0, n, k, x, out);                           \
+        else if (trans) pack(0, w, 1, n, k, x, out);                                              \
+        else pack(0, w, 0, n, k, x, out);                                                         \
+    } while (0)
 
-static void pack_b(int trans, size_t n, size_t k, const float *x, size_t ld, float *out)
-{
-    if (trans) pack(NR, 1, n, k, x, ld, out);
-    else pack(NR, 0, n, k, x, ld, out);
-}
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { PACK(MR); }
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { PACK(NR); }
 
 /* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel
  * or, `direct`, the matrix itself, row by row. */
@@ -99,12 +122,12 @@ V_FN void tiles(int direct, size_t m, size_t n, size_t k, const float *a, size_t
     }
 }
 
-static void block(size_t m, size_t n, size_t k, const float *a, const float *b, float beta, float *c, size_t ldc)
+static void block(size_t m, size_t n, size_t k, const void *a, const void *b, float beta, float *c, size_t ldc)
 {
     tiles(0, m, n, k, a, 0, b, beta, c, ldc);
 }
 
-static void block_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+static void block_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const void *b, float beta, float *c, size_t ldc)
 {
     tiles(1, m, n, k, a, lda, b, beta, c, ldc);
 }
@@ -148,6 +171,6 @@ static void few(size_t m, size_t n, size_t k, const float *a, size_t lda, const 
 }
 
 const an_gemm_micro AN_SIMD(gemm_micro) = {
-    .name = "native " AN_SIMD_TEXT(AN_ISA), .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC,
+    .name = "native " AN_SIMD_TEXT(AN_ISA), .unit = sizeof(float), .kr = 1, .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC,
     .pack_a = pack_a, .pack_b = pack_b, .block = block, .block_rows = block_rows, .few = few,
 };

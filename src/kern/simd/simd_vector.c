@@ -1,5 +1,5 @@
 /* kern/simd/simd_vector.c
- * axpby, scale, sumsq, products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * axpby, scale, widen, narrow, sumsq, products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
@@ -16,6 +16,9 @@ void AN_SIMD(scale)(size_t n, an_real a, const an_real *x, an_real *y, int add)
     if (add) V_EACH(n, i, left, { v_put(y + i, left, v_fma(va, v_get(x + i, left), v_get(y + i, left))); });
     else V_EACH(n, i, left, { v_put(y + i, left, v_mul(va, v_get(x + i, left))); });
 }
+
+void AN_SIMD(widen)(size_t n, const an_bf16 *x, an_real *y) { V_EACH(n, i, left, { v_put(y + i, left, v_get_bf16(x + i, left)); }); }
+void AN_SIMD(narrow)(size_t n, const an_real *x, an_bf16 *y) { V_EACH(n, i, left, { v_put_bf16(y + i, left, v_get(x + i, left)); }); }
 
 double AN_SIMD(sumsq)(size_t n, const an_real *x)
 {

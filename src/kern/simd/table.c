@@ -14,7 +14,7 @@ const an_kernels *TABLE(AN_ISA)(void)
 {
     static const an_kernels table = {
         .level = AN_SIMD_TEXT(AN_ISA),
-        .axpby = AN_SIMD(axpby), .scale = AN_SIMD(scale), .sumsq = AN_SIMD(sumsq), .products = AN_SIMD(products), .bias_add = AN_SIMD(bias_add), .col_sum = AN_SIMD(col_sum),
+        .axpby = AN_SIMD(axpby), .scale = AN_SIMD(scale), .widen = AN_SIMD(widen), .narrow = AN_SIMD(narrow), .sumsq = AN_SIMD(sumsq), .products = AN_SIMD(products), .bias_add = AN_SIMD(bias_add), .col_sum = AN_SIMD(col_sum),
         .norm_fwd = AN_SIMD(norm_fwd), .norm_bwd = AN_SIMD(norm_bwd), .add_norm_fwd = AN_SIMD(add_norm_fwd), .add_norm_bwd = AN_SIMD(add_norm_bwd),
         .gelu_tanh_fwd = AN_SIMD(gelu_tanh_fwd), .gelu_erf_fwd = AN_SIMD(gelu_erf_fwd), .relu_fwd = AN_SIMD(relu_fwd),
         .gelu_tanh_bwd = AN_SIMD(gelu_tanh_bwd), .gelu_erf_bwd = AN_SIMD(gelu_erf_bwd), .relu_bwd = AN_SIMD(relu_bwd),

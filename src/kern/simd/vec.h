@@ -5,9 +5,10 @@
  *   v_min, v_max   return b when either is NaN: put the value that must keep its NaN second
  *   v_fma          a*b + c        v_fnma  c - a*b
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
- *   v_widen        VL bf16 as floats     v_narrow  back, rounded to nearest even; NaN stays NaN
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
+ *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
 #define AN_KERN_SIMD_VEC_H
@@ -58,6 +59,8 @@ V_FN vi v_bits(vf a) { return _mm512_castps_si512(a); }
 V_FN vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm512_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm512_loadu_si512((const void *)p); }
+V_FN vi vi_load16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
+V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
 V_FN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
@@ -82,10 +85,6 @@ V_FN vd vd_lo(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 V_FN vd vd_hi(vf a) { return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1))); }
 V_FN vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
-
-V_FN vf v_widen(const uint16_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16)); }
-V_FN void v_narrow_bits(uint16_t *p, vi high) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(high)); }
-V_FN vm v_unordered(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 
 V_FN __m256 v_half(vf a, int high) { return high ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)) : _mm512_castps512_ps256(a); }
 V_FN __m256 v_fold_add(vf a) { return _mm256_add_ps(v_half(a, 0), v_half(a, 1)); }
@@ -126,6 +125,11 @@ V_FN vi v_bits(vf a) { return _mm256_castps_si256(a); }
 V_FN vf vi_float(vi a) { return _mm256_castsi256_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm256_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+V_FN vi vi_load16(const uint16_t *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+V_FN void vi_store16(uint16_t *p, vi a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08)));
+}
 V_FN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 V_FN vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
@@ -151,14 +155,6 @@ V_FN vd vd_hi(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
 V_FN vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 
-V_FN vf v_widen(const uint16_t *p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16)); }
-V_FN void v_narrow_bits(uint16_t *p, vi high)
-{
-    const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
-    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(both));
-}
-V_FN vm v_unordered(vf a) { return _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
-
 V_FN __m256 v_fold_add(vf a) { return a; }
 V_FN __m256 v_fold_max(vf a) { return a; }
 V_FN __m256d vd_fold(vd a) { return a; }
@@ -173,6 +169,22 @@ V_FN void v_put(float *p, size_t left, vf a)
 {
     if (left >= VL) v_store(p, a);
     else v_store_n(p, v_tail(left), a);
+}
+
+V_FN vf v_get_bf16(const uint16_t *p, size_t left)
+{
+    uint16_t few[VL] = { 0 };
+    if (left < VL) memcpy(few, p, left * sizeof *few);
+    return vi_float(vi_shl(vi_load16(left >= VL ? p : few), 16));
+}
+
+V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
+{
+    const vi bits = v_bits(a), half = vi_shr(bits, 16), nearest = vi_shr(vi_add(vi_add(bits, vi_set(0x7fffu)), vi_and(half, vi_set(1))), 16);
+    const vi low = vi_sel(vi_less(vi_set(0x7f800000u), vi_and(bits, vi_set(0x7fffffffu))), vi_or(half, vi_set(0x40u)), nearest);   /* NaN stays NaN */
+    uint16_t few[VL];
+    vi_store16(left >= VL ? p : few, low);
+    if (left < VL) memcpy(p, few, left * sizeof *few);
 }
 
 /* Runs the block once per vector of [0, n): i is the first element, left how many from there (VL, at the end fewer). */
@@ -190,12 +202,6 @@ V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }
 V_FN vf v_neg(vf a) { return vi_float(vi_xor(v_bits(a), vi_set(0x80000000u))); }
 V_FN vf v_with_sign(vf size, vf sign) { return vi_float(vi_or(v_bits(size), vi_and(v_bits(sign), vi_set(0x80000000u)))); }   /* size >= 0 */
-
-V_FN void v_narrow(uint16_t *p, vf a)
-{
-    const vi bits = v_bits(a), up = vi_shr(bits, 16), near = vi_shr(vi_add(bits, vi_add(vi_set(0x7fffu), vi_and(up, vi_set(1)))), 16);
-    v_narrow_bits(p, vi_sel(v_unordered(a), vi_or(up, vi_set(0x40u)), near));
-}
 
 V_FN float v_sum(vf a)
 {

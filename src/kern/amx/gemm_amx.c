@@ -1,0 +1,135 @@
+/* kern/amx/gemm_amx.c
+ * The inner part of the native product on AMX tiles: bf16 operands, sums in f32. A block of 32 x 32 of C is four tile
+ * registers; a step along k loads two tiles of A (16 rows of 32 elements) and two of B (16 pairs of 32 elements, for 16
+ * columns each) for four tile products. Panels are written in the order the tiles are loaded, 1 KiB each, so a load walks
+ * straight through memory; k is filled up with zeros to whole tiles. Operands that are reals are rounded while they are packed.
+ * A panel of B (32 columns of KC) takes 16 KiB of the first cache, a block of A 128 KiB of the second.
+ * The tile shape is loaded at each block, since a library on this thread may have loaded another.
+ * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18 */
+#include "kern/gemm_micro.h"
+
+#include <string.h>
+
+#ifdef AN_AMX_EMULATED
+#define AMX_MICRO an_amx_emulated_gemm_micro
+extern const an_gemm_micro AMX_MICRO;   /* lives in the tests only */
+#else
+#include <immintrin.h>
+#define AMX_MICRO an_amx_gemm_micro
+#endif
+
+enum { SIDE = 16, MR = 32, NR = 32, STEP = 32, KC = 256, MC = 256, NC = 1536, TILE = SIDE * STEP };   /* TILE: elements of one operand tile */
+
+_Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR, "gemm_native.c relies on these");
+
+static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
+static an_bf16 number(an_operand x, size_t at) { return x.store == AN_STORE_BF16 ? ((const an_bf16 *)x.p)[at] : an_bf16_round(((const float *)x.p)[at]); }
+
+/* Where element (p, i) of a panel lies. A: tile [i][p]; B: tile [pair of p][i][which of the pair]. */
+static size_t place_a(size_t p, size_t i) { return (p / STEP * 2 + i / SIDE) * TILE + i % SIDE * STEP + p % STEP; }
+static size_t place_b(size_t p, size_t i) { return (p / STEP * 2 + i / SIDE) * TILE + p % STEP / 2 * STEP + i % SIDE * 2 + p % 2; }
+
+/* Panels of 32 vectors. The inner loop walks along memory on the reading side; bfloat16 in runs of a step is copied whole. */
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *to)
+{
+    an_bf16 *out = to;
+    for (size_t i0 = 0; i0 < n; i0 += MR, out += steps_of(k) * 2 * TILE) {
+        const size_t have = n - i0 < MR ? n - i0 : MR;
+        if (have < MR || k % STEP) memset(out, 0, steps_of(k) * 2 * TILE * sizeof *out);
+        if (!trans) {
+            for (size_t p = 0; p < k; p++)
+                for (size_t i = 0; i < have; i++) out[place_a(p, i)] = number(x, p * x.ld + i0 + i);
+            continue;
+        }
+        for (size_t i = 0; i < have; i++)
+            for (size_t p = 0; p < k; p += STEP) {
+                const size_t run = k - p < STEP ? k - p : STEP, at = (i0 + i) * x.ld + p;
+                an_bf16 *row = out + place_a(p, i);
+                if (x.store == AN_STORE_BF16) memcpy(row, (const an_bf16 *)x.p + at, run * sizeof *row);
+                else for (size_t j = 0; j < run; j++) row[j] = an_bf16_round(((const float *)x.p)[at + j]);
+            }
+    }
+}
+
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *to)
+{
+    an_bf16 *out = to;
+    for (size_t i0 = 0; i0 < n; i0 += NR, out += steps_of(k) * 2 * TILE) {
+        const size_t have = n - i0 < NR ? n - i0 : NR;
+        if (have < NR || k % STEP) memset(out, 0, steps_of(k) * 2 * TILE * sizeof *out);
+        if (!trans) {
+            for (size_t p = 0; p < k; p++)
+                for (size_t i = 0; i < have; i++) out[place_b(p, i)] = number(x, p * x.ld + i0 + i);
+            continue;
+        }
+        for (size_t i = 0; i < have; i++)
+            for (size_t p = 0; p < k; p++) out[place_b(p, i)] = number(x, (i0 + i) * x.ld + p);
+    }
+}
+
+typedef struct tile_shape { unsigned char palette, start, reserved[14]; unsigned short bytes[16]; unsigned char rows[16]; } tile_shape;
+
+static void load_shape(void)
+{
+    tile_shape shape = { .palette = 1 };
+    for (int t = 0; t < 8; t++) shape.bytes[t] = 64, shape.rows[t] = SIDE;
+    _tile_loadconfig(&shape);
+}
+
+/* c [32, 32] (+)= a panel of A times a panel of B. Tiles 0..3 are C, 4 and 5 A, 6 and 7 B. */
+static void block32(size_t steps, const an_bf16 *a, const an_bf16 *b, int add, float *c, size_t ldc)
+{
+    const size_t row = ldc * sizeof *c;
+    if (add) {
+        _tile_loadd(0, c, row);
+        _tile_loadd(1, c + SIDE, row);
+        _tile_loadd(2, c + SIDE * ldc, row);
+        _tile_loadd(3, c + SIDE * ldc + SIDE, row);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (size_t s = 0; s < steps; s++, a += 2 * TILE, b += 2 * TILE) {
+        _tile_loadd(6, b, 64);
+        _tile_loadd(4, a, 64);
+        _tile_loadd(7, b + TILE, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(5, a + TILE, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, c, row);
+    _tile_stored(1, c + SIDE, row);
+    _tile_stored(2, c + SIDE * ldc, row);
+    _tile_stored(3, c + SIDE * ldc + SIDE, row);
+}
+
+static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, float beta, float *c, size_t ldc)
+{
+    const size_t steps = steps_of(k);
+    _Alignas(64) float edge[MR * NR];
+    load_shape();
+    for (size_t j = 0; j < n; j += NR) {
+        const size_t nb = n - j < NR ? n - j : NR;
+        for (size_t i = 0; i < m; i += MR) {
+            const size_t mb = m - i < MR ? m - i : MR;
+            const an_bf16 *a = (const an_bf16 *)pa + i / MR * steps * 2 * TILE, *b = (const an_bf16 *)pb + j / NR * steps * 2 * TILE;
+            float *to = c + i * ldc + j;
+            if (mb == MR && nb == NR && (beta == 0 || beta == 1)) {
+                block32(steps, a, b, beta != 0, to, ldc);
+                continue;
+            }
+            block32(steps, a, b, 0, edge, NR);
+            for (size_t r = 0; r < mb; r++)
+                for (size_t q = 0; q < nb; q++) to[r * ldc + q] = beta == 0 ? edge[r * NR + q] : beta * to[r * ldc + q] + edge[r * NR + q];
+        }
+    }
+    _tile_release();
+}
+
+const an_gemm_micro AMX_MICRO = {
+    .name = "native amx", .unit = sizeof(an_bf16), .kr = STEP, .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC, .pack_a = pack_a, .pack_b = pack_b, .block = block,
+};
