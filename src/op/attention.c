@@ -16,12 +16,14 @@
 
 enum { QKV, TOKENS };
 enum { Y, LSE };
-enum { ENOUGH = 16, ENOUGH_BACK = 8, LONG = 2048, SHORT = 256 };   /* parts that keep processors busy; rows of a block of the backward pass, at most and where it stops splitting */
+/* Parts that keep processors busy; rows of a block of the backward pass, at most and where it stops splitting. */
+enum { ENOUGH = 16, ENOUGH_BACK = 8, LONG = 2048, SHORT = 256 };
 
 an_status an_need_heads(const an_step *s)
 {
     const an_attention_attr *at = s->attr;
-    if (at->kv_heads == 0 || at->heads % at->kv_heads) return an_fail(AN_ESHAPE, "%s: %zu heads of keys and values cannot be shared by %zu query heads evenly", s->name, at->kv_heads, at->heads);
+    if (at->kv_heads == 0 || at->heads % at->kv_heads)
+        return an_fail(AN_ESHAPE, "%s: %zu heads of keys and values cannot be shared by %zu query heads evenly", s->name, at->kv_heads, at->heads);
     return an_need(s, 0, AN_MAT(at->batch * at->seq, an_qkv_width(at)));
 }
 
@@ -81,7 +83,8 @@ typedef struct place { size_t q, k, v, y, lse; } place;
 
 static place place_of(const an_attention_attr *at, size_t sequence, size_t head)
 {
-    const size_t row = sequence * at->seq, q = row * an_qkv_width(at), c = at->heads * at->width, kv = head / (at->heads / at->kv_heads) * at->width;
+    const size_t row = sequence * at->seq, q = row * an_qkv_width(at), c = at->heads * at->width;
+    const size_t kv = head / (at->heads / at->kv_heads) * at->width;
     return (place){ q + head * at->width, q + c + kv, q + c + at->kv_heads * at->width + kv, row * c + head * at->width, (sequence * at->heads + head) * at->seq };
 }
 
@@ -90,7 +93,8 @@ static an_attn_spec spec_of(const an_run *r, const an_step *s, size_t sequence, 
     const an_attention_attr *at = s->attr;
     const size_t ld = an_qkv_width(at);
     const an_value *tokens = s->n_in > TOKENS ? s->in[TOKENS] : NULL;
-    return (an_attn_spec){ .t = at->seq, .d = at->width, .ldq = ld, .ldk = ld, .ldv = ld, .ldo = at->heads * at->width, .scale = AN_R(at->scale), .causal = at->causal, .qkv = s->in[QKV]->store, .out = s->out[Y]->store, .dout = s->out[Y]->grad_store,
+    return (an_attn_spec){ .t = at->seq, .d = at->width, .ldq = ld, .ldk = ld, .ldv = ld, .ldo = at->heads * at->width,
+        .scale = AN_R(at->scale), .causal = at->causal, .qkv = s->in[QKV]->store, .out = s->out[Y]->store, .dout = s->out[Y]->grad_store,
         .tokens = r && tokens ? tokens->tokens + sequence * at->seq : NULL, .rows = cut_of(at).rows, .drop_p = r && r->train ? AN_R(at->dropout) : 0,
         .drop_key = r ? an_step_key(r, s) : (an_rng_key){ { 0, 0 } }, .drop_base = (uint64_t)(sequence * at->heads + head) * at->seq * at->seq };
 }
@@ -100,11 +104,13 @@ static void *from(an_cells x, size_t at) { return x.store == AN_STORE_REAL ? (vo
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_attention_attr *at = s->attr;
-    const size_t rows = query_rows(at), blocks = ceil_div(at->seq, rows), head = p->index / blocks % at->heads, b = p->index / blocks / at->heads, q0 = p->index % blocks * rows;
+    const size_t rows = query_rows(at), blocks = ceil_div(at->seq, rows), head = p->index / blocks % at->heads;
+    const size_t b = p->index / blocks / at->heads, q0 = p->index % blocks * rows;
     const an_attn_spec spec = spec_of(r, s, b, head);
     const place w = place_of(at, b, head);
     const an_cells x = an_data_of(s->in[QKV]);
-    r->k->attn_fwd(&spec, q0, q0 + rows < at->seq ? q0 + rows : at->seq, from(x, w.q), from(x, w.k), from(x, w.v), from(an_data_of(s->out[Y]), w.y), s->out[LSE]->data + w.lse, r->thread_work[p->thread]);
+    r->k->attn_fwd(&spec, q0, q0 + rows < at->seq ? q0 + rows : at->seq, from(x, w.q), from(x, w.k), from(x, w.v),
+                   from(an_data_of(s->out[Y]), w.y), s->out[LSE]->data + w.lse, r->thread_work[p->thread]);
 }
 
 /* Pair `index` of a phase. The first phase of a block of queries i is 0 if one of its keys comes then (2i >= n), else i with keys 0; of a
@@ -129,7 +135,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_attention_attr *at = s->attr;
     const cut c = cut_of(at);
-    const size_t phase = (size_t)p->phase, pairs = pairs_of(at, c.n, phase < c.n ? phase : 0), unit = p->index / pairs, b = unit / at->kv_heads, group = at->heads / at->kv_heads;
+    const size_t phase = (size_t)p->phase, pairs = pairs_of(at, c.n, phase < c.n ? phase : 0), unit = p->index / pairs;
+    const size_t b = unit / at->kv_heads, group = at->heads / at->kv_heads;
     if (phase == c.n) {
         round_chunk(r, s, p->index);
         return;
@@ -141,8 +148,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
         const place w = place_of(at, b, head);
         const an_cells x = an_data_of(s->in[QKV]);
         an_real *dx = rounds(s) ? s->work : s->in[QKV]->grad;
-        r->k->attn_bwd(&spec, &block, from(x, w.q), from(x, w.k), from(x, w.v), from(an_data_of(s->out[Y]), w.y), from(an_grad_of(s->out[Y]), w.y), s->out[LSE]->data + w.lse,
-                       dx + w.q, dx + w.k, dx + w.v, r->thread_work[p->thread]);
+        r->k->attn_bwd(&spec, &block, from(x, w.q), from(x, w.k), from(x, w.v), from(an_data_of(s->out[Y]), w.y), from(an_grad_of(s->out[Y]), w.y),
+                       s->out[LSE]->data + w.lse, dx + w.q, dx + w.k, dx + w.v, r->thread_work[p->thread]);
     }
 }
 
@@ -162,4 +169,5 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_attention = { .name = "attention", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2.5, .work = work, .thread_work = thread_work, .low_in = 1u << QKV, .low_out = 1u << Y, .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .no_grad_in = 1u << TOKENS, .sets_only = 1u << QKV, .gauges = &an_gauges_attention };
+    .backward_flops = 2.5, .work = work, .thread_work = thread_work, .low_in = 1u << QKV, .low_out = 1u << Y,
+    .saves_in = 1u << QKV, .saves_out = 1u << Y | 1u << LSE, .no_grad_in = 1u << TOKENS, .sets_only = 1u << QKV, .gauges = &an_gauges_attention };
