@@ -15,9 +15,13 @@ enum { AN_ATTN_TILE = AN_ATTN_BLOCK, AN_ATTN_LANES = 16 /* the widest vector of 
 
 static inline size_t an_attn_round(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-/* Rows of padded copies are an odd number of cache lines apart, or the rows of a tile would share a few sets of the first cache. */
+/* Rows of padded copies are not a multiple of four cache lines apart, or one column of a tile would fall into a few sets of the first cache. */
 enum { AN_ATTN_STRIDE = AN_ATTN_TILE + AN_ATTN_LANES };   /* of tiles of scores and of transposed copies */
-static inline size_t an_attn_stride(size_t d) { return (an_attn_round(d, AN_ATTN_LANES) / AN_ATTN_LANES | 1) * AN_ATTN_LANES; }
+static inline size_t an_attn_stride(size_t d)
+{
+    const size_t wide = an_attn_round(d, AN_ATTN_LANES);
+    return wide % (4 * AN_ATTN_LANES) ? wide : wide + AN_ATTN_LANES;
+}
 static inline size_t an_attn_key_reals(const an_attn_spec *s)   /* of one tile, as it is or transposed */
 {
     const size_t plain = AN_ATTN_TILE * an_attn_stride(s->d), transposed = AN_ATTN_STRIDE * an_attn_round(s->d, AN_ATTN_LANES);

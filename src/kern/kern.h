@@ -37,12 +37,13 @@ typedef struct an_adamw_spec { an_real lr, beta1, beta2, eps, decay, c1, c2, gra
  * tokens: rows of a token < 0 are padding, and attention goes on as if they were not there: the others are numbered from 0 in
  * order, and i, j and every range of rows speak of those numbers (as long as nothing is padding: of rows). Padding inside a
  * range of rows gets zeros where that range is stored. So padding changes no bit of the other rows, and costs no arithmetic.
- * half: q, k, v, out and dout are stored as an_bf16, widened where they are loaded and rounded where they are stored; all
- * arithmetic, lse and the gradients stay in reals. Otherwise those pointers are to reals. */
+ * qkv, out, dout: how those are stored; an_bf16 is widened where it is loaded and rounded where it is stored. All arithmetic, lse
+ * and the gradients are reals: sums over blocks, and over query heads that share keys, go on in them. */
 typedef struct an_attn_spec {
     size_t t, d, ldq, ldk, ldv, ldo;   /* ldo: also of dout; gradients dq,dk,dv use ldq, ldk, ldv */
     an_real scale;                     /* usually 1/sqrt(d) */
-    int causal, half;
+    int causal;
+    an_store qkv, out, dout;
     const int32_t *tokens;             /* [t]; NULL: no padding */
     size_t rows;                       /* most rows of a block of attn_bwd; 0: t */
     an_real drop_p;

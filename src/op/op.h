@@ -122,8 +122,7 @@ typedef struct an_op {
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
     uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_... */
-    bool alike;                                           /* data of in[0], data and gradient of out[0] must be stored alike */
-    bool real_grad_in, real_grad_out;                     /* the gradient of in[0] / out[0] is reals all the same */
+    bool real_grad_out;                                   /* the gradient of out[0] is reals all the same */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);

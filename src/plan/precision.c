@@ -34,17 +34,6 @@ static void choose(an_plan *plan)
     }
 }
 
-/* An op that has its values alike cannot follow a gradient into a buffer that others share, or that several add to. */
-static void choose_alike(an_plan *plan)
-{
-    for (size_t i = 0; i < plan->n_steps; i++) {
-        const an_step *s = plan->steps[i];
-        if (s->op->alike && s->out[0]->n_use != 1) s->out[0]->store = AN_STORE_REAL;
-        for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] && s->in[k]->producer && s->in[k]->producer->op && s->in[k]->producer->op->alike && (s->op->same_grad || s->op->in_place)) s->in[k]->store = AN_STORE_REAL;
-    }
-}
-
 static void mark_stream(an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++) {
@@ -71,12 +60,11 @@ void an_plan_narrow(an_plan *plan)
 {
     if (plan->store == AN_STORE_REAL) return;
     choose(plan);
-    choose_alike(plan);
     mark_stream(plan);
     for (bool again = true; again;) {
         again = false;
         for (size_t i = plan->n_steps; i-- > 0;)
-            if (plan->steps[i]->op->in_place || plan->steps[i]->op->alike) again |= level(plan->steps[i]->in[0], plan->steps[i]->out[0]);
+            if (plan->steps[i]->op->in_place) again |= level(plan->steps[i]->in[0], plan->steps[i]->out[0]);
     }
     copy_weights(plan);
 }
@@ -127,7 +115,6 @@ an_status an_plan_narrow_gradients(an_plan *plan)
     free(writers);
     for (size_t c = plan->n_forward; c < plan->n_code; c++) {
         const an_step *s = plan->code[c].step;
-        if (s->op->real_grad_in) s->in[0]->grad_store = AN_STORE_REAL;
         if (s->op->real_grad_out) s->out[0]->grad_store = AN_STORE_REAL;
         for (int i = 0; i < 2 && s->op->same_grad; i++)
             if (s->in[i]) s->in[i]->grad_store = AN_STORE_REAL;   /* whether or not it shares the sum's buffer in this plan: the same bits however steps are joined */

@@ -75,23 +75,23 @@ static void *copy_of(const void *x, size_t bytes)
 }
 
 /* Rounds x to bf16 where the case stores it so and returns that copy; else x itself. */
-static const void *store(const an_attn_spec *s, size_t n, an_real *x)
+static const void *store(an_store how, size_t n, an_real *x)
 {
-    if (!s->half) return x;
+    if (how == AN_STORE_REAL) return x;
     an_bf16 *to = malloc((n + 1) * sizeof *to);
     if (!to) abort();
     for (size_t i = 0; i < n; i++) x[i] = an_bf16_widen(to[i] = an_bf16_round(x[i]));
     return to;
 }
 
-static void unstore(const an_attn_spec *s, const void *x) { if (s->half) free((void *)(uintptr_t)x); }
+static void unstore(an_store how, const void *x) { if (how != AN_STORE_REAL) free((void *)(uintptr_t)x); }
 
 static void head_open(an_check *k, head *h, an_fill query, an_fill fill)
 {
     const an_attn_spec *s = &h->s;
     const size_t n[3] = { extent(s->t, s->d, s->ldq), extent(s->t, s->d, s->ldk), extent(s->t, s->d, s->ldv) };
     an_real *x[3] = { an_in_edit(k, "q", n[0], query), an_in_edit(k, "k", n[1], fill), an_in_edit(k, "v", n[2], fill) };
-    for (int i = 0; i < 3; i++) h->stored[i] = store(s, n[i], x[i]);
+    for (int i = 0; i < 3; i++) h->stored[i] = store(s->qkv, n[i], x[i]);
     h->q = x[0], h->k = x[1], h->v = x[2];
 }
 
@@ -116,7 +116,7 @@ static void head_solve(head *h)
 
 static void head_free(head *h)
 {
-    for (int i = 0; i < 3; i++) unstore(&h->s, h->stored[i]);
+    for (int i = 0; i < 3; i++) unstore(h->s.qkv, h->stored[i]);
     free(h->row);
     free(h->p);
     free(h->loss);
@@ -163,7 +163,11 @@ static an_attn_spec pick_spec(an_check *k)
         s.drop_key = an_rng_key_make(an_pick(k, 1000), 7, 3);
         s.drop_base = an_pick(k, 3) == 0 ? 0xfffffffcull * 4 + an_pick(k, 9) : an_pick(k, 1000);
     }
-    s.half = an_pick(k, 4) == 0;
+    if (an_pick(k, 3) == 0) {
+        s.qkv = an_pick_bool(k) ? AN_STORE_BF16 : AN_STORE_REAL;
+        s.out = an_pick_bool(k) ? AN_STORE_BF16 : AN_STORE_REAL;
+        s.dout = an_pick_bool(k) ? AN_STORE_BF16 : AN_STORE_REAL;
+    }
     if (an_pick(k, 3) == 0) s.tokens = pick_tokens(k, s.t);
     return s;
 }
@@ -201,7 +205,7 @@ static void want_fwd(an_check *k, const head *h, size_t q0, size_t q1, an_out *o
                 sum += term;
                 mag += fabsl(term) * (h->loss[i * s->t + j] + 0.5L * (real)n + 4);
             }
-            an_want(out, row * s->ldo + c, sum, mag + (real)(n + 1) * SMALLEST + (s->half ? HALF * (fabsl(sum) + mag * (real)AN_REAL_EPS + (real)FLT_MIN) : 0));
+            an_want(out, row * s->ldo + c, sum, mag + (real)(n + 1) * SMALLEST + (s->out != AN_STORE_REAL ? HALF * (fabsl(sum) + mag * (real)AN_REAL_EPS + (real)FLT_MIN) : 0));
         }
     }
     an_judge(k, out, 1);
@@ -221,7 +225,7 @@ static void run_split(an_check *k, const head *h, size_t q0, size_t q1, int spli
 static void run_fwd(an_check *k, const head *h, size_t q0, size_t q1, int split, an_out *out, an_real *lse, an_real *work)
 {
     const an_attn_spec *s = &h->s;
-    if (!s->half) {
+    if (s->out == AN_STORE_REAL) {
         run_split(k, h, q0, q1, split, an_at(out), lse, work);
         return;
     }
@@ -343,9 +347,9 @@ void an_check_attn_bwd(an_check *k)
     an_real *work = malloc((an_attn_work(s) + 1) * sizeof *work);
     if (!work) abort();
     an_attn_spec plain = *s;
-    plain.half = 0;
+    plain.qkv = plain.out = AN_STORE_REAL;
     an_kern_level("ref")->attn_fwd(&plain, 0, s->t, h.q, h.k, h.v, out, lse, work);
-    const void *dout_stored = store(s, n, dout), *out_stored = store(s, n, out);
+    const void *dout_stored = store(s->dout, n, dout), *out_stored = store(s->out, n, out);
     an_work(k, an_bytes(8 * s->t * s->d), 10 * pairs(s) * (double)s->d);
     while (an_next_run(k)) {
         if (!bench) memset(work, 0xff, an_attn_work(s) * sizeof *work);
@@ -360,8 +364,8 @@ void an_check_attn_bwd(an_check *k)
         free(g.loss);
         free(g.pm);
     }
-    unstore(s, dout_stored);
-    unstore(s, out_stored);
+    unstore(s->dout, dout_stored);
+    unstore(s->out, out_stored);
     head_free(&h);
 }
 

@@ -5,6 +5,7 @@
  *     dp_ij = m_ij dout_i.v_j   delta_i = out_i.dout_i    ds_ij = p_ij (dp_ij - delta_i)
  *     dq_i = scale sum_j ds_ij k_j    dk_j = scale sum_i ds_ij q_i    dv_j = sum_i m_ij p_ij dout_i
  * Source: Dao et al. 2022, arXiv:2205.14135, for the recomputation and for delta. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/rng.h"
@@ -15,9 +16,9 @@
 size_t an_attn_work(const an_attn_spec *s) { return an_attn_work_reals(s); }
 
 /* One row of a matrix as reals: in place, or widened into `room`. */
-static const an_real *row_of(const an_attn_spec *s, const void *x, size_t row, size_t ld, an_real *room)
+static const an_real *row_of(const an_attn_spec *s, const void *x, an_store store, size_t row, size_t ld, an_real *room)
 {
-    if (!s->half) return (const an_real *)x + row * ld;
+    if (store == AN_STORE_REAL) return (const an_real *)x + row * ld;
     for (size_t c = 0; c < s->d; c++) room[c] = an_bf16_widen(((const an_bf16 *)x)[row * ld + c]);
     return room;
 }
@@ -59,23 +60,24 @@ static double softmax(size_t n, an_real *p)
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t keys_of(const an_attn_spec *s, const an_attn_rows *rows, size_t i) { return s->causal ? i + 1 : rows->n; }
-static size_t bytes_of(const an_attn_spec *s) { return s->half ? sizeof(an_bf16) : sizeof(an_real); }
 
 void an_ref_attn_fwd(const an_attn_spec *s, size_t q0, size_t q1, const void *q, const void *k, const void *v, void *out, an_real *lse, an_real *work)
 {
     const an_attn_rows rows = an_attn_present(s, work);
     an_real *p = work + s->t, *room = p + s->t;
-    an_attn_clear(s, &rows, q0, q1, s->d * bytes_of(s), s->ldo * bytes_of(s), out);
+    const bool low = s->out != AN_STORE_REAL;
+    const size_t unit = low ? sizeof(an_bf16) : sizeof(an_real);
+    an_attn_clear(s, &rows, q0, q1, s->d * unit, s->ldo * unit, out);
     an_attn_clear(s, &rows, q0, q1, sizeof *lse, sizeof *lse, lse);
     for (size_t i = q0; i < least(q1, rows.n); i++) {
         const size_t n = keys_of(s, &rows, i), row = an_attn_row(&rows, i);
-        const an_real *qi = row_of(s, q, row, s->ldq, room);
-        an_real *o = s->half ? room + s->d : (an_real *)out + row * s->ldo;
-        for (size_t j = 0; j < n; j++) p[j] = (an_real)(s->scale * dot(s->d, qi, row_of(s, k, an_attn_row(&rows, j), s->ldk, room + 2 * s->d)));
+        const an_real *qi = row_of(s, q, s->qkv, row, s->ldq, room);
+        an_real *o = low ? room + s->d : (an_real *)out + row * s->ldo;
+        for (size_t j = 0; j < n; j++) p[j] = (an_real)(s->scale * dot(s->d, qi, row_of(s, k, s->qkv, an_attn_row(&rows, j), s->ldk, room + 2 * s->d)));
         lse[row] = (an_real)softmax(n, p);
         memset(o, 0, s->d * sizeof *o);
-        for (size_t j = 0; j < n; j++) axpy(s->d, (an_real)(mask(s, i, j) * p[j]), row_of(s, v, an_attn_row(&rows, j), s->ldv, room + 2 * s->d), o);
-        for (size_t c = 0; s->half && c < s->d; c++) ((an_bf16 *)out)[row * s->ldo + c] = an_bf16_round(o[c]);
+        for (size_t j = 0; j < n; j++) axpy(s->d, (an_real)(mask(s, i, j) * p[j]), row_of(s, v, s->qkv, an_attn_row(&rows, j), s->ldv, room + 2 * s->d), o);
+        for (size_t c = 0; low && c < s->d; c++) ((an_bf16 *)out)[row * s->ldo + c] = an_bf16_round(o[c]);
     }
 }
 
@@ -95,11 +97,11 @@ void an_ref_attn_bwd(const an_attn_spec *s, const an_attn_block *b, const void *
     if (!b->add_k) begin(s, &rows, b->k0, b->k1, s->ldv, dv);
     for (size_t i = b->q0; i < least(b->q1, rows.n); i++) {
         const size_t row = an_attn_row(&rows, i);
-        const an_real *qi = row_of(s, q, row, s->ldq, room), *doi = row_of(s, dout, row, s->ldo, room + s->d);
-        const double delta = dot(s->d, row_of(s, out, row, s->ldo, room + 2 * s->d), doi);
+        const an_real *qi = row_of(s, q, s->qkv, row, s->ldq, room), *doi = row_of(s, dout, s->dout, row, s->ldo, room + s->d);
+        const double delta = dot(s->d, row_of(s, out, s->out, row, s->ldo, room + 2 * s->d), doi);
         for (size_t j = b->k0; j < least(b->k1, keys_of(s, &rows, i)); j++) {
             const size_t key = an_attn_row(&rows, j);
-            const an_real *kj = row_of(s, k, key, s->ldk, room + 2 * s->d), *vj = row_of(s, v, key, s->ldv, room + 3 * s->d);
+            const an_real *kj = row_of(s, k, s->qkv, key, s->ldk, room + 2 * s->d), *vj = row_of(s, v, s->qkv, key, s->ldv, room + 3 * s->d);
             const double p = exp(s->scale * dot(s->d, qi, kj) - lse[row]), m = mask(s, i, j);
             const an_real ds = (an_real)(s->scale * p * (m * dot(s->d, doi, vj) - delta));
             axpy(s->d, (an_real)(m * p), doi, dv + key * s->ldv);

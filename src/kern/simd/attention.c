@@ -150,18 +150,18 @@ void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const void *
 {
     const matrix m = matrix_make(s, work);
     const room r = room_make(s, work);
-    const size_t all = an_attn_round(s->t, T) * m.ld, unit = s->half ? sizeof(an_bf16) : sizeof(float);
+    const size_t all = an_attn_round(s->t, T) * m.ld, unit = s->out == AN_STORE_REAL ? sizeof(float) : sizeof(an_bf16);
     float *rows = r.tall + 2 * all;
     const forward f = { m, r, r.tall, r.tall + all, r.key[0], r.key[1], r.key[2], rows, rows + T, rows + 2 * T };
     an_attn_clear(s, &m.rows, q0, q1, s->d * unit, s->ldo * unit, out);
     an_attn_clear(s, &m.rows, q0, q1, sizeof *lse, sizeof *lse, lse);
     q1 = least(q1, m.rows.n);
     if (q0 >= q1) return;
-    copy_in(&m, 0, s->causal ? q1 : m.rows.n, k, s->ldk, f.k);
-    copy_in(&m, 0, s->causal ? q1 : m.rows.n, v, s->ldv, f.v);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, k, s->qkv, s->ldk, f.k);
+    copy_in(&m, 0, s->causal ? q1 : m.rows.n, v, s->qkv, s->ldv, f.v);
     for (size_t i0 = q0 / T * T; i0 < q1; i0 += T) {   /* whole tiles, also where q0 is inside one */
         const size_t in = least(T, q1 - i0), skip = i0 < q0 ? q0 - i0 : 0;
-        transpose_in(&m, i0, in, q, s->ldq, f.q, f.qt);
+        transpose_in(&m, i0, in, q, s->qkv, s->ldq, f.q, f.qt);
         attend(&f, i0, in, s->causal ? i0 + in : m.rows.n);
         for (size_t i = skip; i < in; i++) lse[an_attn_row(&m.rows, i0 + i)] = f.most[i];
         put_out(&m, i0 + skip, in - skip, f.o + skip * m.ld, f.alpha + skip, out);
@@ -217,9 +217,9 @@ static void prepare(const backward *b, const void *q, const void *out, const voi
     const size_t dp = b->m.dp, ld = b->m.ld;
     for (size_t i0 = b->q0; i0 < b->q1; i0 += T) {
         const size_t in = least(T, b->q1 - i0), at = i0 - b->q0, tile_at = at / T * b->tile;
-        copy_in(&b->m, i0, in, q, s->ldq, b->q + tile_at);
-        copy_in(&b->m, i0, in, dout, s->ldo, b->dout + tile_at);
-        copy_in(&b->m, i0, in, out, s->ldo, b->k);
+        copy_in(&b->m, i0, in, q, s->qkv, s->ldq, b->q + tile_at);
+        copy_in(&b->m, i0, in, dout, s->dout, s->ldo, b->dout + tile_at);
+        copy_in(&b->m, i0, in, out, s->out, s->ldo, b->k);
         transpose(&b->m, in, b->q + tile_at, b->qt + tile_at);
         transpose(&b->m, in, b->dout + tile_at, b->doutt + tile_at);
         for (size_t i = 0; i < T; i++) {
@@ -265,8 +265,8 @@ void AN_SIMD(attn_bwd)(const an_attn_spec *s, const an_attn_block *block, const 
     for (size_t i0 = b.q0; i0 < alone; i0 += T) memset(b.dq + (i0 - b.q0) / T * b.tile, 0, b.tile * unit);
     for (size_t j0 = k0; j0 < k1; j0 += T) {
         const size_t jn = least(T, k1 - j0), from = s->causal && j0 > b.q0 ? j0 : b.q0;
-        copy_in(m, j0, jn, k, s->ldk, b.k);
-        copy_in(m, j0, jn, v, s->ldv, b.v);
+        copy_in(m, j0, jn, k, s->qkv, s->ldk, b.k);
+        copy_in(m, j0, jn, v, s->qkv, s->ldv, b.v);
         if (from >= b.q1) memset(b.dk, 0, b.tile * unit), memset(b.dv, 0, b.tile * unit);
         for (size_t i0 = from; i0 < b.q1; i0 += T) pair(&b, i0, j0, jn, i0 == from, j0 == k0);
         put_gradient(m, j0, jn, b.dk, s->scale, block->add_k, dk, s->ldk);

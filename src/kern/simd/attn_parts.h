@@ -89,41 +89,15 @@ static matrix matrix_make(const an_attn_spec *s, float *work) { return (matrix){
 
 V_FN size_t row_at(const matrix *m, size_t i, size_t ld) { return an_attn_row(&m->rows, i) * ld; }
 
-static void widen(size_t d, const uint16_t *x, float *to)
-{
-    uint16_t last[VL] = { 0 };
-    size_t p = 0;
-    for (; p + VL <= d; p += VL) v_store(to + p, v_widen(x + p));
-    if (p == d) return;
-    memcpy(last, x + p, (d - p) * sizeof *x);
-    v_store(to + p, v_widen(last));
-}
-
-static void narrow(size_t d, const float *x, float by, uint16_t *to)
-{
-    uint16_t last[VL];
-    const vf f = v_set(by);
-    size_t p = 0;
-    for (; p + VL <= d; p += VL) v_narrow(to + p, v_mul(f, v_load(x + p)));
-    if (p == d) return;
-    v_narrow(last, v_mul(f, v_load(x + p)));
-    memcpy(to + p, last, (d - p) * sizeof *to);
-}
-
 /* to[n] = rows i0.. of x with zeros behind; keeps rows next to each other, however far apart they were */
-static void copy_in(const matrix *m, size_t i0, size_t n, const void *x, size_t ld, float *to)
+static void copy_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *to)
 {
     const size_t d = m->s->d;
-    const vm tail = v_tail(d % VL);
     for (size_t i = i0; i < i0 + n; i++, to += m->ld) {
         const float *from = (const float *)x + row_at(m, i, ld);
-        size_t p = 0;
-        if (m->s->half) {
-            widen(d, (const uint16_t *)x + row_at(m, i, ld), to);
-            continue;
-        }
-        for (; p + VL <= d; p += VL) v_store(to + p, v_load(from + p));
-        if (p < d) v_store(to + p, v_load_n(from + p, tail));
+        const an_bf16 *low = (const an_bf16 *)x + row_at(m, i, ld);
+        if (store == AN_STORE_REAL) V_EACH(d, p, left, v_store(to + p, v_get(from + p, left)););
+        else V_EACH(d, p, left, v_store(to + p, v_get_bf16(low + p, left)););
     }
 }
 
@@ -147,10 +121,10 @@ static void transpose(const matrix *m, size_t n, const float *x, float *to)
 }
 
 /* The same from where the caller has it, through `copy` only where it must be widened. */
-static void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, size_t ld, float *copy, float *to)
+static void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *copy, float *to)
 {
-    if (m->s->half) {
-        copy_in(m, i0, n, x, ld, copy);
+    if (store != AN_STORE_REAL) {
+        copy_in(m, i0, n, x, store, ld, copy);
         transpose(m, n, copy, to);
         return;
     }
@@ -164,11 +138,12 @@ static void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, si
 /* rows i0.. of out = by row * x[n] */
 static void put_out(const matrix *m, size_t i0, size_t n, const float *x, const float *by, void *out)
 {
-    const size_t d = m->s->d, ld = m->s->ldo;
+    const size_t d = m->s->d;
     for (size_t i = 0; i < n; i++, x += m->ld) {
-        float *y = (float *)out + row_at(m, i0 + i, ld);
-        if (m->s->half) narrow(d, x, by[i], (uint16_t *)out + row_at(m, i0 + i, ld));
-        else V_EACH(d, p, left, v_put(y + p, left, v_mul(v_set(by[i]), v_load(x + p))););
+        const size_t at = row_at(m, i0 + i, m->s->ldo);
+        const vf f = v_set(by[i]);
+        if (m->s->out == AN_STORE_REAL) V_EACH(d, p, left, v_put((float *)out + at + p, left, v_mul(f, v_load(x + p))););
+        else V_EACH(d, p, left, v_put_bf16((an_bf16 *)out + at + p, left, v_mul(f, v_load(x + p))););
     }
 }
 

@@ -5,7 +5,6 @@
  *   v_min, v_max   return b when either is NaN: put the value that must keep its NaN second
  *   v_fma          a*b + c        v_fnma  c - a*b
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
- *   v_widen        VL bf16 as floats     v_narrow  back, rounded to nearest even; NaN stays NaN
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
  *   vm_bits, vm_of  a mask as a number, lane 0 its lowest bit, and back
@@ -95,10 +94,6 @@ V_FN vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
 V_FN vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
 
-V_FN vf v_widen(const uint16_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16)); }
-V_FN void v_narrow_bits(uint16_t *p, vi high) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(high)); }
-V_FN vm v_unordered(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
-
 V_FN __m256 v_half(vf a, int high) { return high ? _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)) : _mm512_castps512_ps256(a); }
 V_FN __m256 v_fold_add(vf a) { return _mm256_add_ps(v_half(a, 0), v_half(a, 1)); }
 V_FN __m256 v_fold_max(vf a) { return _mm256_max_ps(v_half(a, 0), v_half(a, 1)); }
@@ -179,14 +174,6 @@ V_FN vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
 V_FN vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
 V_FN vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
 
-V_FN vf v_widen(const uint16_t *p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16)); }
-V_FN void v_narrow_bits(uint16_t *p, vi high)
-{
-    const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
-    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(both));
-}
-V_FN vm v_unordered(vf a) { return _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
-
 V_FN __m256 v_fold_add(vf a) { return a; }
 V_FN __m256 v_fold_max(vf a) { return a; }
 V_FN __m256d vd_fold(vd a) { return a; }
@@ -234,12 +221,6 @@ V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }
 V_FN vf v_neg(vf a) { return vi_float(vi_xor(v_bits(a), vi_set(0x80000000u))); }
 V_FN vf v_with_sign(vf size, vf sign) { return vi_float(vi_or(v_bits(size), vi_and(v_bits(sign), vi_set(0x80000000u)))); }   /* size >= 0 */
-
-V_FN void v_narrow(uint16_t *p, vf a)
-{
-    const vi bits = v_bits(a), up = vi_shr(bits, 16), near = vi_shr(vi_add(bits, vi_add(vi_set(0x7fffu), vi_and(up, vi_set(1)))), 16);
-    v_narrow_bits(p, vi_sel(v_unordered(a), vi_or(up, vi_set(0x40u)), near));
-}
 
 V_FN float v_sum(vf a)
 {
