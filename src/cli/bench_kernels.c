@@ -11,7 +11,7 @@
 #include "kern/kern.h"
 #include "op/op.h"
 
-enum { ROWS = 16384, WIDTH = 768, WIDER = 3072, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5 };
+enum { ROWS = 16384, WIDTH = 768, NARROWEST = 128, WIDER = 8192, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5 };
 
 typedef struct field {
     const an_kernels *k;
@@ -60,6 +60,34 @@ static void add_norm_bwd_shared(void *ctx, size_t i, int thread)   /* as a pre-n
 static void gelu_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_fwd(CHUNK, WIDTH, NULL, ROW(0), ROW(1)); }
 static void gelu_bwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_bwd(CHUNK * WIDTH, ROW(0), ROW(1), ROW(2), 0); }
 static void dropout(void *ctx, size_t i, int thread) { FIELD; f->k->dropout(CHUNK * WIDTH, an_rng_key_make(1, 2, 3), i * CHUNK * WIDTH, AN_R(0.1), ROW(0), ROW(1), 0); }
+static void swiglu_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->swiglu_fwd(CHUNK / 2, WIDTH, ROW(0), 0, f->a[1] + i * (CHUNK / 2) * WIDTH); }
+static void squash_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->squash_fwd(CHUNK * WIDTH, 0, AN_R(0.5), 0, ROW(0), ROW(1)); }
+static void squash_bwd(void *ctx, size_t i, int thread)
+{
+    FIELD;
+    double sums[2];
+    f->k->squash_bwd(CHUNK * WIDTH, 0, AN_R(0.5), 0, ROW(0), ROW(1), ROW(2), 0, sums);
+}
+static void gain(void *ctx, size_t i, int thread) { FIELD; f->k->gain(CHUNK, WIDTH, f->gain, ROW(0), ROW(1), 0); }
+static void add_norm_drop(void *ctx, size_t i, int thread)
+{
+    NORM;
+    (void)dgain;
+    const an_drop drop = { an_rng_key_make(1, 2, 3), i * n * c, AN_R(0.1) };
+    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), &drop, f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
+}
+static void sumsq(void *ctx, size_t i, int thread)   /* as the norm of all gradients is taken */
+{
+    FIELD;
+    f->loss[i] = AN_R(f->k->sumsq(CHUNK * WIDTH, ROW(1)));
+}
+static void adamw_measured(void *ctx, size_t i, int thread)
+{
+    FIELD;
+    double moved;
+    const an_adamw_spec spec = { AN_R(1e-3), AN_R(0.9), AN_R(0.99), AN_R(1e-8), AN_R(0.1), 1, 1, 1 };
+    f->k->adamw(CHUNK * WIDTH, &spec, ROW(0), ROW(1), ROW(2), ROW(3), NULL, &moved);
+}
 static void adamw(void *ctx, size_t i, int thread)
 {
     FIELD;
@@ -92,17 +120,31 @@ static const struct { const char *name, *shape; size_t width; void (*part[2])(vo
 #define NORM_CASES(width, shape)                                                                                                        \
     { "norm forward", shape, width, { norm_fwd }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },                                            \
     { "norm backward", shape, width, { norm_bwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS, 0 },                                           \
-    { "norm forward + backward", shape, width, { norm_fwd, norm_bwd }, ROWS / CHUNK, { { 1, 1, false }, { 2, 1, false } }, PARAMS, 0 },      \
+    { "norm forward + backward", shape, width, { norm_fwd, norm_bwd }, ROWS / CHUNK, { { 1, 1, false }, { 2, 1, false } }, PARAMS, 0 }
+#define ADD_NORM_CASES(width, shape)                                                                                                    \
     { "add + norm forward", shape, width, { add_norm_fwd }, ROWS / CHUNK, { { 2, 2, false } }, PARAMS, 0 },                                  \
     { "add + norm backward", shape, width, { add_norm_bwd }, ROWS / CHUNK, { { 3, 2, false } }, PARAMS, 0 },                                 \
     { "add + norm backward, shared", shape, width, { add_norm_bwd_shared }, ROWS / CHUNK, { { 3, 1, true } }, PARAMS, 0 }
     NORM_CASES(WIDTH, "16384 x 768"),
-    NORM_CASES(WIDER, "4096 x 3072"),
+    NORM_CASES(3072, "4096 x 3072"),
+    ADD_NORM_CASES(NARROWEST, "98304 x 128"),
+    ADD_NORM_CASES(256, "49152 x 256"),
+    ADD_NORM_CASES(WIDTH, "16384 x 768"),
+    ADD_NORM_CASES(1024, "12288 x 1024"),
+    ADD_NORM_CASES(3072, "4096 x 3072"),
+    ADD_NORM_CASES(WIDER, "1536 x 8192"),
+    { "dropout + add + norm forward", "16384 x 768", WIDTH, { add_norm_drop }, ROWS / CHUNK, { { 2, 2, false } }, PARAMS, 0 },
     { "gelu forward", "16384 x 768", WIDTH, { gelu_fwd }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
     { "gelu backward", "16384 x 768", WIDTH, { gelu_bwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS, 0 },
+    { "swiglu forward", "16384 x 768", WIDTH, { swiglu_fwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS / 2, 0 },
+    { "squash forward", "16384 x 768", WIDTH, { squash_fwd }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
+    { "squash backward", "16384 x 768", WIDTH, { squash_bwd }, ROWS / CHUNK, { { 2, 1, false } }, PARAMS, 0 },
+    { "gain", "16384 x 768", WIDTH, { gain }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
     { "dropout", "16384 x 768", WIDTH, { dropout }, ROWS / CHUNK, { { 1, 1, false } }, PARAMS, 0 },
     { "attention forward", "24 heads, T 512, d 64", WIDTH, { attn_fwd }, HEADS, { { 3, 1, false } }, HEADS * SEQ * HEAD, 2.0 * HEADS * SEQ * SEQ * HEAD },
     { "attention backward", "24 heads, T 512, d 64", WIDTH, { attn_bwd }, HEADS, { { 5, 3, false } }, HEADS * SEQ * HEAD, 5.0 * HEADS * SEQ * SEQ * HEAD },
+    { "sum of squares", "12.6M gradients", WIDTH, { sumsq }, ROWS / CHUNK, { { 1, 0, false } }, PARAMS, 0 },
+    { "adamw, update measured", "12.6M parameters", WIDTH, { adamw_measured }, ROWS / CHUNK, { { 4, 3, true } }, PARAMS, 0 },
     { "adamw", "12.6M parameters", WIDTH, { adamw }, ROWS / CHUNK, { { 4, 3, true } }, PARAMS, 0 },
     { "cross-entropy + grad", "512 x 50304", WIDTH, { xent_grad }, VOCAB_ROWS / 8, { { 1, 1, true } }, VOCAB_ROWS * VOCAB, 0 },
 };
@@ -139,8 +181,8 @@ static an_status make_field(field *f, int threads)
     f->logits = f->block.data + (size_t)ARRAYS * PARAMS;
     f->gain = an_alloc(WIDER * real);
     f->bias = an_alloc(WIDER * real);
-    f->mean = an_alloc(ROWS * real);
-    f->rstd = an_alloc(ROWS * real);
+    f->mean = an_alloc(PARAMS / NARROWEST * real);
+    f->rstd = an_alloc(PARAMS / NARROWEST * real);
     f->loss = an_alloc(VOCAB_ROWS * real);
     f->work = an_alloc(f->work_each * (size_t)threads * real);
     f->dgain = an_alloc((size_t)threads * 2 * WIDER * real);

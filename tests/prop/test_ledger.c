@@ -292,6 +292,16 @@ static void gauges(void)
     prop_close(&s);
 }
 
+/* Dropout of the branch happens inside the sum, except where an observed pass looks at it. */
+static void dropped_branches(void)
+{
+    static const char *const SETTINGS[] = { "design=pre-ln dropout=0.2", "design=post-ln dropout=0.2 norm=rmsnorm", "design=deepnorm dropout=0.5 d_model=30 n_head=3" };
+    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS; i++) {
+        same_bits(SETTINGS[i]);
+        mechanisms_agree(SETTINGS[i]);
+    }
+}
+
 int main(void)
 {
     prop_product(1, laws);
@@ -299,6 +309,7 @@ int main(void)
     segments("design=post-ln n_layer=12 norm=rmsnorm");
     segments("design=residual-dual n_layer=9");
     segments("design=hyper-connections n_layer=9");
+    dropped_branches();
     zero_branches();
     known_attenuations();
     gauges();

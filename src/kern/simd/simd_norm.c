@@ -81,16 +81,22 @@ V_FN writer make_writer(const row_sink *w)
     return (writer){ v_set(w->from->a), v_set(w->from->b), v_set(w->stats->pivot), v_set(w->stats->rstd), v_set(-w->stats->fix * w->stats->rstd) };
 }
 
-V_FN void write_part(const row_sink *w, const writer *k, size_t i, size_t left, int mode)
+/* So many vectors from i on: all of h, then all of y, so that whole lines of one array go past the caches together. */
+V_FN void write_part(const row_sink *w, const writer *k, size_t i, size_t left, size_t vectors, int mode)
 {
-    vf u = v_get(w->from->x + i, left);
-    if (mode & FUSED) {
-        const vf f = v_get(w->from->f + i, left);
-        u = v_fma(k->a, u, v_mul(k->b, mode & DROP ? after_toss(&w->from->coins, i, f) : f));
-        put(w->h + i, left, u, mode & STREAM);
+    vf u[SUMS];
+    for (size_t j = 0; j < vectors; j++) {
+        u[j] = v_get(w->from->x + i + j * VL, left);
+        if (!(mode & FUSED)) continue;
+        const vf f = v_get(w->from->f + i + j * VL, left);
+        u[j] = v_fma(k->a, u[j], v_mul(k->b, mode & DROP ? after_toss(&w->from->coins, i + j * VL, f) : f));
     }
-    const vf h = v_fma(v_sub(u, k->pivot), k->rstd, k->shift), bias = mode & AFFINE || w->b ? v_get(w->b + i, left) : v_zero();
-    put(w->y + i, left, mode & AFFINE || w->g ? v_fma(v_get(w->g + i, left), h, bias) : v_add(h, bias), mode & STREAM);
+    for (size_t j = 0; j < vectors && mode & FUSED; j++) put(w->h + i + j * VL, left, u[j], mode & STREAM);
+    for (size_t j = 0; j < vectors; j++) {
+        const size_t at = i + j * VL;
+        const vf h = v_fma(v_sub(u[j], k->pivot), k->rstd, k->shift), bias = mode & AFFINE || w->b ? v_get(w->b + at, left) : v_zero();
+        put(w->y + at, left, mode & AFFINE || w->g ? v_fma(v_get(w->g + at, left), h, bias) : v_add(h, bias), mode & STREAM);
+    }
 }
 
 /* Writes one row (w, unless NULL) while summing another (s, unless NULL): sum and sum of squares of its values - pivot. */
@@ -103,23 +109,21 @@ V_FN row_sums sweep(size_t c, const row_sink *w, const row_source *s, float pivo
     size_t i = 0;
     for (; i + SUMS * VL <= c; i += SUMS * VL) {
         if (mode & DROP && s && i + SUMS * VL < c) toss(&s->coins, i + SUMS * VL);   /* the first are there */
-        for (size_t j = 0; j < SUMS; j++) {
-            if (s) {
-                const size_t at = i + j * VL;
-                v_prefetch(s->x + AHEAD, at);
-                if (mode & FUSED) v_prefetch(s->f + AHEAD, at);
-                const vf d = v_sub(fetch(s, at, VL, mode), p);
-                s1[j] = v_add(s1[j], d);
-                s2[j] = v_fma(d, d, s2[j]);
-            }
-            if (w) write_part(w, &k, i + j * VL, VL, mode);
+        for (size_t j = 0; j < SUMS && s; j++) {
+            const size_t at = i + j * VL;
+            v_prefetch(s->x + AHEAD, at);
+            if (mode & FUSED) v_prefetch(s->f + AHEAD, at);
+            const vf d = v_sub(fetch(s, at, VL, mode), p);
+            s1[j] = v_add(s1[j], d);
+            s2[j] = v_fma(d, d, s2[j]);
         }
+        if (w) write_part(w, &k, i, VL, SUMS, mode);
     }
     for (; i < c; i += VL) {
         const vf d = s ? only(v_sub(fetch(s, i, c - i, mode), p), c - i) : v_zero();
         s1[0] = v_add(s1[0], d);
         s2[0] = v_fma(d, d, s2[0]);
-        if (w) write_part(w, &k, i, c - i, mode & ~STREAM);
+        if (w) write_part(w, &k, i, c - i, 1, mode & ~STREAM);
     }
     return s ? (row_sums){ fold(s1), fold(s2) } : (row_sums){ 0, 0 };
 }
