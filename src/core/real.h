@@ -54,6 +54,9 @@ static inline an_bf16 an_bf16_round(an_real x)
     return (an_bf16)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
+/* How the numbers of a matrix lie in memory. AN_STORE_INT8: each row is whole numbers of -127 to 127 times the row's own scale. */
+typedef enum an_store { AN_STORE_REAL, AN_STORE_BF16, AN_STORE_INT8, AN_STORES } an_store;
+
 /* Inner product in double, in lanes and then in order: the same bits everywhere, for measures that have no kernels at hand. */
 static inline double an_dot(size_t n, const an_real *a, const an_real *b)
 {

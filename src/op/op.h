@@ -43,6 +43,9 @@ typedef struct an_value {
     struct an_step *producer;    /* NULL for parameters, inputs, constants */
     size_t data_offset, grad_offset;   /* in elements of its home's arena (gradients: activations); AN_NO_OFFSET: none */
     an_real *data, *grad;        /* bound when the arenas are; grad NULL when not wanted */
+    an_store store;              /* AN_HOME_PARAM: of the copy that steps with low_in read; AN_STORE_REAL: there is none (plan/copies.c) */
+    const void *low;             /* that copy, row-major: an_bf16 or int8_t; bound with data, which stays the master */
+    const float *low_scale;      /* [rows] of an AN_STORE_INT8 copy */
     const int32_t *tokens;       /* AN_HOME_INPUT only, set per pass; NULL when the pass has none */
 } an_value;
 
@@ -115,6 +118,7 @@ typedef struct an_op {
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
+    uint32_t low_in;                                      /* bit i: reads the copy of in[i] where the plan keeps one (value.store) */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
     uint32_t (*same_grad)(const an_step *s);

@@ -30,6 +30,7 @@ void an_params_fini(an_params *params)
 {
     an_block_fini(&params->data);
     an_block_fini(&params->grad);
+    an_params_drop_copies(params);
     free(params->list);
     free(params->slot);
     an_arena_fini(&params->arena);

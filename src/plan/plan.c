@@ -41,6 +41,7 @@ an_status an_plan_freeze(an_plan *plan, bool fuse, bool recompute)
     plan->fused = fuse && !plan->apart;
     if (plan->apart) an_plan_open(plan);
     if (plan->fused) AN_TRY(an_plan_fuse(plan, recompute));
+    an_plan_store(plan);
     AN_TRY(an_plan_schedule(plan, recompute && !plan->apart));
     AN_TRY(an_plan_gradients(plan));
     if (plan->apart) AN_TRY(an_plan_join(plan));
@@ -80,6 +81,7 @@ an_status an_plan_bind(an_plan *plan, int threads)
     AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));
     AN_TRY(an_block_init(&plan->scratch, plan->scratch.count, "scratch"));
     bind_values(plan);
+    AN_TRY(an_plan_copy(plan));
     if (plan->ledger) AN_TRY(an_ledger_bind(plan->ledger));
     return an_plan_set_threads(plan, threads);
 }

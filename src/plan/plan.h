@@ -27,6 +27,7 @@ typedef struct an_param_def {
     an_rule rule;
     an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
+    struct { void *data; float *scale; } low[AN_STORES];   /* copies by kind, row-major [dims]; data NULL: none; scale [rows], AN_STORE_INT8 only */
 } an_param_def;
 
 typedef struct an_params {
@@ -36,6 +37,7 @@ typedef struct an_params {
     size_t *slot, slots;         /* index by name: positions in the list, plus one; a power of two of them, at most half full */
     size_t trained;              /* number of trained scalars, without padding and buffers */
     an_block data, grad;
+    struct an_copies *copies;    /* newest first (copies.c) */
     bool frozen;                 /* allocated; nothing may be added */
 } an_params;
 
@@ -44,6 +46,11 @@ void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
 an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
 void an_params_draw(an_params *params, uint64_t seed);
+/* Copies of matrices in another storage, beside the masters; they live as long as the parameters. A plan that sets `weights` makes those
+ * it reads when it is bound; whoever changes masters refreshes: every copy of this kind, the same bits for any number of threads. */
+void an_params_refresh(an_params *params, an_store kind, int threads);
+size_t an_params_copy_bytes(const an_params *params, an_store kind);         /* with the scales */
+void an_params_drop_copies(an_params *params);
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
 typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; } an_const_fill;
@@ -82,6 +89,7 @@ typedef struct an_plan {
     bool train, fused;
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
+    an_store weights;            /* set before freezing: matrices that steps with low_in read are read as copies of this kind */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
     struct an_joint *joints;     /* [n_sites], or NULL */
     const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
@@ -137,6 +145,8 @@ an_status an_plan_set_threads(an_plan *plan, int threads) AN_MUST_USE;
 /* --- the passes of freeze, each in its own file -------------------------------------------------------------- */
 an_status an_plan_fuse(an_plan *plan, bool recompute) AN_MUST_USE;          /* fuse.c */
 an_status an_plan_schedule(an_plan *plan, bool recompute) AN_MUST_USE;      /* schedule.c */
+void an_plan_store(an_plan *plan);                                          /* copies.c: which values are read as copies */
+an_status an_plan_copy(an_plan *plan) AN_MUST_USE;                          /* copies.c: makes those copies, binds them; not filled yet */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
 void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */

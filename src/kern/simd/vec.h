@@ -7,6 +7,7 @@
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
+ *   v_load_bf16, v_load_int8   VL numbers in that storage, widened;   v_store_bf16 rounds them
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
 #define AN_KERN_SIMD_VEC_H
@@ -76,6 +77,12 @@ V_FN vi vi_hi64(vi a, vi b) { return _mm512_unpackhi_epi64(a, b); }
 V_FN vm vi_less(vi a, vi b) { return _mm512_cmpgt_epi32_mask(b, a); }   /* signed a < b */
 V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
 
+V_FN vf v_load_bf16(const uint16_t *p) { return vi_float(vi_shl(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16)); }
+V_FN vf v_load_int8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p))); }
+V_FN vi vi_nearest(vf a) { return _mm512_cvtps_epi32(a); }                /* to nearest even */
+V_FN void vi_store(int32_t *p, vi a) { _mm512_storeu_si512((void *)p, a); }
+V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }   /* words below 2^16 */
+
 V_FN vd vd_set(double a) { return _mm512_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 V_FN vd vd_hi(vf a) { return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1))); }
@@ -140,6 +147,12 @@ V_FN vi vi_hi64(vi a, vi b) { return _mm256_unpackhi_epi64(a, b); }
 V_FN vm vi_less(vi a, vi b) { return _mm256_cmpgt_epi32(b, a); }   /* signed a < b */
 V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, m); }
 
+V_FN vf v_load_bf16(const uint16_t *p) { return vi_float(vi_shl(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16)); }
+V_FN vf v_load_int8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p))); }
+V_FN vi vi_nearest(vf a) { return _mm256_cvtps_epi32(a); }                /* to nearest even */
+V_FN void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+V_FN void vi_store16(uint16_t *p, vi a) { _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1))); }   /* words below 2^16 */
+
 V_FN vd vd_set(double a) { return _mm256_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
 V_FN vd vd_hi(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
@@ -177,6 +190,12 @@ V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }
 V_FN vf v_neg(vf a) { return vi_float(vi_xor(v_bits(a), vi_set(0x80000000u))); }
 V_FN vf v_with_sign(vf size, vf sign) { return vi_float(vi_or(v_bits(size), vi_and(v_bits(sign), vi_set(0x80000000u)))); }   /* size >= 0 */
+
+V_FN void v_store_bf16(uint16_t *p, vf a)   /* as an_bf16_round */
+{
+    const vi bits = v_bits(a), nan = vi_or(vi_shr(bits, 16), vi_set(0x40)), half = vi_add(vi_set(0x7fff), vi_and(vi_shr(bits, 16), vi_set(1)));
+    vi_store16(p, vi_sel(vi_less(vi_set(0x7f800000), vi_and(bits, vi_set(0x7fffffff))), nan, vi_shr(vi_add(bits, half), 16)));
+}
 
 V_FN float v_sum(vf a)
 {
