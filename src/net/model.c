@@ -58,6 +58,7 @@ an_status an_model_build(an_model *m, size_t cache)
     AN_TRY(an_model_emit(m, cache));
     m->plan->observe = m->shape.observe;
     m->plan->apart = m->shape.probe;
+    m->plan->weights = m->shape.weights;
     AN_TRY(an_plan_freeze(m->plan, m->config.fuse, m->config.recompute && m->shape.train));
     AN_TRY(an_params_freeze(m->params, m->shape.train));
     AN_TRY(an_plan_bind(m->plan, m->threads));

@@ -1,9 +1,9 @@
 /* op/attention_cached.c
  * Attention of one new token per sequence against a key/value cache: decoding, one token at a time.
- * Shapes    qkv [B, 3C]   cache [B, P, 2C] (state: k | v rows by position)   y [B, C]
+ * Shapes    qkv [B, 3C]   cache [B, 2 heads, P, C / heads] (state: keys of every head, then values)   y [B, C]
  * Saves     nothing; forward only    Cost  4 C (position + 1) flop per sequence
  * Errors    build: shapes differ -> AN_ESHAPE. Positions beyond P are refused by the decoder
- * Threads   one part per head */
+ * Threads   one part per sequence and head */
 #include "op/op.h"
 
 enum { QKV, CACHE };
@@ -14,7 +14,7 @@ static an_status infer(struct an_build *b, an_step *s)
     const size_t c = at->heads * at->width;
     if (at->seq != 1) return an_fail(AN_ESHAPE, "%s: decoding takes one token at a time, got %zu", s->name, at->seq);
     AN_TRY(an_need(s, QKV, AN_MAT(at->batch, 3 * c)));
-    AN_TRY(an_need(s, CACHE, ((an_dims){ 3, { at->batch, at->cache, 2 * c } })));
+    AN_TRY(an_need(s, CACHE, ((an_dims){ 4, { at->batch, 2 * at->heads, at->cache, at->width } })));
     return an_out(b, s, 0, "", AN_MAT(at->batch, c), false);
 }
 
@@ -27,12 +27,17 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_attention_attr *at = s->attr;
-    const size_t c = at->heads * at->width, b = p->index / at->heads, column = p->index % at->heads * at->width;
-    const an_real *q = s->in[QKV]->data + b * 3 * c + column;
-    an_real *cache = s->in[CACHE]->data + b * at->cache * 2 * c + column, *row = cache + r->position * 2 * c;
-    memcpy(row, q + c, at->width * sizeof *row);
-    memcpy(row + c, q + 2 * c, at->width * sizeof *row);
-    r->k->attn_decode(r->position + 1, at->width, AN_R(at->scale), q, cache, 2 * c, cache + c, 2 * c, s->out[0]->data + b * c + column, r->thread_work[p->thread]);
+    const size_t c = at->heads * at->width, d = at->width, b = p->index / at->heads, head = p->index % at->heads;
+    const an_real *q = s->in[QKV]->data + b * 3 * c + head * d;
+    an_real *k = s->in[CACHE]->data + (b * 2 * at->heads + head) * at->cache * d, *v = k + at->heads * at->cache * d, *y = s->out[0]->data + b * c + head * d;
+    if (an_rests(r, b)) {
+        memset(y, 0, d * sizeof *y);
+        return;
+    }
+    const size_t place = an_place(r, b, 1);
+    memcpy(k + place * d, q + c, d * sizeof *k);
+    memcpy(v + place * d, q + 2 * c, d * sizeof *v);
+    r->k->attn_decode(place + 1, d, AN_R(at->scale), q, k, d, v, d, y, r->thread_work[p->thread]);
 }
 
 static size_t thread_work(const an_step *s) { return ((const an_attention_attr *)s->attr)->cache + 1; }

@@ -52,7 +52,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
         const size_t t = i % at->seq, room = at->seq - t < w.begin + w.n - i ? at->seq - t : w.begin + w.n - i;
         n = run_of(tokens, i, i + room);
         if (tokens[i] < 0) memset(s->out[0]->data + i * c, 0, n * c * sizeof(an_real));
-        else r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + (r->position + t) * c : NULL, s->out[0]->data + i * c);
+        else r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + an_place(r, i, at->seq) * c : NULL, s->out[0]->data + i * c);
     }
 }
 

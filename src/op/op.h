@@ -78,7 +78,7 @@ typedef struct an_run {
     const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
     size_t n_target;             /* number of targets >= 0 in this pass */
-    size_t position;             /* decoding: position of the first row */
+    const int32_t *place;        /* decoding: the position of each row's token, -1: its sequence rests in this pass; NULL: not decoding */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
 } an_run;
 
@@ -155,6 +155,10 @@ static inline bool an_add(const an_run *r, const an_step *s, int i)
     return s->acc[i] || (r->accumulate && s->in[i]->home == AN_HOME_PARAM);
 }
 
+/* Where row i stands in its sequence of seq tokens, and whether a decoding pass leaves it out. */
+static inline size_t an_place(const an_run *r, size_t i, size_t seq) { return r->place ? (size_t)r->place[i] : i % seq; }
+static inline bool an_rests(const an_run *r, size_t i) { return r->place && r->place[i] < 0; }
+
 /* Rows in fixed chunks: at most 32 parts of at least 16 rows, a function of n alone. */
 typedef struct an_range { size_t begin, n; } an_range;
 static inline size_t an_chunk_rows(size_t n) { const size_t c = (n + 31) / 32; return c < 16 ? 16 : c; }
@@ -194,7 +198,7 @@ an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
-extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
+extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_linear_few, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
     an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope,
     an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent, an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
 

@@ -33,7 +33,7 @@ static void rotate(const an_run *r, const an_step *s, const an_part *p, an_real 
     const size_t c = an_cols(s->in[X]), half = at->width / 2;
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
-        const size_t t = i % at->seq, pos = r->position + t;
+        const size_t t = i % at->seq, pos = an_rests(r, i) ? 0 : an_place(r, i, at->seq);
         n = at->seq - t < w.begin + w.n - i ? at->seq - t : w.begin + w.n - i;
         r->k->rope(n, at->heads, at->width, x + i * c, c, s->in[COS]->data + pos * half, s->in[SIN]->data + pos * half, sign, x + i * c, c, 0);
     }

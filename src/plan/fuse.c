@@ -64,6 +64,7 @@ static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step
 
 static const an_fusion TABLE[] = {
     { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, true, only_reader, join_linear_act },
+    { "bias + activation, decoding", &an_op_linear_few, &an_op_activation, &an_op_linear_few, true, only_reader, join_linear_act },
     { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, false, fits_add_norm, join_add_norm },
     { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, true, fits_head, join_head },
 };
