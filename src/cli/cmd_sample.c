@@ -56,11 +56,13 @@ static int put_token(void *ctx, size_t sample, int32_t token)
     return w->failed || an_signals_stop();
 }
 
-static void tell_storage(void *ctx, const an_decoder *decoder)
+/* What is read, then the prompt. */
+static void begin(void *ctx, const an_decoder *decoder)
 {
-    const writer *w = ctx;
+    writer *w = ctx;
     char size[AN_HUMAN];
     if (!w->quiet && strcmp(settings.weights, "auto") != 0) fprintf(stderr, "weights %s: %s read for each token\n", settings.weights, an_human_bytes(size, (double)an_decoder_weight_bytes(decoder)));
+    if (w->samples == 1) put_text(w, &w->text[0]);
 }
 
 static an_store storage(void)
@@ -79,9 +81,8 @@ static an_status write_samples(an_saved_run *run, writer *w)
 {
     const size_t prompt_bytes = strlen(settings.prompt), before = prompt_bytes ? prompt_bytes : 1, seq = run->model_config.seq_len, left = seq > before ? seq - before : 1;
     const an_generation g = { .prompt = settings.prompt, .prompt_bytes = prompt_bytes, .tokens = settings.tokens ? (size_t)settings.tokens : left, .samples = w->samples, .weights = storage(),
-        .sampling = { .temperature = settings.temperature, .top_k = (size_t)settings.top_k, .top_p = settings.top_p, .seed = (uint64_t)settings.seed }, .begun = tell_storage };
+        .sampling = { .temperature = settings.temperature, .top_k = (size_t)settings.top_k, .top_p = settings.top_p, .seed = (uint64_t)settings.seed }, .begun = begin };
     for (size_t i = 0; i < w->samples; i++) put_prompt(&w->text[i], prompt_bytes);
-    if (w->samples == 1) put_text(w, &w->text[0]);
     AN_TRY(an_generate_samples(run->model, &g, put_token, w));
     for (size_t i = 0; i < w->samples; i++) {
         an_utf8_stream_end(&w->stream[i], &w->text[i]);

@@ -18,6 +18,8 @@ static an_status build(an_decoder *d)
     if (!d->next) return an_fail(AN_ENOMEM, "out of memory for a decoder of %zu sequences", d->batch);
     d->place = d->next + d->batch;
     AN_TRY(an_model_build(&d->model, d->max_tokens));
+    an_block *cache = &d->model.plan->state;             /* its pages are taken now, not while tokens are waited for; */
+    if (cache->data) memset(cache->data, 0, cache->count * sizeof *cache->data);   /* and until then reading costs no memory traffic, which measures nothing */
     an_params_refresh(d->model.params, d->model.shape.weights, d->model.threads);
     return AN_OK;
 }
