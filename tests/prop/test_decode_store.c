@@ -11,6 +11,7 @@
 enum { STEPS = 14, SEQUENCES = 5 };
 static const char *const MODELS[] = {
     "tie_embeddings=false", "tie_embeddings=false position=rotary n_head=3 d_model=30 activation=swiglu bias=false", "tie_embeddings=false n_layer=1 n_head=1 d_model=70 d_ff=131 activation=relu fuse=false",
+    "tie_embeddings=false n_layer=1 n_head=2 d_model=132 d_ff=1003",   /* several parts of every storage */
     "tie_embeddings=false design=post-ln norm=rmsnorm d_model=24 n_head=3 n_layer=3",
 };
 
