@@ -19,9 +19,10 @@ typedef struct an_bench_limits {
 } an_bench_limits;
 
 typedef struct an_bench_row {
-    const char *group;               /* "kernel", "product", "step" */
+    const char *group;               /* "kernel", "product", "step", "decode" */
     char name[48], shape[64];
     double seconds, flops, bytes;    /* of one call; flops, bytes 0: not counted */
+    double tokens;                   /* made by one call; 0: none */
     double stream;                   /* seconds of plain streams over the same arrays, measured in turn with the row; 0: take limits.bytes */
 } an_bench_row;
 
@@ -63,5 +64,6 @@ an_status an_bench_machine(an_bench *bench) AN_MUST_USE;                        
 an_status an_bench_kernels(an_bench *bench) AN_MUST_USE;                               /* bench_kernels.c */
 an_status an_bench_products(an_bench *bench, const size_t *shape) AN_MUST_USE;         /* bench_products.c; shape: m, n, k or NULL */
 an_status an_bench_steps(an_bench *bench, bool full) AN_MUST_USE;                      /* bench_steps.c */
+an_status an_bench_decode(an_bench *bench) AN_MUST_USE;                                /* bench_decode.c */
 
 #endif

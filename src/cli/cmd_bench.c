@@ -22,7 +22,7 @@ static bench_options settings;
 #define AT(field) .at = AN_AT(bench_options, field), .group = "bench", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "what", AN_CHOICE, "all", "all|machine|kernels|products|steps", "which part; the machine's limits are always measured", AT(what) },
+    { "what", AN_CHOICE, "all", "all|machine|kernels|products|steps|decode", "which part; the machine's limits are always measured, decode only when named", AT(what) },
     { "shape", AN_STRING, "", NULL, "only products [M,K] [K,N], as M,N,K", AT(shape) },
     { "full", AN_BOOL, "false", NULL, "also a step of GPT-2 124M, which takes some gigabytes", AT(full) },
     { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use", AT(threads) },
@@ -63,6 +63,7 @@ static an_status measure(an_bench *bench)
     if (own_shape) return an_bench_products(bench, shape);
     if (wants("kernels")) AN_TRY(an_bench_kernels(bench));
     if (wants("products")) AN_TRY(an_bench_products(bench, NULL));
+    if (strcmp(settings.what, "decode") == 0) AN_TRY(an_bench_decode(bench));
     if (wants("steps")) AN_TRY(an_bench_steps(bench, settings.full));
     return AN_OK;
 }
@@ -88,6 +89,7 @@ static void put_text(const an_bench *bench, an_text *out)
         an_text_add(out, "%-30s %-28s %10s %9.1f %10s %8.1f %7.0f %% %s", r->name, r->shape, an_human_time(time, r->seconds), r->flops / r->seconds / 1e9, an_human_bytes(bytes, r->bytes),
                     r->bytes / r->seconds / 1e9, 100 * bound / r->seconds, by_bytes ? "memory" : "arithmetic");
         if (by_bytes) an_text_add(out, ", %.1f GB/s", r->bytes / bound / 1e9);
+        if (r->tokens > 0) an_text_add(out, ", %.1f tokens/s", r->tokens / r->seconds);
         an_text_add(out, "\n");
     }
 }
@@ -102,6 +104,7 @@ static int put_rows(json_t *doc, const an_bench *bench)
         const double bound = an_bench_bound(&bench->limits, r, &by_bytes);
         json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "group", r->group, "name", r->name, "shape", r->shape, "seconds", r->seconds, "flops_per_s", r->flops / r->seconds,
                                 "bytes", r->bytes, "bytes_per_s", r->bytes / r->seconds, "limit_seconds", bound, "of_limit", bound / r->seconds, "limit", by_bytes ? "memory" : "arithmetic");
+        if (r->tokens > 0) failed |= json_object_set_new(row, "tokens_per_s", json_real(r->tokens / r->seconds)) != 0;
         failed |= json_array_append_new(rows, row) != 0;
     }
     return json_object_set_new(doc, "rows", rows) != 0 || failed;

@@ -34,9 +34,6 @@ typedef float an_real;
 
 #define AN_R(x) ((an_real)(x))
 
-/* How the numbers of a tensor lie in memory: as an_real, as bfloat16, or (weights only) as bytes with a scale per row. */
-typedef enum an_store { AN_STORE_REAL, AN_STORE_BF16, AN_STORE_INT8 } an_store;
-
 /* bfloat16: the upper half of a float's bits. Storage only: whoever computes widens first and rounds once, to nearest even; NaN stays NaN. */
 typedef uint16_t an_bf16;
 
@@ -56,6 +53,9 @@ static inline an_bf16 an_bf16_round(an_real x)
     if ((bits & 0x7fffffffu) > 0x7f800000u) return (an_bf16)(bits >> 16 | 0x40u);
     return (an_bf16)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
+
+/* How the numbers of a matrix lie in memory. AN_STORE_INT8: each row is whole numbers of -127 to 127 times the row's own scale. */
+typedef enum an_store { AN_STORE_REAL, AN_STORE_BF16, AN_STORE_INT8, AN_STORES } an_store;
 
 /* Inner product in double, in lanes and then in order: the same bits everywhere, for measures that have no kernels at hand. */
 static inline double an_dot(size_t n, const an_real *a, const an_real *b)

@@ -8,6 +8,8 @@
 #ifndef AN_KERN_KERN_H
 #define AN_KERN_KERN_H
 
+#include <stdint.h>
+
 #include "core/real.h"
 #include "core/rng.h"
 

@@ -127,7 +127,7 @@ an_value *an_attention_emit(const an_net *net, an_value *u)
         .scale = an_attention_scale(net), .dropout = c->dropout, .causal = !net->bidirectional };
     an_value *y;
     if (net->cache) {
-        an_value *cache = an_state(net->b, "cache", (an_dims){ 3, { net->batch, net->cache, 2 * kv } });
+        an_value *cache = an_state(net->b, "cache", (an_dims){ 4, { net->batch, 2 * c->n_kv_head, net->cache, width } });
         y = AN_EMIT(net->b, &an_op_attention_cached, "attention", &attr, qkv, cache);
     } else {
         y = AN_EMIT(net->b, &an_op_attention, "attention", &attr, qkv, net->tokens);

@@ -23,7 +23,7 @@ static an_value *linear(const an_net *net, an_kind kind, const char *name, an_va
     an_value *w = an_param_emit(net, kind, parameter, AN_MAT(out, an_cols(x)), init, groups);
     snprintf(parameter, sizeof parameter, "%s.bias", name);
     an_value *b = net->config->bias ? an_param_const(net, AN_KIND_VECTOR, parameter, out, 0) : NULL;
-    return AN_EMIT_BARE(net->b, &an_op_linear, name, x, w, b);
+    return AN_EMIT_BARE(net->b, net->cache ? &an_op_linear_few : &an_op_linear, name, x, w, b);
 }
 
 an_value *an_linear_emit(const an_net *net, const char *name, an_value *x, size_t out, const an_init *init, size_t groups)
@@ -84,6 +84,6 @@ an_value *an_head_emit(const an_net *net, an_value *x, an_value *table)
         const an_init init = an_init_matrix(net, AN_ROLE_HEAD, c->d_model, c->vocab_size, 0);
         w = an_param_emit(net, AN_KIND_HEAD, "head.weight", AN_MAT(c->vocab_size, c->d_model), &init, 1);
     }
-    an_value *logits = AN_EMIT_BARE(net->b, &an_op_linear, "head", an_times_emit(net, c->scaling.output / c->scaling.width, "output", x), w, NULL);
+    an_value *logits = AN_EMIT_BARE(net->b, net->cache ? &an_op_linear_few : &an_op_linear, "head", an_times_emit(net, c->scaling.output / c->scaling.width, "output", x), w, NULL);
     return an_stored_emit(net, net->package->logit_scale, "s_z", "logits", logits);
 }

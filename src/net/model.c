@@ -35,7 +35,7 @@ static an_status publish_params(an_model *m)
     if (!m->list) return an_fail(AN_ENOMEM, "out of memory for the list of %zu parameters", m->params->n);
     for (size_t i = 0; i < m->params->n; i++) {
         const an_param_def *d = &m->params->list[i];
-        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .low = d->low, .rule = d->rule };
+        m->list[i] = (an_param){ .name = d->name, .rank = d->dims.rank, .count = d->count, .data = d->data, .grad = d->grad, .low = d->low[AN_STORE_BF16].data, .rule = d->rule };
         memcpy(m->list[i].dim, d->dims.d, sizeof m->list[i].dim);
     }
     return AN_OK;
@@ -136,7 +136,10 @@ an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
         .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale };
-    an_params_refresh(m->params, run.k, m->threads);
+    if (m->params->stale && m->plan->weights == AN_STORE_BF16) {
+        an_params_refresh(m->params, AN_STORE_BF16, m->threads);
+        m->params->stale = false;
+    }
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;
     for (size_t i = 0; pass->targets && i < m->shape.batch * m->shape.seq; i++) run.n_target += pass->targets[i] >= 0;
@@ -173,7 +176,7 @@ an_model_memory an_model_get_memory(const an_model *m)
 {
     const size_t unit = sizeof(an_real), p = m->params->data.count * unit;
     const an_plan *plan = m->plan;
-    return (an_model_memory){ .params = p + an_params_low_reals(m->params) * unit, .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
+    return (an_model_memory){ .params = p + an_plan_copy_bytes(plan), .grads = m->shape.train ? p : 0, .optimizer = m->shape.train ? 2 * p : 0, .activations = plan->activations.count * unit,
         .scratch = (plan->scratch.count + plan->thread_scratch.count) * unit, .constants = (plan->constants.count + plan->state.count) * unit };
 }
 

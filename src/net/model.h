@@ -38,6 +38,7 @@ typedef struct an_model_shape {
     bool probe;                    /* passes may cut and streams stay readable, see below; unfused, more memory. With train, backward gives
                                     * the gradient of the stream before the first sub-layer, and none of a parameter */
     int threads;                   /* that passes will run on, for a budget of memory (config.memory); 0: 1. See an_model_set_threads */
+    an_store weights;              /* matrices that steps of few rows read: as they are, or copies; whoever changes them refreshes (plan.h) */
     bool logits;                   /* keep logits [B*T, V] readable after a forward pass (parity, tests); off in training */
 } an_model_shape;
 
@@ -125,14 +126,24 @@ json_t *an_model_describe(const an_model *model);             /* the plan as JSO
  * borrowed from the model, its sentences are static. */
 const char *const *an_model_get_notes(const an_model *model, size_t *count);
 
-/* Decoding one token at a time with a key/value cache. Same parameters, same steps, batch 1. */
+/* Decoding one token at a time with a key/value cache. Same parameters, same steps; one sequence, or a batch of them, each at its own
+ * position; a sequence has the same logits, bit for bit, whatever stands beside it. */
 typedef struct an_decoder an_decoder;
-an_status an_decoder_create(an_decoder **out, an_model *model, size_t max_tokens) AN_MUST_USE;   /* AN_ECONFIG: beyond a learned position table */
+typedef struct an_decoder_shape {
+    size_t tokens, batch;          /* most tokens of a sequence; sequences, 0: one */
+    an_store weights;              /* how matrices are read: as they are, or copies in bf16 or int8 made here (plan/copies.c) */
+} an_decoder_shape;
+an_status an_decoder_create_for(an_decoder **out, an_model *model, const an_decoder_shape *shape) AN_MUST_USE;   /* AN_ECONFIG: beyond a learned position table */
+an_status an_decoder_create(an_decoder **out, an_model *model, size_t max_tokens) AN_MUST_USE;   /* one sequence, weights as they are */
 void an_decoder_destroy(an_decoder **decoder);
-void an_decoder_reset(an_decoder *decoder);                                  /* position 0, empty cache */
-size_t an_decoder_position(const an_decoder *decoder);
-/* Feeds one token at the next position; returns logits [V] for the token after it, borrowed until the next call.
- * Errors: AN_EUSAGE past max_tokens. */
+void an_decoder_reset(an_decoder *decoder);                                  /* all at position 0, empty cache */
+void an_decoder_seek(an_decoder *decoder, size_t position);                  /* all at this position, at most shape.tokens, over the cache as it lies: to measure, or to go back */
+size_t an_decoder_position(const an_decoder *decoder);                       /* of the first sequence */
+size_t an_decoder_weight_bytes(const an_decoder *decoder);                   /* matrices that a step reads whole */
+size_t an_decoder_cache_bytes(const an_decoder *decoder);                    /* that a step reads at the present positions */
+/* Feeds each sequence its next token, -1: none, it rests; returns logits [batch, V], borrowed until the next call; rows of resting
+ * sequences mean nothing. Errors, before anything is fed: AN_EUSAGE past shape.tokens or outside the vocabulary. */
+an_status an_decoder_step_all(an_decoder *decoder, const int32_t *tokens, const an_real **logits) AN_MUST_USE;
 an_status an_decoder_step(an_decoder *decoder, int32_t token, const an_real **logits) AN_MUST_USE;
 
 #endif

@@ -72,7 +72,7 @@ static an_status total_bytes(const an_model *m, size_t *out)
     AN_TRY(an_params_size(m->params, &params));
     if (!an_size_mul(p->thread_reals, (size_t)m->threads, &threads)) threads = SIZE_MAX;
     if (!an_size_mul(params, m->shape.train ? 4 : 1, &reals)) reals = SIZE_MAX;
-    reals = add(add(add(add(reals, an_params_low_reals(m->params)), p->activations.count), add(p->scratch.count, threads)), add(p->constants.count, p->state.count));
+    reals = add(add(add(add(reals, an_plan_copy_bytes(p) / sizeof(an_real)), p->activations.count), add(p->scratch.count, threads)), add(p->constants.count, p->state.count));
     if (!an_size_mul(reals, sizeof(an_real), out)) *out = SIZE_MAX;
     return AN_OK;
 }
@@ -84,7 +84,8 @@ static an_status freeze_with(an_model *m, an_recompute policy, size_t cache)
     AN_TRY(an_model_emit(m, cache));
     m->plan->observe = m->shape.observe;
     m->plan->apart = m->shape.probe;
-    m->plan->store = m->config.store;
+    m->plan->store = cache ? AN_STORE_REAL : m->config.store;   /* decoding: weights may be copies (shape.weights), the few activations are not */
+    m->plan->weights = m->shape.weights;
     m->plan->stream = m->config.stream;
     m->plan->recompute = policy;
     return an_plan_freeze(m->plan, m->config.fuse);

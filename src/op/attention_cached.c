@@ -1,9 +1,9 @@
 /* op/attention_cached.c
  * Attention of one new token per sequence against a key/value cache: decoding, one token at a time.
- * Shapes    qkv [B, C + 2 KV D]   cache [B, P, 2 KV D] (state: k | v rows by position)   y [B, C]
+ * Shapes    qkv [B, C + 2 KV D]   cache [B, 2 KV, P, D] (state: keys of every head, then values)   y [B, C]
  * Saves     nothing; forward only    Cost  4 C (position + 1) flop per sequence
  * Errors    build: shapes differ, KV does not divide H -> AN_ESHAPE. Positions beyond P are refused by the decoder
- * Threads   one part per head of keys and values, which its query heads read one after the other */
+ * Threads   one part per sequence and head of keys and values, which its query heads read one after the other */
 #include "op/op.h"
 
 enum { QKV, CACHE };
@@ -13,7 +13,7 @@ static an_status infer(struct an_build *b, an_step *s)
     const an_attention_attr *at = s->attr;
     if (at->seq != 1) return an_fail(AN_ESHAPE, "%s: decoding takes one token at a time, got %zu", s->name, at->seq);
     AN_TRY(an_need_heads(s));
-    AN_TRY(an_need(s, CACHE, ((an_dims){ 3, { at->batch, at->cache, 2 * at->kv_heads * at->width } })));
+    AN_TRY(an_need(s, CACHE, ((an_dims){ 4, { at->batch, 2 * at->kv_heads, at->cache, at->width } })));
     return an_out(b, s, 0, "", AN_MAT(at->batch, at->heads * at->width), false);
 }
 
@@ -26,13 +26,19 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_attention_attr *at = s->attr;
-    const size_t kv = at->kv_heads * at->width, b = p->index / at->kv_heads, head = p->index % at->kv_heads, group = at->heads / at->kv_heads;
-    const an_real *q = s->in[QKV]->data + b * an_qkv_width(at), *k = q + at->heads * at->width + head * at->width;
-    an_real *cache = s->in[CACHE]->data + b * at->cache * 2 * kv + head * at->width, *row = cache + r->position * 2 * kv, *y = s->out[0]->data + b * at->heads * at->width;
-    memcpy(row, k, at->width * sizeof *row);
-    memcpy(row + kv, k + kv, at->width * sizeof *row);
-    for (size_t i = head * group; i < (head + 1) * group; i++)
-        r->k->attn_decode(r->position + 1, at->width, AN_R(at->scale), q + i * at->width, cache, 2 * kv, cache + kv, 2 * kv, y + i * at->width, r->thread_work[p->thread]);
+    const size_t d = at->width, b = p->index / at->kv_heads, head = p->index % at->kv_heads, group = at->heads / at->kv_heads;
+    const an_real *q = s->in[QKV]->data + b * an_qkv_width(at), *row = q + (at->heads + head) * d;
+    an_real *k = s->in[CACHE]->data + (b * 2 * at->kv_heads + head) * at->cache * d, *v = k + at->kv_heads * at->cache * d;
+    an_real *y = s->out[0]->data + (b * at->heads + head * group) * d;
+    if (an_rests(r, b)) {
+        memset(y, 0, group * d * sizeof *y);
+        return;
+    }
+    const size_t place = an_place(r, b, 1);
+    memcpy(k + place * d, row, d * sizeof *k);
+    memcpy(v + place * d, row + at->kv_heads * d, d * sizeof *v);
+    for (size_t i = 0; i < group; i++)
+        r->k->attn_decode(place + 1, d, AN_R(at->scale), q + (head * group + i) * d, k, d, v, d, y + i * d, r->thread_work[p->thread]);
 }
 
 static size_t thread_work(const an_step *s) { return ((const an_attention_attr *)s->attr)->cache + 1; }

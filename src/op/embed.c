@@ -63,7 +63,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
         if (tokens[i] < 0) {
             memset(y, 0, n * c * sizeof *y);
         } else {
-            r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + (r->position + place) * c : NULL, y);
+            r->k->embed_fwd(n, c, AN_R(at->scale), tokens + i, s->in[E]->data, s->in[P] ? s->in[P]->data + (r->place ? (size_t)r->place[i] : place) * c : NULL, y);
             place += n;
         }
         an_view_done(r, an_data_of(s->out[0]), i * c, n * c, y);

@@ -161,7 +161,7 @@ static double of_head_xent(const an_run *r, const an_step *s, size_t part, doubl
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
     (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(dot(c, an_data_of(s->in[0]), row * c, an_data_of(s->in[1]), j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j++) add_logit(dot(c, an_data_of(s->in[0]), row * c, (an_cells){ s->in[1]->data, AN_STORE_REAL }, j * c), &largest, &sum);
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

@@ -11,7 +11,8 @@
 static inline an_operand an_linear_data(const an_value *v, size_t row)
 {
     const size_t c = an_cols(v);
-    if (v->low) return (an_operand){ v->low + row * c, c, AN_STORE_BF16 };
+    if (v->low) return (an_operand){ (const an_bf16 *)v->low + row * c, c, AN_STORE_BF16 };
+    if (v->home == AN_HOME_PARAM) return (an_operand){ v->data + row * c, c, AN_STORE_REAL };
     return an_operand_at((an_operand){ v->data, c, v->store }, row, 0);
 }
 

@@ -46,7 +46,8 @@ typedef struct an_value {
     struct an_step *producer;    /* NULL for parameters, inputs, constants */
     size_t data_offset, grad_offset;   /* in elements of its home's arena (gradients: activations); AN_NO_OFFSET: none */
     an_real *data, *grad;        /* bound when the arenas are; grad NULL when not wanted. Of bfloat16: its first two numbers */
-    const an_bf16 *low;          /* parameters that products read: the same numbers rounded; NULL: none */
+    const void *low;             /* AN_HOME_PARAM whose store is not AN_STORE_REAL: the copy that steps with low_in read, row-major; data stays the master (plan/copies.c) */
+    const float *low_scale;      /* [rows] of an AN_STORE_INT8 copy */
     const int32_t *tokens;       /* AN_HOME_INPUT only, set per pass; NULL when the pass has none */
 } an_value;
 
@@ -81,7 +82,7 @@ typedef struct an_run {
     const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */
     size_t n_target;             /* number of targets >= 0 in this pass */
-    size_t position;             /* decoding: position of the first row */
+    const int32_t *place;        /* decoding: the position of each row's token, -1: its sequence rests in this pass; NULL: not decoding */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
 } an_run;
 
@@ -121,7 +122,7 @@ typedef struct an_op {
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
     uint32_t no_grad_in;                                  /* bit i: in[i] never gets a gradient (tokens, tables) */
-    uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_... */
+    uint32_t low_in, low_out;                             /* bit i: in[i] / out[i] (data and gradient) may be stored as bfloat16; read and written through an_view_...; of a parameter: its copy is read */
     bool real_grad_out;                                   /* the gradient of out[0] is reals all the same */
     uint32_t sets_only;                                   /* bit i: backward can SET but not ADD the gradient of in[i] */
     /* bit i (0 or 1): the gradient of in[i] equals the gradient of out[grad_out], so the two may share a buffer; NULL: none */
@@ -158,6 +159,10 @@ static inline bool an_add(const an_run *r, const an_step *s, int i)
 {
     return s->acc[i] || (r->accumulate && s->in[i]->home == AN_HOME_PARAM);
 }
+
+/* Where row i stands in its sequence of seq tokens, and whether a decoding pass leaves it out. */
+static inline size_t an_place(const an_run *r, size_t i, size_t seq) { return r->place ? (size_t)r->place[i] : i % seq; }
+static inline bool an_rests(const an_run *r, size_t i) { return r->place && r->place[i] < 0; }
 
 /* Rows in fixed chunks: at most 32 parts of at least 16 rows, a function of n alone. */
 typedef struct an_range { size_t begin, n; } an_range;
@@ -247,7 +252,7 @@ an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
-extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
+extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_linear_few, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
     an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope,
     an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent, an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
 

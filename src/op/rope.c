@@ -42,8 +42,8 @@ static void rotate(const an_run *r, const an_step *s, const an_part *p, an_cells
         n = at->seq - t < n ? at->seq - t : n;
         if (t == 0) place = 0;
         if (tokens) n = an_run_of(tokens, i, i + n);
-        if (tokens && tokens[i] < 0) continue;
-        const size_t at_table = (r->position + place) * half;
+        if ((tokens && tokens[i] < 0) || an_rests(r, i)) continue;
+        const size_t at_table = (r->place ? (size_t)r->place[i] : place) * half;
         an_real *x = an_view_to(v, i * c, an_view_room(r, p, c, 0));
         (void)an_view_of(r, v, i * c, n * c, x);
         r->k->rope(n, at->heads, at->width, x, c, s->in[COS]->data + at_table, s->in[SIN]->data + at_table, sign, x, c, 0);

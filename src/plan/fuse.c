@@ -87,6 +87,7 @@ static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step
 
 static const an_fusion TABLE[] = {
     { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, 0, true, only_reader, join_linear_act },
+    { "bias + activation, decoding", &an_op_linear_few, &an_op_activation, &an_op_linear_few, 0, true, only_reader, join_linear_act },
     { "dropout + add", &an_op_dropout, &an_op_residual, &an_op_residual, 1, true, only_reader, join_drop_add },
     { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, 0, false, fits_add_norm, join_add_norm },
     { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, 0, true, fits_head, join_head },

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#include "core/threads.h"
-
 static size_t aligned(size_t count) { const size_t a = AN_ALIGN / sizeof(an_real); return (count + a - 1) / a * a; }
 
 an_status an_params_size(an_params *params, size_t *reals)
@@ -41,7 +39,7 @@ void an_params_fini(an_params *params)
 {
     an_block_fini(&params->data);
     an_block_fini(&params->grad);
-    for (size_t i = 0; i < params->n; i++) free(params->list[i].low);
+    an_params_drop_copies(params);
     free(params->list);
     free(params->slot);
     an_arena_fini(&params->arena);
@@ -92,48 +90,6 @@ static void draw(const an_init *init, an_rng_key key, size_t first, size_t n, an
         case AN_LAW_NORMAL: out[i] = AN_R(init->scale * an_rng_normal(key, first + i)); break;
         case AN_LAW_UNIFORM: out[i] = AN_R(init->scale * (2 * an_rng_uniform(key, first + i) - 1)); break;
         }
-}
-
-size_t an_params_low_reals(const an_params *params)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < params->n; i++) n += params->list[i].has_low ? an_store_reals(AN_STORE_BF16, params->list[i].count) : 0;
-    return n;
-}
-
-an_status an_params_lower(an_params *params)
-{
-    for (size_t i = 0; i < params->n; i++) {
-        an_param_def *d = &params->list[i];
-        if (!d->has_low || d->low) continue;
-        d->low = an_alloc(d->count * sizeof *d->low);
-        if (!d->low) return an_fail(AN_ENOMEM, "%s: out of memory for its copy in bf16, %zu bytes", d->name, d->count * sizeof *d->low);
-        params->stale = true;
-    }
-    return AN_OK;
-}
-
-enum { COPIED = 1 << 16 };   /* numbers per part */
-
-typedef struct copying { const an_kernels *k; const an_param_def *now; } copying;
-
-static void copy_part(void *context, size_t index, int thread)
-{
-    const copying *c = context;
-    const size_t begin = index * COPIED, n = c->now->count - begin < COPIED ? c->now->count - begin : COPIED;
-    (void)thread;
-    c->k->narrow(n, c->now->data + begin, c->now->low + begin);
-}
-
-void an_params_refresh(an_params *params, const an_kernels *k, int threads)
-{
-    copying c = { k, NULL };
-    if (!params->stale) return;
-    for (size_t i = 0; i < params->n; i++) {
-        c.now = &params->list[i];
-        if (c.now->low) an_parallel_for(threads, (c.now->count + COPIED - 1) / COPIED, copy_part, &c);
-    }
-    params->stale = false;
 }
 
 void an_params_draw(an_params *params, uint64_t seed)

@@ -45,7 +45,9 @@ an_status an_plan_freeze(an_plan *plan, bool fuse)
     if (plan->apart) an_plan_open(plan);
     if (plan->fused) AN_TRY(an_plan_fuse(plan));
     if (plan->apart) plan->store = AN_STORE_REAL;   /* who looks inside reads reals */
+    if (plan->store == AN_STORE_BF16 && plan->weights == AN_STORE_REAL) plan->weights = AN_STORE_BF16;
     an_plan_narrow(plan);
+    an_plan_store(plan);
     AN_TRY(an_plan_schedule(plan));
     AN_TRY(an_plan_gradients(plan));
     AN_TRY(an_plan_narrow_gradients(plan));
@@ -68,7 +70,6 @@ static void bind_values(an_plan *plan)
             const an_param_def *def = an_params_find(plan->params, v->name);
             v->data = def->data;
             v->grad = v->wants_grad ? def->grad : NULL;
-            v->low = plan->store == AN_STORE_BF16 ? def->low : NULL;
             continue;
         }
         an_real *base = v->home == AN_HOME_ACT ? plan->activations.data : v->home == AN_HOME_CONST ? plan->constants.data : plan->state.data;
@@ -82,12 +83,12 @@ static void bind_values(an_plan *plan)
 
 an_status an_plan_bind(an_plan *plan, int threads)
 {
-    AN_TRY(an_params_lower(plan->params));
     AN_TRY(an_block_init(&plan->activations, plan->activations.count, "activations"));
     AN_TRY(an_block_init(&plan->constants, plan->constants.count, "constants"));
     AN_TRY(an_block_init(&plan->state, plan->state.count, "key/value cache"));
     AN_TRY(an_block_init(&plan->scratch, plan->scratch.count, "scratch"));
     bind_values(plan);
+    AN_TRY(an_plan_copy(plan));
     if (plan->ledger) AN_TRY(an_ledger_bind(plan->ledger));
     return an_plan_set_threads(plan, threads);
 }

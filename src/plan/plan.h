@@ -27,8 +27,7 @@ typedef struct an_param_def {
     an_rule rule;
     an_value *value;             /* in the plan that is being emitted; NULL: not asked for yet */
     an_real *data, *grad;
-    bool has_low;                /* a plan reads it as bfloat16 */
-    an_bf16 *low;                /* [count], the copy it reads, in a block of its own; NULL: none yet */
+    struct { void *data; float *scale; } low[AN_STORES];   /* copies by kind, row-major [dims]; data NULL: none; scale [rows], AN_STORE_INT8 only */
 } an_param_def;
 
 typedef struct an_params {
@@ -38,8 +37,9 @@ typedef struct an_params {
     size_t *slot, slots;         /* index by name: positions in the list, plus one; a power of two of them, at most half full */
     size_t trained;              /* number of trained scalars, without padding and buffers */
     an_block data, grad;
+    struct an_copies *copies;    /* newest first (copies.c) */
     bool frozen;                 /* allocated; nothing may be added */
-    bool stale;                  /* data was written by others than the optimizer, copies not yet */
+    bool stale;                  /* data was written by others than the optimizer, copies in bf16 not yet */
 } an_params;
 
 an_status an_params_size(an_params *params, size_t *reals) AN_MUST_USE;  /* gives each tensor its place; AN_ESHAPE where they overflow */
@@ -48,9 +48,11 @@ void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
 an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
 void an_params_draw(an_params *params, uint64_t seed);
-size_t an_params_low_reals(const an_params *params);                         /* room of the copies that plans so far want, in reals */
-an_status an_params_lower(an_params *params) AN_MUST_USE;                    /* allocates the copies that are wanted; may be called again for more */
-void an_params_refresh(an_params *params, const an_kernels *k, int threads);  /* writes every copy anew where they are stale */
+/* Copies of matrices in another storage, beside the masters; they live as long as the parameters. A plan that sets `weights` makes those
+ * it reads when it is bound; whoever changes masters refreshes: every copy of this kind, the same bits for any number of threads. */
+void an_params_refresh(an_params *params, an_store kind, int threads);
+size_t an_params_copy_bytes(const an_params *params, an_store kind);         /* with the scales */
+void an_params_drop_copies(an_params *params);
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
 typedef struct an_const_fill { void (*fill)(an_real *out, const an_dims *dims, double arg); double arg; an_value *before; } an_const_fill;   /* before: the constant made before this one */
@@ -102,6 +104,7 @@ typedef struct an_plan {
     size_t n_blocks;             /* that steps belong to */
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
+    an_store weights;            /* set before freezing: matrices that steps with low_in read are read as copies of this kind */
     bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
     struct an_joint *joints;     /* [n_sites], or NULL */
     const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
@@ -160,6 +163,9 @@ void an_plan_narrow(an_plan *plan);                                         /* p
 an_status an_plan_narrow_gradients(an_plan *plan) AN_MUST_USE;              /* and, once their buffers are known, which gradients */
 an_region an_plan_region(const an_plan *plan, int block);                   /* schedule.c: where a block is made again */
 an_status an_plan_schedule(an_plan *plan) AN_MUST_USE;                      /* schedule.c */
+void an_plan_store(an_plan *plan);                                          /* copies.c: which values are read as copies */
+an_status an_plan_copy(an_plan *plan) AN_MUST_USE;                          /* copies.c: makes those copies, binds them; not filled yet */
+size_t an_plan_copy_bytes(const an_plan *plan);                             /* copies.c: their bytes, known once the plan is frozen */
 an_status an_plan_gradients(an_plan *plan) AN_MUST_USE;                     /* gradients.c: wants_grad, acc, shared */
 an_status an_plan_watch(an_plan *plan) AN_MUST_USE;                         /* ledger.c: what observed passes measure, and where */
 void an_plan_open(an_plan *plan);                                           /* intervene.c: what stays readable, the root; before fuse.c */

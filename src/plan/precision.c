@@ -46,16 +46,6 @@ static void mark_stream(an_plan *plan)
         if (plan->values[i]->stream) plan->values[i]->store = AN_STORE_REAL;
 }
 
-/* Parameters that a product reads beside its rows get a copy. */
-static void copy_weights(an_plan *plan)
-{
-    for (size_t i = 0; i < plan->n_steps; i++) {
-        const an_step *s = plan->steps[i];
-        for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] && s->in[k]->home == AN_HOME_PARAM && an_bit(s->op->low_in, k)) an_params_find(plan->params, s->in[k]->name)->has_low = true;
-    }
-}
-
 void an_plan_narrow(an_plan *plan)
 {
     if (plan->store == AN_STORE_REAL) return;
@@ -66,7 +56,6 @@ void an_plan_narrow(an_plan *plan)
         for (size_t i = plan->n_steps; i-- > 0;)
             if (plan->steps[i]->op->in_place) again |= level(plan->steps[i]->in[0], plan->steps[i]->out[0]);
     }
-    copy_weights(plan);
 }
 
 /* --- after gradients.c has decided who writes and who shares ------------------------------------------------------- */

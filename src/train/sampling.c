@@ -32,6 +32,36 @@ static size_t largest(const an_real *logits, size_t count)
     return best < count && isfinite(logits[best]) ? best : count;
 }
 
+/* The candidate at i down to its place in a heap of n, the first of all on top. */
+static void sift(an_candidate *heap, size_t n, size_t i)
+{
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && by_weight(&heap[child + 1], &heap[child]) < 0) child++;
+        if (by_weight(&heap[i], &heap[child]) <= 0) break;
+        const an_candidate lower = heap[i];
+        heap[i] = heap[child];
+        heap[child] = lower;
+    }
+}
+
+/* The first `most` candidates in order, at the front: a heap, because sorting a whole vocabulary takes longer than making its logits. */
+static void first_of(an_candidate *work, size_t n, size_t most)
+{
+    for (size_t i = n / 2; i-- > 0;) sift(work, n, i);
+    size_t left = n;
+    for (; left > n - most && left > 1; left--) {        /* each goes to the end, where the heap has shrunk */
+        const an_candidate first = work[0];
+        work[0] = work[left - 1];
+        work[left - 1] = first;
+        sift(work, left - 1, 0);
+    }
+    for (size_t i = 0, j = n - 1; i < j; i++, j--) {
+        const an_candidate other = work[i];
+        work[i] = work[j];
+        work[j] = other;
+    }
+}
+
 static size_t cut_nucleus(const an_candidate *work, size_t n, double top_p)
 {
     double total = 0, sum = 0;
@@ -54,12 +84,16 @@ an_status an_sample(const an_sampling *sampling, const an_real *logits, size_t c
     for (size_t i = 0; i < count; i++)
         work[i] = (an_candidate){ exp(((double)logits[i] - (double)logits[best]) / sampling->temperature), (int32_t)i };
     size_t n = count;
-    if ((sampling->top_k > 0 && sampling->top_k < n) || sampling->top_p < 1) qsort(work, n, sizeof *work, by_weight);
-    if (sampling->top_k > 0 && sampling->top_k < n) n = sampling->top_k;
+    if (sampling->top_k > 0 && sampling->top_k < n) {
+        first_of(work, n, sampling->top_k);
+        n = sampling->top_k;
+    } else if (sampling->top_p < 1) {
+        qsort(work, n, sizeof *work, by_weight);
+    }
     if (sampling->top_p < 1) n = cut_nucleus(work, n, sampling->top_p);
     double total = 0, sum = 0;
     for (size_t i = 0; i < n; i++) total += work[i].weight;
-    const double u = an_rng_uniform(an_rng_key_make(sampling->seed, AN_RNG_SAMPLE, 0), position) * total;
+    const double u = an_rng_uniform(an_rng_key_make(sampling->seed, AN_RNG_SAMPLE, sampling->sequence), position) * total;
     size_t pick = 0;
     for (size_t i = 0; i < n; i++) {
         if (work[i].weight <= 0) continue;

@@ -1,5 +1,5 @@
 /* train/sampling.h
- * From a row of logits to a token. All in double, and random only through (seed, position): the same prompt, seed and
+ * From a row of logits to a token. All in double, and random only through (seed, sequence, position): the same prompt, seed and
  * model give the same text, whatever was sampled before. */
 #ifndef AN_TRAIN_SAMPLING_H
 #define AN_TRAIN_SAMPLING_H
@@ -14,7 +14,7 @@ typedef struct an_sampling {
     double temperature;      /* divides the logits; 0: the most likely token, always */
     size_t top_k;            /* only the k most likely tokens; 0: all */
     double top_p;            /* then only the fewest tokens that together hold this much probability; 1: all */
-    uint64_t seed;
+    uint64_t seed, sequence; /* two sequences of one seed differ; where they are drawn, together or one by one, does not matter */
 } an_sampling;
 
 typedef struct an_candidate { double weight; int32_t token; } an_candidate;

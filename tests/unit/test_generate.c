@@ -41,6 +41,43 @@ static void counts_and_stops(void **state)
     tiny_close(&t);
 }
 
+typedef struct heard_samples { int32_t token[3][8]; size_t count[3], stop; } heard_samples;
+
+static int hear_sample(void *ctx, size_t sample, int32_t token)
+{
+    heard_samples *h = ctx;
+    h->token[sample][h->count[sample]++] = token;
+    return sample == 1 && h->count[1] == h->stop;
+}
+
+/* Samples of a batch are the texts that their sequence numbers give one by one; one that is ended leaves the others as they are. */
+static void a_batch_is_its_samples(void **state)
+{
+    (void)state;
+    tiny t;
+    heard_samples all = { .stop = 3 };
+    tiny_open(&t, NULL);
+    for (int w = AN_STORE_REAL; w < AN_STORES; w++) {
+        an_generation g = { .prompt = "ab", .prompt_bytes = 2, .tokens = 7, .samples = 3, .weights = (an_store)w, .sampling = { .temperature = 1, .top_k = 200, .top_p = 1, .seed = 3 } };
+        memset(all.count, 0, sizeof all.count);
+        assert_ok(an_generate_samples(t.model, &g, hear_sample, &all));
+        assert_int_equal(all.count[0], 7);
+        assert_int_equal(all.count[1], 3);
+        assert_int_equal(all.count[2], 7);
+        assert_memory_not_equal(all.token[0], all.token[2], 7 * sizeof(int32_t));
+        for (size_t i = 0; i < 3; i++) {
+            heard_samples one = { .stop = 0 };
+            g.samples = 1;
+            g.sampling.sequence = i;
+            assert_ok(an_generate_samples(t.model, &g, hear_sample, &one));
+            assert_memory_equal(one.token[0], all.token[i], all.count[i] * sizeof(int32_t));
+        }
+    }
+    const an_generation none = { .tokens = 3, .sampling = { .temperature = 1, .top_p = 1 } };
+    assert_fails(an_generate_samples(t.model, &none, hear_sample, &all), AN_EUSAGE, "0 samples");
+    tiny_close(&t);
+}
+
 /* Greedy text: each token must be the argmax of the full forward pass over everything before it. */
 static void equals_the_full_forward(void **state)
 {
@@ -107,6 +144,6 @@ static void evaluation_is_the_mean_over_tokens(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(counts_and_stops), cmocka_unit_test(equals_the_full_forward), cmocka_unit_test(evaluation_is_the_mean_over_tokens) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(counts_and_stops), cmocka_unit_test(a_batch_is_its_samples), cmocka_unit_test(equals_the_full_forward), cmocka_unit_test(evaluation_is_the_mean_over_tokens) };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
 }

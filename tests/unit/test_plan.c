@@ -77,7 +77,7 @@ static void huge_output(bench *t) { emit_linear(t, "fc", param(t, "x", AN_MAT(SI
 static void cached_attention(bench *t)
 {
     const an_attention_attr attr = { .batch = 1, .seq = 1, .heads = 2, .kv_heads = 2, .width = 4, .cache = 5, .scale = 1, .causal = true };
-    AN_EMIT(&t->b, &an_op_attention_cached, "attention", &attr, param(t, "qkv", AN_MAT(1, 24)), an_state(&t->b, "cache", (an_dims){ 3, { 1, 5, 16 } }));
+    AN_EMIT(&t->b, &an_op_attention_cached, "attention", &attr, param(t, "qkv", AN_MAT(1, 24)), an_state(&t->b, "cache", (an_dims){ 4, { 1, 4, 5, 4 } }));
 }
 
 static void deep_scopes(bench *t)

@@ -21,6 +21,8 @@ const an_kernels *TABLE(AN_ISA)(void)
         .swiglu_fwd = AN_SIMD(swiglu_fwd), .swiglu_bwd = AN_SIMD(swiglu_bwd), .squash_fwd = AN_SIMD(squash_fwd), .squash_bwd = AN_SIMD(squash_bwd), .dropout = AN_SIMD(dropout),
         .embed_fwd = AN_SIMD(embed_fwd), .embed_bwd = AN_SIMD(embed_bwd), .rope = AN_SIMD(rope),
         .xent_fwd = AN_SIMD(xent_fwd), .xent_grad = AN_SIMD(xent_grad), .adamw = AN_SIMD(adamw),
+        .quantise_int8 = AN_SIMD(quantise_int8),
+        .few_real = AN_SIMD(few_real), .few_bf16 = AN_SIMD(few_bf16), .few_int8 = AN_SIMD(few_int8),
         .attn_fwd = AN_SIMD(attn_fwd), .attn_bwd = AN_SIMD(attn_bwd), .attn_decode = AN_SIMD(attn_decode),
     };
     return &table;

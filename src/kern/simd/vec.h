@@ -10,6 +10,7 @@
  *   vm_bits, vm_of  a mask as a number, lane 0 its lowest bit, and back
  *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
  *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
+ *   v_load_int8    VL whole numbers of 8 bits, as floats
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
 #define AN_KERN_SIMD_VEC_H
@@ -84,6 +85,10 @@ V_FN vi vi_hi64(vi a, vi b) { return _mm512_unpackhi_epi64(a, b); }
 #define vi_shr64(a, n) _mm512_srli_epi64(a, n)
 V_FN vm vi_less(vi a, vi b) { return _mm512_cmpgt_epi32_mask(b, a); }   /* signed a < b */
 V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm512_mask_blend_epi32(m, no, yes); }
+
+V_FN vf v_load_int8(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p))); }
+V_FN vi vi_nearest(vf a) { return _mm512_cvtps_epi32(a); }                /* to nearest even */
+V_FN void vi_store(int32_t *p, vi a) { _mm512_storeu_si512((void *)p, a); }
 
 V_FN vd vd_set(double a) { return _mm512_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
@@ -164,6 +169,10 @@ V_FN vi vi_hi64(vi a, vi b) { return _mm256_unpackhi_epi64(a, b); }
 #define vi_shr64(a, n) _mm256_srli_epi64(a, n)
 V_FN vm vi_less(vi a, vi b) { return _mm256_cmpgt_epi32(b, a); }   /* signed a < b */
 V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, m); }
+
+V_FN vf v_load_int8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p))); }
+V_FN vi vi_nearest(vf a) { return _mm256_cvtps_epi32(a); }                /* to nearest even */
+V_FN void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 
 V_FN vd vd_set(double a) { return _mm256_set1_pd(a); }
 V_FN vd vd_lo(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
