@@ -61,6 +61,33 @@ AN_EMULATED simde__m256i an_emulated_cvtepi32_epi16(simde__m512i a)
     return simde_mm256_loadu_si256((const simde__m256i *)(const void *)to);
 }
 
+AN_EMULATED simde__m512i an_emulated_cvtepi8_epi32(simde__m128i a)
+{
+    int8_t from[16];
+    int32_t to[16];
+    simde_mm_storeu_si128((simde__m128i *)(void *)from, a);
+    for (int i = 0; i < 16; i++) to[i] = from[i];
+    return simde_mm512_loadu_si512(to);
+}
+
+AN_EMULATED simde__m512 an_emulated_cvtepi32_ps(simde__m512i a)
+{
+    int32_t from[16];
+    float to[16];
+    simde_mm512_storeu_si512(from, a);
+    for (int i = 0; i < 16; i++) to[i] = (float)from[i];
+    return simde_mm512_loadu_ps(to);
+}
+
+AN_EMULATED simde__m512i an_emulated_cvtps_epi32(simde__m512 a)
+{
+    float from[16];
+    int32_t to[16];
+    simde_mm512_storeu_ps(from, a);
+    for (int i = 0; i < 16; i++) to[i] = from[i] >= -0x1p31f && from[i] < 0x1p31f ? (int32_t)lrintf(from[i]) : INT32_MIN;   /* to nearest even; else the indefinite integer */
+    return simde_mm512_loadu_si512(to);
+}
+
 AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
 {
     if ((uintptr_t)p % 64) __builtin_trap();   /* as the processor does */
@@ -80,6 +107,12 @@ AN_EMULATED void an_emulated_stream_ps(float *p, simde__m512 a)
 #define _mm512_cvtps_pd an_emulated_cvtps_pd
 #define _mm512_cvtepu16_epi32 an_emulated_cvtepu16_epi32
 #define _mm512_cvtepi32_epi16 an_emulated_cvtepi32_epi16
+#undef _mm512_cvtepi8_epi32
+#undef _mm512_cvtps_epi32
+#define _mm512_cvtps_epi32 an_emulated_cvtps_epi32
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi8_epi32 an_emulated_cvtepi8_epi32
+#define _mm512_cvtepi32_ps an_emulated_cvtepi32_ps
 #define _mm512_srai_epi32 an_emulated_srai_epi32
 
 #endif
