@@ -20,7 +20,7 @@ static an_status infer(struct an_build *b, an_step *s)
     AN_TRY(an_need_rank(s, E, 2));
     const size_t c = an_cols(s->in[E]);
     if (s->in[TOKENS]->count > INT32_MAX || an_rows(s->in[E]) > INT32_MAX)
-        return an_fail(AN_ESHAPE, "%s: %zu tokens of %zu kinds, more than 2147483647 of either", s->name, s->in[TOKENS]->count, an_rows(s->in[E]));
+        return an_fail(AN_ESHAPE, "%s: %zu tokens of %zu kinds, more than 2147483647 of either; lower batch_size, seq_len or vocab_size", s->name, s->in[TOKENS]->count, an_rows(s->in[E]));
     if (s->in[P]) {
         AN_TRY(an_need_rank(s, P, 2));
         if (an_cols(s->in[P]) != c || an_rows(s->in[P]) < at->seq)

@@ -16,6 +16,7 @@ model:
   arch: decoder                         # default
   n_layer: 4                            # --num_hidden_layers
   n_head: 2                             # a.yaml:4
+  n_kv_head: auto                       # default
   d_model: 64                           # a.yaml:3
   d_ff: auto                            # default
   seq_len: 256                          # preset demo
@@ -122,9 +123,11 @@ training:
   grad_clip: 1                          # preset demo
   seed: 1337                            # default
 running:
-  recompute: none                       # default
-  fuse: true                            # default
   precision: f32                        # default
+  # stream_precision: f32               # default; unused, needs precision=bf16
+  recompute: none                       # default
+  # memory: auto                        # default; unused, needs recompute=auto
+  fuse: true                            # default
   threads: 0                            # default
   out: auto                             # default
   log_every: 20                         # preset demo
@@ -210,4 +213,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-117
+120

@@ -7,6 +7,8 @@ model:
   --arch NAME             kind of transformer: decoder [decoder]
   --n_layer N             number of blocks [6; 1..100000]
   --n_head N              attention heads; must divide d_model [6; 1..65536]
+  --n_kv_head N           heads of keys and values, each shared by n_head / n_kv_head query heads;
+                          auto: n_head [auto; 1..65536 or auto]
   --d_model N             width of the residual stream, channels [384; 1..1048576]
   --d_ff N                width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a
                           multiple of 8) [auto; 1..4194304 or auto]
@@ -197,10 +199,16 @@ training:
   --seed N                number that all randomness of the run follows from [1337; >= 0]
 1|
 running:
-  --recompute NAME        block: keep only block boundaries, run each block again in the backward
-                          pass: none|block [none]
+  --precision NAME        bf16: what products read and write is held as bfloat16, weights and all
+                          sums stay f32 (docs/precision.md): f32|bf16 [f32]
+  --stream_precision NAME numbers that the residual stream is held in: f32|bf16 [f32]; only with
+                          precision=bf16
+  --recompute NAME        what the backward pass makes again instead of keeping it; block: each
+                          block, sqrt: segments of blocks, memory as the root of depth; auto: as
+                          little as fits into memory: none|block|sqrt|auto [none]
+  --memory SIZE           what parameters, gradients, optimizer, activations and scratch may take;
+                          auto: what this machine has [auto; > 0 or auto]; only with recompute=auto
   --[no-]fuse             join neighbouring steps into one memory pass [true]
-  --precision NAME        numbers that activations are held in: f32 [f32]
   --threads N             processor threads; 0: all that this process may use; the result does not
                           depend on it [0; 0..4096]
   -o, --out TEXT          run folder to write; auto: runs/DATE-TIME [auto]
@@ -240,6 +248,10 @@ sampling:
   -p, --prompt TEXT       text to go on from; empty: a line break
   -n, --tokens N          tokens to write; auto: what is left of the model's seq_len after the
                           prompt [auto; >= 1 or auto]
+  --samples N             continuations of the prompt, decoded as one batch; number i is the same
+                          text in any batch [1; 1..4096]
+  --weights NAME          how matrices are read: bf16 has half the bytes of f32, int8 a quarter;
+                          auto: f32: auto|f32|bf16|int8 [auto]
   -t, --temperature X     divides the logits; 0: always the most likely token [1; >= 0]
   --top_k N               only the k most likely tokens; 0: all [0; >= 0]
   --top_p X               only the fewest tokens that together hold this probability [1; (0,1]]
@@ -301,8 +313,8 @@ addnorm bench [--shape M,N,K]
 kernels and whole steps beside the machine's measured limits
 1|
 bench:
-  --what NAME             which part; the machine's limits are always measured:
-                          all|machine|kernels|products|steps [all]
+  --what NAME             which part; the machine's limits are always measured, decode only when
+                          named: all|machine|kernels|products|steps|decode [all]
   --shape TEXT            only products [M,K] [K,N], as M,N,K
   --full                  also a step of GPT-2 124M, which takes some gigabytes
   --threads N             processor threads; 0: all that this process may use [0; 0..4096]
@@ -569,11 +581,11 @@ $ addnorm list options --markdown | head -12
 | `arch` | decoder | decoder | kind of transformer |  |
 | `n_layer` | 1..100000 | 6 | number of blocks | num_hidden_layers num_layers dec_depth |
 | `n_head` | 1..65536 | 6 | attention heads; must divide d_model | num_attention_heads num_heads transformer_heads |
+| `n_kv_head` | 1..65536 or auto | auto | heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head | num_key_value_heads num_kv_heads n_query_groups |
 | `d_model` | 1..1048576 | 384 | width of the residual stream, channels | n_embd hidden_size dim_emb |
 | `d_ff` | 1..4194304 or auto | auto | width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8) | n_inner intermediate_size transformer_dim_ffn |
 | `seq_len` | 1..16777216 | 256 | tokens of context | block_size n_positions max_position_embeddings max_length |
 | `vocab_size` | 2..16777216 | 256 | number of token kinds |  |
-| `activation` | gelu_tanh\|gelu_erf\|relu\|swiglu | gelu_tanh | non-linearity of the feed-forward | activation_function hidden_act transformer_ffn_activation |
 $ addnorm list options --json | head -12
 1| [
  {
