@@ -141,7 +141,7 @@ an_status an_model_set_threads(an_model *m, int threads)
 an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
-        .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale };
+        .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale, .meter = pass->meter };
     an_params_refresh(m->params, run.k, m->threads);
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;

@@ -81,6 +81,7 @@ typedef struct an_run {
     size_t n_target;             /* number of targets >= 0 in this pass */
     size_t position;             /* decoding: position of the first row */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
+    struct an_meter *meter;      /* where time goes is written down here (plan/meter.h); NULL: nothing is */
 } an_run;
 
 typedef enum an_direction { AN_FORWARD, AN_BACKWARD } an_direction;
@@ -115,6 +116,9 @@ typedef struct an_op {
     void (*backward)(const an_run *r, const an_step *s, const an_part *p);   /* NULL: cannot be trained through */
     an_cost (*cost)(const an_step *s);
     double backward_flops;                                /* backward flops as a multiple of forward flops */
+    /* what this part works at, where parts of one pass work at different things ("input grad"), for who measures; each name has the same
+     * share of the pass's flops, "" (all that is no product) none; NULL: all parts are alike */
+    const char *(*part_name)(const an_step *s, an_direction dir, const an_part *p);
     size_t (*work)(const an_step *s, an_direction dir);   /* reals of step scratch; NULL: none */
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
