@@ -145,7 +145,7 @@ static an_status put_json(const an_bench *bench, an_text *out)
     for (size_t i = 0; i < l->isas; i++) failed |= json_object_set_new(fma, l->fma[i].isa, json_pack("[f,f]", l->fma[i].flops[0], l->fma[i].flops[1])) != 0;
     json_t *cache = json_object();
     for (size_t i = 0; i < l->caches; i++) failed |= json_object_set_new(cache, l->cache[i].name, json_pack("{s:I, s:[f,f]}", "bytes", (json_int_t)l->cache[i].bytes, "read_bytes_per_s", l->cache[i].read[0], l->cache[i].read[1])) != 0;
-    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:o, s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
+    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:o, s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
                             "fma_flops_per_s", fma, "cache", cache, "read_bytes_per_s", l->read[0], l->read[1], "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->plain[0], l->plain[1],
                             "triad_past_bytes_per_s", l->past[0], l->past[1], "stream_bytes", (json_int_t)l->stream_bytes);
     failed |= !doc || put_rows(doc, bench);
