@@ -4,9 +4,10 @@
 Same model (pre-norm decoder, learned positions, tanh GELU, tied head, biases), same batch, AdamW with decay on matrices,
 gradient clipping at 1. Attention and products are PyTorch's own: `--attention math` writes softmax(q k') v out, as the
 usual small GPT codes do for CPUs without a fused kernel; `--attention fused` uses scaled_dot_product_attention where
-this PyTorch has it. Prints one JSON object: versions, milliseconds per step (each pass), tokens per second (best pass).
+this PyTorch has it. `--precision bf16` runs forward and loss under torch.autocast("cpu", bfloat16), weights, gradients
+and AdamW in f32. Prints one JSON object: versions, milliseconds per step (each pass), tokens per second (best pass).
 """
-import argparse, json, math, time
+import argparse, contextlib, json, math, time
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -67,6 +68,7 @@ def main():
         p.add_argument("--" + name, type=int, default=value)
     p.add_argument("--seconds", type=float, default=3, help="per pass")
     p.add_argument("--attention", choices=("math", "fused"), default="math")
+    p.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     p.add_argument("--serve", action="store_true", help="one pass per line read from standard input, for interleaved runs")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
@@ -78,7 +80,8 @@ def main():
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss = model(x, y)
+        with torch.autocast("cpu", dtype=torch.bfloat16) if a.precision == "bf16" else contextlib.nullcontext():
+            loss = model(x, y)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/status.h"
 
@@ -13,17 +14,24 @@ typedef struct an_bench_limits {
     int threads;
     double read[2], copy[2], triad[2];   /* bytes per second, on one thread and on all */
     size_t stream_bytes;             /* of one array */
-    struct { const char *isa; double flops[2]; } fma[3];
+    double plain[2], past[2];        /* triad with ordinary stores, and with stores past the caches; `triad` is the better */
+    struct { const char *isa; double flops[2]; } fma[4];
     size_t isas;
-    double flops, bytes;             /* the limits that rows are held against: best FMA rate, best of copy and triad */
+    struct { const char *name; size_t bytes; double read[2]; } cache[3];   /* each thread reads an array of its own of half the level */
+    size_t caches;
+    double flops, low_flops, bytes;  /* the limits that rows are held against: best FMA rate, that of bf16 products, best of copy and triad */
 } an_bench_limits;
 
 typedef struct an_bench_row {
-    const char *group;               /* "kernel", "product", "step", "decode" */
+    const char *group;               /* "kernel", "product", "step", "op", "decode" */
     char name[48], shape[64];
     double seconds, flops, bytes;    /* of one call; flops, bytes 0: not counted */
     double tokens;                   /* made by one call; 0: none */
     double stream;                   /* seconds of plain streams over the same arrays, measured in turn with the row; 0: take limits.bytes */
+    bool low;                        /* products of bf16 operands: held against limits.low_flops */
+    double over;                     /* how many times as fast as its f32 contender, of the same rounds; 0: none */
+    double share;                    /* of the whole that the group's rows are parts of; 0: none */
+    const char *note;                /* "" or what arithmetic it is; static; NULL: none */
 } an_bench_row;
 
 typedef struct an_bench {
@@ -65,5 +73,28 @@ an_status an_bench_kernels(an_bench *bench) AN_MUST_USE;                        
 an_status an_bench_products(an_bench *bench, const size_t *shape) AN_MUST_USE;         /* bench_products.c; shape: m, n, k or NULL */
 an_status an_bench_steps(an_bench *bench, bool full) AN_MUST_USE;                      /* bench_steps.c */
 an_status an_bench_decode(an_bench *bench) AN_MUST_USE;                                /* bench_decode.c */
+an_status an_bench_ops(an_bench *bench, bool full) AN_MUST_USE;                        /* bench_ops.c */
+
+/* What products of bf16 operands compute with on this machine: "AMX tiles", or that it is f32. */
+const char *an_bench_low_note(void);
+
+/* A model that trains on made-up tokens (bench_steps.c): the same code that train runs. */
+typedef struct an_bench_model {
+    struct an_options *options;
+    struct an_model *model;
+    struct an_optimizer *optimizer;
+    int32_t *tokens;
+    uint64_t step;
+    int threads;
+    double flops, bytes, params;     /* of one step; bytes with those of AdamW */
+    char shape[64];
+} an_bench_model;
+struct an_meter;
+typedef struct an_bench_preset { const char *name; const char *const *changes; bool large; } an_bench_preset;
+extern const an_bench_preset AN_BENCH_PRESETS[];     /* ends with name NULL */
+an_status an_bench_model_init(an_bench_model *m, const an_bench_preset *preset, const char *precision, int threads) AN_MUST_USE;
+void an_bench_model_fini(an_bench_model *m);
+/* One training step; with a meter also the seconds of gradient norm and AdamW. */
+void an_bench_model_step(an_bench_model *m, struct an_meter *meter, double optimizer[2]);
 
 #endif

@@ -1,6 +1,6 @@
 /* cli/bench_products.c
- * Matrix products by each back end, cut into tiles as a plan cuts them: forward y = x w', the two backward products of
- * the same layer, at the widths of the presets. Transposition is the same as in op/linear. */
+ * Matrix products by each back end, in reals and with operands held as bf16, taking turns, cut into tiles as a plan cuts them: forward
+ * y = x w', the two backward products of the same layer, at the widths of the presets. Transposition is the same as in op/linear. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,64 +10,107 @@
 #include "kern/gemm.h"
 #include "op/tiles.h"
 
-typedef struct product { const an_gemm_backend *backend; int ta, tb; size_t m, n, k; an_real *a, *b, *c; an_tiles tiles; } product;
+enum { CONTENDERS = 5 };   /* the back ends, and bf16 operands by the one in force */
+
+typedef struct shape { const char *kind; int ta, tb; size_t m, n, k; } shape;
+typedef struct product { const an_gemm_backend *backend; bool low; const shape *of; an_operand a, b; an_real *c; an_tiles tiles; } product;
 
 static void part(void *ctx, size_t i, int thread)
 {
     const product *p = ctx;
+    const shape *s = p->of;
     const an_tile t = an_tiles_at(&p->tiles, i);
-    const size_t lda = p->ta ? p->m : p->k, ldb = p->tb ? p->k : p->n;
+    const an_operand a = s->ta ? an_operand_at(p->a, 0, t.i) : an_operand_at(p->a, t.i, 0), b = s->tb ? an_operand_at(p->b, t.j, 0) : an_operand_at(p->b, 0, t.j);
+    an_real *c = p->c + t.i * s->n + t.j;
     (void)thread;
-    p->backend->run(p->ta, p->tb, t.m, t.n, p->k, p->a + (p->ta ? t.i : t.i * lda), lda, p->b + (p->tb ? t.j * ldb : t.j), ldb, 0, p->c + t.i * p->n + t.j, p->n);
+    if (p->low) p->backend->run_low(s->ta, s->tb, t.m, t.n, s->k, a, b, 0, c, s->n);
+    else p->backend->run(s->ta, s->tb, t.m, t.n, s->k, a.p, a.ld, b.p, b.ld, 0, c, s->n);
 }
 
-static an_status measure(an_bench *bench, const char *kind, const an_gemm_backend *backend, int ta, int tb, size_t m, size_t n, size_t k)
+static size_t contenders(product *p, bool all)
 {
-    size_t a, b, c;
-    product p = { .backend = backend, .ta = ta, .tb = tb, .m = m, .n = n, .k = k, .tiles = an_tiles_make(m, n, k) };
-    if (!an_size_mul(m, k, &a) || !an_size_mul(k, n, &b) || !an_size_mul(m, n, &c)) return an_fail(AN_EUSAGE, "shape %zu,%zu,%zu: too large", m, n, k);
-    an_block blocks[3] = { { 0 } };
-    an_status status = an_block_init(&blocks[0], a, "bench: first factor");
-    if (status == AN_OK) status = an_block_init(&blocks[1], b, "bench: second factor");
-    if (status == AN_OK) status = an_block_init(&blocks[2], c, "bench: product");
-    if (status == AN_OK) {
-        p.a = blocks[0].data;
-        p.b = blocks[1].data;
-        p.c = blocks[2].data;
-        for (size_t i = 0; i < a; i++) p.a[i] = AN_R((double)(i * 37 % 101) / 101 - 0.5);
-        for (size_t i = 0; i < b; i++) p.b[i] = AN_R((double)(i * 53 % 103) / 103 - 0.5);
-        an_bench_row row = { .group = "product", .flops = 2.0 * (double)m * (double)n * (double)k, .bytes = (double)(a + b + c) * sizeof(an_real) };
-        snprintf(row.name, sizeof row.name, "%s, %s", kind, backend->name);
-        snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", m, n, k);
-        if (bench->tick) bench->tick(bench->ctx, row.name);
-        row.seconds = an_bench_time(bench, an_tiles_count(&p.tiles), part, &p);
-        status = an_bench_add(bench, &row);
+    static const char *const NAMES[] = { "native", "onednn", "cblas", "ref" };
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const an_gemm_backend *backend = an_gemm_by_name(NAMES[i]);
+        if (backend && (all || strcmp(NAMES[i], "ref") != 0 || n == 0)) p[n++].backend = backend;   /* the reference is the definition, not a contender */
     }
-    for (int i = 0; i < 3; i++) an_block_fini(&blocks[i]);
+    p[n].backend = an_gemm_get();
+    p[n].low = true;
+    return n + 1;
+}
+
+/* f32 rows first; the row of bf16 operands is held against the product in force. */
+static an_status add_rows(an_bench *bench, const product *p, const an_bench_runner *race, size_t n)
+{
+    const shape *s = p->of;
+    const double numbers[2] = { (double)s->m * (double)s->k + (double)s->k * (double)s->n, (double)s->m * (double)s->n };
+    double plain = 0;
+    for (size_t i = 0; i < n; i++) {
+        an_bench_row row = { .group = "product", .seconds = race[i].best, .flops = 2.0 * (double)s->m * (double)s->n * (double)s->k, .low = p[i].low,
+            .bytes = numbers[0] * (p[i].low ? sizeof(an_bf16) : sizeof(an_real)) + numbers[1] * sizeof(an_real) };
+        if (strcmp(p[i].backend->name, an_gemm_get()->name) == 0 && !p[i].low) plain = race[i].best;
+        if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_bench_low_note();
+        snprintf(row.name, sizeof row.name, "%s, %s", s->kind, p[i].low ? "bf16" : p[i].backend->name);
+        snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", s->m, s->n, s->k);
+        AN_TRY(an_bench_add(bench, &row));
+    }
+    return AN_OK;
+}
+
+static void fill(an_operand *reals, an_operand *low, size_t n, size_t step)
+{
+    an_real *x = (an_real *)(uintptr_t)reals->p;
+    an_bf16 *y = (an_bf16 *)(uintptr_t)low->p;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = AN_R((double)(i * step % 101) / 101 - 0.5);
+        y[i] = an_bf16_round((float)x[i]);
+    }
+}
+
+static an_status measure(an_bench *bench, const shape *s, bool all)
+{
+    enum { A, B, C, LOW_A, LOW_B, BLOCKS };
+    size_t count[BLOCKS];
+    an_block block[BLOCKS] = { { 0 } };
+    product p[CONTENDERS] = { { 0 } };
+    an_bench_runner race[CONTENDERS] = { { .best = 0 } };
+    if (!an_size_mul(s->m, s->k, &count[A]) || !an_size_mul(s->k, s->n, &count[B]) || !an_size_mul(s->m, s->n, &count[C])) return an_fail(AN_EUSAGE, "shape %zu,%zu,%zu: too large", s->m, s->n, s->k);
+    count[LOW_A] = an_store_reals(AN_STORE_BF16, count[A]);
+    count[LOW_B] = an_store_reals(AN_STORE_BF16, count[B]);
+    an_status status = AN_OK;
+    for (int i = 0; i < BLOCKS && status == AN_OK; i++) status = an_block_init(&block[i], count[i], "bench: a matrix of a product");
+    if (status == AN_OK) {
+        const size_t lda = s->ta ? s->m : s->k, ldb = s->tb ? s->k : s->n, n = contenders(p, all);
+        an_operand a[2] = { { block[A].data, lda, AN_STORE_REAL }, { block[LOW_A].data, lda, AN_STORE_BF16 } }, b[2] = { { block[B].data, ldb, AN_STORE_REAL }, { block[LOW_B].data, ldb, AN_STORE_BF16 } };
+        fill(&a[0], &a[1], count[A], 37);
+        fill(&b[0], &b[1], count[B], 53);
+        for (size_t i = 0; i < n; i++) {
+            p[i] = (product){ p[i].backend, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k) };
+            race[i].phase[0] = (an_bench_phase){ part, &p[i] };
+        }
+        if (bench->tick) bench->tick(bench->ctx, s->kind);
+        an_bench_race(bench, an_tiles_count(&p[0].tiles), race, n);
+        status = add_rows(bench, p, race, n);
+    }
+    for (int i = 0; i < BLOCKS; i++) an_block_fini(&block[i]);
     return status;
 }
 
 /* A layer from `in` to `out` channels over `rows` tokens. */
-static an_status layer(an_bench *bench, const an_gemm_backend *backend, size_t rows, size_t in, size_t out)
+static an_status layer(an_bench *bench, size_t rows, size_t in, size_t out, bool all)
 {
-    AN_TRY(measure(bench, "forward", backend, 0, 1, rows, out, in));
-    AN_TRY(measure(bench, "input grad", backend, 0, 0, rows, in, out));
-    return measure(bench, "weight grad", backend, 1, 0, out, in, rows);
+    AN_TRY(measure(bench, &(shape){ "forward", 0, 1, rows, out, in }, all));
+    AN_TRY(measure(bench, &(shape){ "input grad", 0, 0, rows, in, out }, all));
+    return measure(bench, &(shape){ "weight grad", 1, 0, out, in, rows }, all);
 }
 
-an_status an_bench_products(an_bench *bench, const size_t *shape)
+/* The layers of the presets: query, key and value; projection; up; down; of GPT-2 also a chunk of the head. */
+an_status an_bench_products(an_bench *bench, const size_t *own)
 {
-    static const char *const NAMES[] = { "onednn", "cblas", "native", "ref" };
-    static const size_t LAYERS[][3] = { { 768, 128, 512 }, { 2048, 384, 1536 }, { 1024, 768, 3072 } };
-    for (size_t n = 0; n < sizeof NAMES / sizeof *NAMES; n++) {
-        const an_gemm_backend *backend = an_gemm_by_name(NAMES[n]);
-        if (!backend) continue;
-        if (shape) {
-            AN_TRY(measure(bench, "a b", backend, 0, 0, shape[0], shape[1], shape[2]));
-            continue;
-        }
-        const size_t layers = strcmp(NAMES[n], "ref") == 0 ? 1 : sizeof LAYERS / sizeof *LAYERS;   /* the reference is the definition, not a contender */
-        for (size_t i = 0; i < layers; i++) AN_TRY(layer(bench, backend, LAYERS[i][0], LAYERS[i][1], LAYERS[i][2]));
-    }
+    static const size_t LAYERS[][3] = { { 768, 128, 512 }, { 768, 128, 384 }, { 2048, 384, 1152 }, { 2048, 384, 384 }, { 2048, 384, 1536 }, { 2048, 1536, 384 },
+        { 1024, 768, 2304 }, { 1024, 768, 768 }, { 1024, 768, 3072 }, { 1024, 3072, 768 }, { 256, 768, 50257 } };
+    if (own) return measure(bench, &(shape){ "a b", 0, 0, own[0], own[1], own[2] }, true);
+    for (size_t i = 0; i < sizeof LAYERS / sizeof *LAYERS; i++) AN_TRY(layer(bench, LAYERS[i][0], LAYERS[i][1], LAYERS[i][2], i == 0));
     return AN_OK;
 }

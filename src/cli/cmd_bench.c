@@ -22,9 +22,9 @@ static bench_options settings;
 #define AT(field) .at = AN_AT(bench_options, field), .group = "bench", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "what", AN_CHOICE, "all", "all|machine|kernels|products|steps|decode", "which part; the machine's limits are always measured, decode only when named", AT(what) },
+    { "what", AN_CHOICE, "all", "all|machine|kernels|products|steps|ops|decode", "which part; the machine's limits are always measured, decode only when named", AT(what) },
     { "shape", AN_STRING, "", NULL, "only products [M,K] [K,N], as M,N,K", AT(shape) },
-    { "full", AN_BOOL, "false", NULL, "also a step of GPT-2 124M, which takes some gigabytes", AT(full) },
+    { "full", AN_BOOL, "false", NULL, "also steps of GPT-2 124M, which take some gigabytes", AT(full) },
     { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use", AT(threads) },
     { "seconds", AN_FLOAT, "0.3", "(0,60]", "to spend on each figure; it is the best of its passes", AT(seconds) },
     AN_OPTION_END
@@ -65,32 +65,59 @@ static an_status measure(an_bench *bench)
     if (wants("products")) AN_TRY(an_bench_products(bench, NULL));
     if (strcmp(settings.what, "decode") == 0) AN_TRY(an_bench_decode(bench));
     if (wants("steps")) AN_TRY(an_bench_steps(bench, settings.full));
+    if (wants("ops")) AN_TRY(an_bench_ops(bench, settings.full));
     return AN_OK;
+}
+
+static void put_rate(an_text *out, const char *what, size_t bytes, const double rate[2])
+{
+    char size[AN_HUMAN], name[40];
+    snprintf(name, sizeof name, "%s, %s", what, an_human_bytes(size, (double)bytes));
+    an_text_add(out, "%-28s %8.1f      %8.1f GB/s\n", name, rate[0] / 1e9, rate[1] / 1e9);
+}
+
+static void put_machine(const an_bench *bench, an_text *out)
+{
+    const an_bench_limits *l = &bench->limits;
+    an_text_add(out, "%s, %d threads (%s), kernels %s, products by %s, %s\n\n", an_cpu()->name, l->threads, an_threads_backend(), an_kern_get()->level, an_gemm_get()->name, AN_REAL_NAME);
+    an_text_add(out, "machine                         1 thread    %d threads\n", l->threads);
+    for (size_t i = 0; i < l->isas; i++) an_text_add(out, "multiply-add, %-14s %8.1f      %8.1f GFLOP/s\n", l->fma[i].isa, l->fma[i].flops[0] / 1e9, l->fma[i].flops[1] / 1e9);
+    if (!an_gemm_get()->low_unit) an_text_add(out, "multiply-add, bf16: no AMX here, products widen their operands and run in f32\n");
+    for (size_t i = 0; i < l->caches; i++) {
+        char what[24];
+        snprintf(what, sizeof what, "read %s", l->cache[i].name);
+        put_rate(out, what, l->cache[i].bytes, l->cache[i].read);
+    }
+    put_rate(out, "read memory", l->stream_bytes, l->read);
+    put_rate(out, "copy", 2 * l->stream_bytes, l->copy);
+    put_rate(out, "triad", 3 * l->stream_bytes, l->plain);
+    put_rate(out, "triad past caches", 3 * l->stream_bytes, l->past);
+}
+
+static void put_row(const an_bench *bench, const an_bench_row *r, an_text *out)
+{
+    char time[AN_HUMAN], bytes[AN_HUMAN];
+    bool by_bytes;
+    const double bound = an_bench_bound(&bench->limits, r, &by_bytes);
+    an_text_add(out, "%-30s %-28s %10s %9.1f %10s %8.1f %7.0f %% %s", r->name, r->shape, an_human_time(time, r->seconds), r->flops / r->seconds / 1e9, an_human_bytes(bytes, r->bytes),
+                r->bytes / r->seconds / 1e9, 100 * bound / r->seconds, by_bytes ? "memory" : "arithmetic");
+    if (by_bytes && r->bytes > 0) an_text_add(out, ", %.1f GB/s", r->bytes / bound / 1e9);
+    if (r->share > 0) an_text_add(out, ", %.1f %% of the step", 100 * r->share);
+    if (r->tokens > 0) an_text_add(out, ", %.1f tokens/s", r->tokens / r->seconds);
+    if (r->over > 0) an_text_add(out, ", %.2f x f32", r->over);
+    if (r->note) an_text_add(out, ", %s", r->note);
+    an_text_add(out, "\n");
 }
 
 static void put_text(const an_bench *bench, an_text *out)
 {
-    const an_bench_limits *l = &bench->limits;
-    char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN];
-    an_text_add(out, "%s, %d threads (%s), kernels %s, products by %s, %s\n\n", an_cpu()->name, l->threads, an_threads_backend(), an_kern_get()->level, an_gemm_get()->name, AN_REAL_NAME);
-    an_text_add(out, "machine                         1 thread    %d threads\n", l->threads);
-    for (size_t i = 0; i < l->isas; i++) an_text_add(out, "multiply-add, %-12s %8.1f      %8.1f GFLOP/s\n", l->fma[i].isa, l->fma[i].flops[0] / 1e9, l->fma[i].flops[1] / 1e9);
-    an_text_add(out, "read, %-20s %8.1f      %8.1f GB/s\n", an_human_bytes(c, (double)l->stream_bytes), l->read[0] / 1e9, l->read[1] / 1e9);
-    an_text_add(out, "copy, %-20s %8.1f      %8.1f GB/s\n", an_human_bytes(a, 2.0 * (double)l->stream_bytes), l->copy[0] / 1e9, l->copy[1] / 1e9);
-    an_text_add(out, "triad, %-19s %8.1f      %8.1f GB/s\n", an_human_bytes(b, 3.0 * (double)l->stream_bytes), l->triad[0] / 1e9, l->triad[1] / 1e9);
     const char *group = "";
+    put_machine(bench, out);
     for (size_t i = 0; i < bench->count; i++) {
         const an_bench_row *r = &bench->rows[i];
-        char time[AN_HUMAN], bytes[AN_HUMAN];
-        bool by_bytes;
-        const double bound = an_bench_bound(l, r, &by_bytes);
         if (strcmp(group, r->group) != 0) an_text_add(out, "\n%-30s %-28s %10s %9s %10s %8s %9s\n", r->group, "", "time", "GFLOP/s", "bytes", "GB/s", "of limit");
         group = r->group;
-        an_text_add(out, "%-30s %-28s %10s %9.1f %10s %8.1f %7.0f %% %s", r->name, r->shape, an_human_time(time, r->seconds), r->flops / r->seconds / 1e9, an_human_bytes(bytes, r->bytes),
-                    r->bytes / r->seconds / 1e9, 100 * bound / r->seconds, by_bytes ? "memory" : "arithmetic");
-        if (by_bytes) an_text_add(out, ", %.1f GB/s", r->bytes / bound / 1e9);
-        if (r->tokens > 0) an_text_add(out, ", %.1f tokens/s", r->tokens / r->seconds);
-        an_text_add(out, "\n");
+        put_row(bench, r, out);
     }
 }
 
@@ -104,7 +131,10 @@ static int put_rows(json_t *doc, const an_bench *bench)
         const double bound = an_bench_bound(&bench->limits, r, &by_bytes);
         json_t *row = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "group", r->group, "name", r->name, "shape", r->shape, "seconds", r->seconds, "flops_per_s", r->flops / r->seconds,
                                 "bytes", r->bytes, "bytes_per_s", r->bytes / r->seconds, "limit_seconds", bound, "of_limit", bound / r->seconds, "limit", by_bytes ? "memory" : "arithmetic");
-        if (r->tokens > 0) failed |= json_object_set_new(row, "tokens_per_s", json_real(r->tokens / r->seconds)) != 0;
+        if (row && r->tokens > 0) failed |= json_object_set_new(row, "tokens_per_s", json_real(r->tokens / r->seconds)) != 0;
+        if (row && r->over > 0) failed |= json_object_set_new(row, "times_f32", json_real(r->over)) != 0;
+        if (row && r->share > 0) failed |= json_object_set_new(row, "of_step", json_real(r->share)) != 0;
+        if (row && r->note) failed |= json_object_set_new(row, "arithmetic", json_string(r->note)) != 0;
         failed |= json_array_append_new(rows, row) != 0;
     }
     return json_object_set_new(doc, "rows", rows) != 0 || failed;
@@ -116,8 +146,11 @@ static an_status put_json(const an_bench *bench, an_text *out)
     json_t *fma = json_object();
     int failed = 0;
     for (size_t i = 0; i < l->isas; i++) failed |= json_object_set_new(fma, l->fma[i].isa, json_pack("[f,f]", l->fma[i].flops[0], l->fma[i].flops[1])) != 0;
-    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
-                            "fma_flops_per_s", fma, "read_bytes_per_s", l->read[0], l->read[1], "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->triad[0], l->triad[1], "stream_bytes", (json_int_t)l->stream_bytes);
+    json_t *cache = json_object();
+    for (size_t i = 0; i < l->caches; i++) failed |= json_object_set_new(cache, l->cache[i].name, json_pack("{s:I, s:[f,f]}", "bytes", (json_int_t)l->cache[i].bytes, "read_bytes_per_s", l->cache[i].read[0], l->cache[i].read[1])) != 0;
+    json_t *doc = json_pack("{s:s, s:i, s:s, s:s, s:{s:o, s:o, s:[f,f], s:[f,f], s:[f,f], s:[f,f], s:I}}", "cpu", an_cpu()->name, "threads", l->threads, "kernels", an_kern_get()->level, "products", an_gemm_get()->name, "machine",
+                            "fma_flops_per_s", fma, "cache", cache, "read_bytes_per_s", l->read[0], l->read[1], "copy_bytes_per_s", l->copy[0], l->copy[1], "triad_bytes_per_s", l->plain[0], l->plain[1],
+                            "triad_past_bytes_per_s", l->past[0], l->past[1], "stream_bytes", (json_int_t)l->stream_bytes);
     failed |= !doc || put_rows(doc, bench);
     if (!failed) return an_cli_put_json(out, doc, 6);
     json_decref(doc);

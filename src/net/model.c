@@ -135,7 +135,7 @@ an_status an_model_set_threads(an_model *m, int threads)
 an_run an_model_begin(an_model *m, const an_pass *pass)
 {
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .seed = pass->seed, .step = pass->step, .micro = pass->micro, .train = pass->train,
-        .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale };
+        .accumulate = pass->accumulate, .observe = pass->observe, .cut = m->shape.probe ? pass->cut : NULL, .loss_scale = pass->loss_scale, .meter = pass->meter };
     if (m->params->stale && m->plan->weights == AN_STORE_BF16) {
         an_params_refresh(m->params, AN_STORE_BF16, m->threads);
         m->params->stale = false;

@@ -53,6 +53,7 @@ typedef struct an_pass {
     bool accumulate;               /* add to the gradients instead of setting them (2nd and later micro-batches) */
     const unsigned char *cut;      /* shape.probe: for each sub-layer AN_CUT_... or 0; NULL: nothing */
     double loss_scale;             /* gradient of the mean loss is multiplied by this: 1 / grad_accum */
+    struct an_meter *meter;        /* where the pass's time goes is added to it (plan/meter.h); NULL: nothing is timed */
 } an_pass;
 
 /* Builds parameters (zero) and the plan. `options` is borrowed and must outlive the model: per-site overrides and the

@@ -82,6 +82,14 @@ static size_t work(const an_step *s, an_direction dir)
     return n + (n < CHUNK ? n : CHUNK) * an_rows(s->in[W]);
 }
 
+static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
+{
+    const size_t index = (size_t)p->phase / STAGES, stage = (size_t)p->phase % STAGES;
+    (void)dir;
+    if (index == chunks(s)) return "";
+    return stage == 0 ? "forward" : stage == 1 ? "" : an_linear_backward_name(chunk_at(s, index).n, an_cols(s->in[X]), an_rows(s->in[W]), an_has_grad(s, X), an_has_grad(s, W), p->index);
+}
+
 static an_cost cost(const an_step *s)
 {
     const double n = (double)an_rows(s->in[X]), c = (double)an_cols(s->in[X]), v = (double)an_rows(s->in[W]);
@@ -89,5 +97,5 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_head_xent = { .name = "head_xent", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .work = work, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true,
+    .backward_flops = 2, .part_name = part_name, .work = work, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .saves_in = 1u << X | 1u << W, .no_grad_in = 1u << TARGET, .late = true,
     .gauges = &an_gauges_head_xent };

@@ -41,6 +41,12 @@ size_t an_linear_backward_parts(size_t n, size_t in, size_t out, bool dx, bool d
     return (dx ? an_tiles_count(&tx) : 0) + (dw ? an_tiles_count(&tw) : 0) + (db ? (out + BIAS_COLS - 1) / BIAS_COLS : 0);
 }
 
+const char *an_linear_backward_name(size_t n, size_t in, size_t out, bool dx, bool dw, size_t index)
+{
+    const size_t inputs = an_linear_backward_parts(n, in, out, dx, false, false), weights = an_linear_backward_parts(n, in, out, false, dw, false);
+    return index < inputs ? "input grad" : index < inputs + weights ? "weight grad" : "";
+}
+
 /* Columns of dy in reals, some rows at a time where they are stored as bfloat16. */
 static void bias_gradient(const an_run *r, const an_linear_grad *g, size_t c0, size_t c)
 {
@@ -123,6 +129,11 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 
 static size_t thread_work(const an_step *s) { return an_linear_room(s, an_rows(s->in[X]), an_cols(s->in[X]), an_cols(s->out[0])); }
 
+static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
+{
+    return dir == AN_FORWARD ? "forward" : an_linear_backward_name(an_rows(s->in[X]), an_cols(s->in[X]), an_cols(s->out[0]), an_has_grad(s, X), an_has_grad(s, W), p->index);
+}
+
 static an_cost cost(const an_step *s)
 {
     const double n = (double)an_rows(s->in[X]), in = (double)an_cols(s->in[X]), out = (double)an_cols(s->out[0]);
@@ -130,4 +141,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_linear = { .name = "linear", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1, .saves_in = 1u << X | 1u << W };
+    .backward_flops = 2, .part_name = part_name, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1, .saves_in = 1u << X | 1u << W };

@@ -27,6 +27,9 @@ void an_linear_round(const an_run *r, an_tile t, const an_real *room, an_cells x
 /* Backward is one phase of independent parts: tiles of dx, tiles of dw, then column chunks of the bias gradient. */
 size_t an_linear_backward_parts(size_t n, size_t in, size_t out, bool dx, bool dw, bool db);
 
+/* "input grad", "weight grad" or, for the bias, "": what that part makes. */
+const char *an_linear_backward_name(size_t n, size_t in, size_t out, bool dx, bool dw, size_t index);
+
 typedef struct an_linear_grad {
     size_t n, in, out;
     an_operand x, w, dy;

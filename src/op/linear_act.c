@@ -77,6 +77,12 @@ static size_t thread_work(const an_step *s)
     return !s->low ? 0 : tile > views ? tile : views;
 }
 
+static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
+{
+    if (dir == AN_FORWARD || p->phase == 0) return dir == AN_FORWARD ? "forward" : "";
+    return an_linear_backward_name(an_rows(s->in[X]), an_cols(s->in[X]), an_cols(s->out[Y]), an_has_grad(s, X), an_has_grad(s, W), p->index);
+}
+
 static an_cost cost(const an_step *s)
 {
     const double n = (double)an_rows(s->in[X]), in = (double)an_cols(s->in[X]), out = (double)an_cols(s->out[Y]);
@@ -84,4 +90,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_linear_act = { .name = "linear_act", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1u << Y | 1u << Z, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };
+    .backward_flops = 2, .part_name = part_name, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1u << Y | 1u << Z, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };

@@ -84,6 +84,7 @@ typedef struct an_run {
     size_t n_target;             /* number of targets >= 0 in this pass */
     const int32_t *place;        /* decoding: the position of each row's token, -1: its sequence rests in this pass; NULL: not decoding */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
+    struct an_meter *meter;      /* where time goes is written down here (plan/meter.h); NULL: nothing is */
 } an_run;
 
 typedef enum an_direction { AN_FORWARD, AN_BACKWARD } an_direction;
@@ -118,6 +119,9 @@ typedef struct an_op {
     void (*backward)(const an_run *r, const an_step *s, const an_part *p);   /* NULL: cannot be trained through */
     an_cost (*cost)(const an_step *s);
     double backward_flops;                                /* backward flops as a multiple of forward flops */
+    /* what this part works at, where parts of one pass work at different things ("input grad"), for who measures; each name has the same
+     * share of the pass's flops, "" (all that is no product) none; NULL: all parts are alike */
+    const char *(*part_name)(const an_step *s, an_direction dir, const an_part *p);
     size_t (*work)(const an_step *s, an_direction dir);   /* reals of step scratch; NULL: none */
     size_t (*thread_work)(const an_step *s);              /* reals of scratch per thread; NULL: none */
     uint32_t saves_in, saves_out;                         /* bit i: backward reads the value of in[i] / out[i]; bit 31 speaks for all later ones too (an_bit) */
@@ -180,7 +184,7 @@ static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && coun
 
 /* Values that may be stored as bfloat16 are seen in stretches of at most AN_VIEW reals (at least one row): where they lie when they are
  * reals, widened into, and rounded from, a room of the thread's otherwise. */
-enum { AN_VIEW = 8192 };
+enum { AN_VIEW = 2048 };
 typedef struct an_cells { an_real *p; an_store store; } an_cells;
 static inline an_cells an_data_of(const an_value *v) { return (an_cells){ v->data, v->store }; }
 static inline an_cells an_grad_of(const an_value *v) { return (an_cells){ v->grad, v->grad_store }; }

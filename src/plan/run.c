@@ -1,9 +1,11 @@
 /* plan/run.c
- * The executor: two loops and a parallel-for; on observed passes the ledger looks on around each instruction, and passes that
- * cut (plan/intervene.h) run some of them otherwise. */
+ * The executor: two loops and a parallel-for; on observed passes the ledger looks on around each instruction, a meter takes
+ * its time where a pass has one, and passes that cut (plan/intervene.h) run some of them otherwise. */
 #include "plan/intervene.h"
 #include "plan/ledger.h"
+#include "plan/meter.h"
 
+#include "core/clock.h"
 #include "core/threads.h"
 
 typedef struct an_phase { const an_run *run; const an_step *step; an_direction dir; int phase; size_t count; } an_phase;
@@ -12,8 +14,10 @@ static void run_part(void *context, size_t index, int thread)
 {
     const an_phase *f = context;
     const an_part part = { f->phase, index, f->count, thread };
+    const double began = f->run->meter ? an_clock() : 0;
     if (f->dir == AN_FORWARD) f->step->op->forward(f->run, f->step, &part);
     else f->step->op->backward(f->run, f->step, &part);
+    if (f->run->meter) an_meter_part(f->run->meter, f->step, f->dir, &part, an_clock() - began);
 }
 
 static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
@@ -41,7 +45,9 @@ static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end
     for (size_t i = begin; i < end; i++) {
         const an_instr in = plan->code[i];
         if (ledger) an_ledger_visit(ledger, run, i, false);
+        const double began = run->meter ? an_clock() : 0;
         run_instr(plan, run, run->cut ? an_intervene(plan, run, in) : in);
+        if (run->meter) an_meter_instr(run->meter, run, in.step, in.dir, an_clock() - began);
         if (run->cut) an_intervene_after(plan, run, in);
         if (ledger) an_ledger_visit(ledger, run, i, true);
     }

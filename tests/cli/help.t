@@ -314,9 +314,9 @@ kernels and whole steps beside the machine's measured limits
 1|
 bench:
   --what NAME             which part; the machine's limits are always measured, decode only when
-                          named: all|machine|kernels|products|steps|decode [all]
+                          named: all|machine|kernels|products|steps|ops|decode [all]
   --shape TEXT            only products [M,K] [K,N], as M,N,K
-  --full                  also a step of GPT-2 124M, which takes some gigabytes
+  --full                  also steps of GPT-2 124M, which take some gigabytes
   --threads N             processor threads; 0: all that this process may use [0; 0..4096]
   --seconds X             to spend on each figure; it is the best of its passes [0.3; (0,60]]
 1|
