@@ -11,11 +11,11 @@ typedef struct an_fusion {
     const an_op *first, *second, *fused;
     int at;                      /* the input of second that first makes */
     bool at_second;              /* run where the second stood; else where the first stood */
-    bool (*fits)(const an_step *a, const an_step *b);
+    bool (*fits)(const an_plan *plan, const an_step *a, const an_step *b);
     bool (*join)(an_plan *plan, const an_step *a, const an_step *b, an_step *f);   /* false: out of memory */
 } an_fusion;
 
-static bool only_reader(const an_step *a, const an_step *b) { (void)b; return a->out[0]->n_use == 1 && !a->out[0]->keep; }
+static bool only_reader(const an_plan *plan, const an_step *a, const an_step *b) { (void)plan; (void)b; return a->out[0]->n_use == 1 && !a->out[0]->keep; }
 
 static bool join_linear_act(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
 {
@@ -27,6 +27,12 @@ static bool join_linear_act(an_plan *plan, const an_step *a, const an_step *b, a
     f->out[1] = a->out[0];                              /* z stays as a saved value, without a gradient of its own */
     f->out[1]->aux = true;
     return true;
+}
+
+/* A branch that is measured before the first step (net/profile.c) is measured as the sum takes it. */
+static bool fits_drop_add(const an_plan *plan, const an_step *a, const an_step *b)
+{
+    return only_reader(plan, a, b) && (a->branch < 0 || !plan->sites[a->branch].profile);
 }
 
 /* The coins stay those of the dropout step; what the ledger calls the branch is now f before them (an_tossed_seen). */
@@ -44,13 +50,12 @@ static bool join_drop_add(an_plan *plan, const an_step *a, const an_step *b, an_
     f->in[0] = b->in[0];
     f->in[1] = a->in[0];
     f->out[0] = b->out[0];
-    for (size_t i = 0; i < plan->n_sites; i++)
-        if (plan->sites[i].branch_out == a->out[0]) plan->sites[i].branch_out = a->in[0];
+    if (a->branch >= 0 && plan->sites[a->branch].branch_out == a->out[0]) plan->sites[a->branch].branch_out = a->in[0];
     return true;
 }
 
 /* A norm that nobody reads has no gradient and stays a step of its own, which the backward pass leaves out. */
-static bool fits_add_norm(const an_step *a, const an_step *b) { return b->in[0] == a->out[0] && !a->out[0]->keep && b->out[0]->n_use > 0; }
+static bool fits_add_norm(const an_plan *plan, const an_step *a, const an_step *b) { (void)plan; return b->in[0] == a->out[0] && !a->out[0]->keep && b->out[0]->n_use > 0; }
 
 static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
 {
@@ -72,7 +77,7 @@ static bool join_add_norm(an_plan *plan, const an_step *a, const an_step *b, an_
     return true;
 }
 
-static bool fits_head(const an_step *a, const an_step *b) { return only_reader(a, b) && !a->in[2]; }
+static bool fits_head(const an_plan *plan, const an_step *a, const an_step *b) { return only_reader(plan, a, b) && !a->in[2]; }
 
 static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step *f)
 {
@@ -88,7 +93,7 @@ static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step
 static const an_fusion TABLE[] = {
     { "bias + activation", &an_op_linear, &an_op_activation, &an_op_linear_act, 0, true, only_reader, join_linear_act },
     { "bias + activation, decoding", &an_op_linear_few, &an_op_activation, &an_op_linear_few, 0, true, only_reader, join_linear_act },
-    { "dropout + add", &an_op_dropout, &an_op_residual, &an_op_residual, 1, true, only_reader, join_drop_add },
+    { "dropout + add", &an_op_dropout, &an_op_residual, &an_op_residual, 1, true, fits_drop_add, join_drop_add },
     { "add + norm", &an_op_residual, &an_op_norm, &an_op_add_norm, 0, false, fits_add_norm, join_add_norm },
     { "head + softmax + cross-entropy", &an_op_linear, &an_op_xent, &an_op_head_xent, 0, true, fits_head, join_head },
 };
@@ -97,7 +102,7 @@ static const an_fusion TABLE[] = {
 static an_step *partner(const an_plan *plan, const an_fusion *row, const an_step *b)
 {
     an_step *a = b->op == row->second && b->in[row->at] ? b->in[row->at]->producer : NULL;
-    if (!a || a->op != row->first || !row->fits(a, b)) return NULL;
+    if (!a || a->op != row->first || !row->fits(plan, a, b)) return NULL;
     return an_plan_region(plan, a->block).group != an_plan_region(plan, b->block).group ? NULL : a;   /* what is run again apart stays apart */
 }
 

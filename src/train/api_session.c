@@ -156,7 +156,7 @@ an_code an_session_sample(an_session *session, const char *prompt, size_t tokens
     an_model *model = an__session_model(session);
     if (!model) return an__code(an_fail(AN_EUSAGE, "sample: the session has no model yet; train or open one"));
     const an_sampling_settings plain = { .temperature = 1, .top_p = 1 }, *s = settings ? settings : &plain;
-    const an_sampling sampling = { s->temperature, s->top_k, s->top_p == 0 ? 1 : s->top_p, s->seed };
+    const an_sampling sampling = { s->temperature, s->top_k, s->top_p == 0 ? 1 : s->top_p, s->seed, 0 };
     text_sink sink = { .put = put, .user = user };
     an_status status = an_generate(model, prompt, strlen(prompt), tokens, &sampling, put_token, &sink);
     if (status == AN_OK) {

@@ -26,8 +26,8 @@ static const an_rng_key KEY = { { 1, 2 } };
 
 static void norm_fwd(void) { k->norm_fwd(ROWS, WIDTH, &NORM, a[0], gain, bias, a[1], mean, rstd); }
 static void norm_bwd(void) { k->norm_bwd(ROWS, WIDTH, &NORM, a[2], a[0], gain, mean, rstd, a[3], 0, sums[0], sums[1]); }
-static void add_norm_fwd(void) { k->add_norm_fwd(ROWS, WIDTH, &NORM, 1, a[0], 1, a[1], gain, bias, a[2], a[3], mean, rstd); }
-static void add_norm_bwd(void) { k->add_norm_bwd(ROWS, WIDTH, &NORM, 1, 1, a[0], a[1], a[2], gain, mean, rstd, a[3], 0, a[4], 0, sums[0], sums[1]); }
+static void add_norm_fwd(void) { k->add_norm_fwd(ROWS, WIDTH, &NORM, 1, a[0], 1, a[1], NULL, gain, bias, a[2], a[3], mean, rstd); }
+static void add_norm_bwd(void) { k->add_norm_bwd(ROWS, WIDTH, &NORM, 1, 1, NULL, a[0], a[1], a[2], gain, mean, rstd, a[3], 0, a[4], 0, sums[0], sums[1]); }
 static void gelu_tanh(void)
 {
     k->gelu_tanh_fwd(ROWS, WIDTH, bias, a[0], a[1]);
@@ -47,8 +47,10 @@ static void dropout(void) { k->dropout(ALL, KEY, 0, 0.1f, a[0], a[1], 0); }
 static void rope(void) { k->rope(ROWS, WIDTH / HEAD, HEAD, a[0], WIDTH, a[1], a[2], 1, a[3], WIDTH, 0); }
 static void embed(void)
 {
+    int32_t row[ROWS];
+    for (int32_t i = 0; i < ROWS; i++) row[i] = i;
     k->embed_fwd(ROWS, WIDTH, 1, token, a[0], a[1], a[2]);
-    k->embed_bwd(ROWS, WIDTH, 0, WIDTH, 1, token, a[2], a[3]);
+    k->embed_bwd(ROWS, WIDTH, WIDTH, 1, row, a[2], a[3], 0);   /* all rows of one token */
 }
 static void xent_grad(void)
 {
@@ -56,7 +58,8 @@ static void xent_grad(void)
     k->xent_grad(ALL / VOCAB, VOCAB, a[1], VOCAB, token, 0.01f, loss);
 }
 static void attn_fwd(void) { k->attn_fwd(&ATTN, 0, SEQ, a[0], a[1], a[2], a[3], lse, work); }
-static void attn_bwd(void) { k->attn_bwd(&ATTN, a[0], a[1], a[2], a[3], a[4], lse, a[4] + SEQ * HEAD, a[4] + 2 * SEQ * HEAD, a[3] + SEQ * HEAD, work); }
+static const an_attn_block WHOLE = { 0, SEQ, 0, SEQ, 0, 0 };
+static void attn_bwd(void) { k->attn_bwd(&ATTN, &WHOLE, a[0], a[1], a[2], a[3], a[4], lse, a[4] + SEQ * HEAD, a[4] + 2 * SEQ * HEAD, a[3] + SEQ * HEAD, work); }
 static void attn_decode(void) { k->attn_decode(SEQ, HEAD, 0.17f, a[0], a[1], HEAD, a[2], HEAD, a[3], work); }
 static void adamw(void)
 {
