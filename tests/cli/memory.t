@@ -58,10 +58,10 @@ $ addnorm plan -q --n_layer 4 --recompute auto --json --memory 1TiB | grep -A4 '
 
 # beyond the address space
 $ addnorm plan --n_layer 100000 --d_model 1048576 --n_head 2 --seq_len 16777216 --batch_size 1000000
-2| addnorm plan: embed.sum: 16777216000000 tokens of 256 kinds, more than 2147483647 of either
+2| addnorm plan: embed.sum: 16777216000000 tokens of 256 kinds, more than 2147483647 of either; lower batch_size, seq_len or vocab_size
 [2]
 $ addnorm plan --d_model 1048576 --n_head 2 --seq_len 16777216 --batch_size 65536 --n_layer 4 --recompute auto --memory 4GiB
-2| addnorm plan: embed.sum: 1099511627776 tokens of 256 kinds, more than 2147483647 of either
+2| addnorm plan: embed.sum: 1099511627776 tokens of 256 kinds, more than 2147483647 of either; lower batch_size, seq_len or vocab_size
 [2]
 $ addnorm plan --d_model 1048576 --n_head 1 --d_ff 4194304 --n_layer 2000 --seq_len 8 --batch_size 1
 2| addnorm plan: parameters: cannot reserve 105553226434084864 bytes; use a smaller model or smaller batches
