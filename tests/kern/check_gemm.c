@@ -41,27 +41,26 @@ static const an_gemm_micro *micro_of(const char *level)
     return NULL;
 }
 
+/* The i-th of those names that this build and processor have; NULL behind the last. */
+static const char *present(const char *const *names, size_t n_names, size_t i)
+{
+    size_t kept = 0;
+    for (size_t n = 0; n < n_names; n++)
+        if ((an_gemm_by_name(names[n]) || micro_of(names[n])) && kept++ == i) return names[n];
+    return NULL;
+}
+
 const char *an_levels_gemm(size_t i)
 {
     static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "onednn", "cblas" };
-    size_t kept = 0;
-    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
-        if (!an_gemm_by_name(names[n]) && !micro_of(names[n])) continue;
-        if (kept++ == i) return names[n];
-    }
-    return NULL;
+    return present(names, sizeof names / sizeof names[0], i);
 }
 
 /* Of mixed products: the tiles too, and no library. */
 const char *an_levels_gemm_low(size_t i)
 {
     static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "native amx", "native amx-emulated" };
-    size_t kept = 0;
-    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
-        if (!an_gemm_by_name(names[n]) && !micro_of(names[n])) continue;
-        if (kept++ == i) return names[n];
-    }
-    return NULL;
+    return present(names, sizeof names / sizeof names[0], i);
 }
 
 static an_operand operand(const an_real *x, const an_bf16 *low, size_t ld)

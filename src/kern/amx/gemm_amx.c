@@ -26,46 +26,34 @@ static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 static an_bf16 number(an_operand x, size_t at) { return x.store == AN_STORE_BF16 ? ((const an_bf16 *)x.p)[at] : an_bf16_round(((const float *)x.p)[at]); }
 
 /* Where element (p, i) of a panel lies. A: tile [i][p]; B: tile [pair of p][i][which of the pair]. */
-static size_t place_a(size_t p, size_t i) { return (p / STEP * 2 + i / SIDE) * TILE + i % SIDE * STEP + p % STEP; }
-static size_t place_b(size_t p, size_t i) { return (p / STEP * 2 + i / SIDE) * TILE + p % STEP / 2 * STEP + i % SIDE * 2 + p % 2; }
-
-/* Panels of 32 vectors. The inner loop walks along memory on the reading side; bfloat16 in runs of a step is copied whole. */
-static void pack_a(int trans, size_t n, size_t k, an_operand x, void *to)
+static inline size_t place(int of_b, size_t p, size_t i)
 {
-    an_bf16 *out = to;
+    const size_t within = of_b ? p % STEP / 2 * STEP + i % SIDE * 2 + p % 2 : i % SIDE * STEP + p % STEP;
+    return (p / STEP * 2 + i / SIDE) * TILE + within;
+}
+
+/* Panels of 32 vectors. The inner loop walks along memory on the reading side; rows of A that are bfloat16 already are copied a step at a time. */
+static inline void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out)
+{
     for (size_t i0 = 0; i0 < n; i0 += MR, out += steps_of(k) * 2 * TILE) {
         const size_t have = n - i0 < MR ? n - i0 : MR;
         if (have < MR || k % STEP) memset(out, 0, steps_of(k) * 2 * TILE * sizeof *out);
-        if (!trans) {
-            for (size_t p = 0; p < k; p++)
-                for (size_t i = 0; i < have; i++) out[place_a(p, i)] = number(x, p * x.ld + i0 + i);
-            continue;
-        }
-        for (size_t i = 0; i < have; i++)
-            for (size_t p = 0; p < k; p += STEP) {
-                const size_t run = k - p < STEP ? k - p : STEP, at = (i0 + i) * x.ld + p;
-                an_bf16 *row = out + place_a(p, i);
-                if (x.store == AN_STORE_BF16) memcpy(row, (const an_bf16 *)x.p + at, run * sizeof *row);
-                else for (size_t j = 0; j < run; j++) row[j] = an_bf16_round(((const float *)x.p)[at + j]);
+        for (size_t p = 0; !trans && p < k; p++)
+            for (size_t i = 0; i < have; i++) out[place(of_b, p, i)] = number(x, p * x.ld + i0 + i);
+        for (size_t i = 0; trans && i < have; i++)
+            for (size_t p = 0, run; p < k; p += run) {
+                const size_t at = (i0 + i) * x.ld + p;
+                run = of_b || x.store != AN_STORE_BF16 ? 1 : k - p < STEP ? k - p : STEP;
+                if (run > 1) memcpy(out + place(of_b, p, i), (const an_bf16 *)x.p + at, run * sizeof *out);
+                else out[place(of_b, p, i)] = number(x, at);
             }
     }
 }
 
-static void pack_b(int trans, size_t n, size_t k, an_operand x, void *to)
-{
-    an_bf16 *out = to;
-    for (size_t i0 = 0; i0 < n; i0 += NR, out += steps_of(k) * 2 * TILE) {
-        const size_t have = n - i0 < NR ? n - i0 : NR;
-        if (have < NR || k % STEP) memset(out, 0, steps_of(k) * 2 * TILE * sizeof *out);
-        if (!trans) {
-            for (size_t p = 0; p < k; p++)
-                for (size_t i = 0; i < have; i++) out[place_b(p, i)] = number(x, p * x.ld + i0 + i);
-            continue;
-        }
-        for (size_t i = 0; i < have; i++)
-            for (size_t p = 0; p < k; p++) out[place_b(p, i)] = number(x, (i0 + i) * x.ld + p);
-    }
-}
+_Static_assert((int)MR == (int)NR, "one packing serves both");
+
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { pack(0, trans, n, k, x, out); }
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { pack(1, trans, n, k, x, out); }
 
 typedef struct tile_shape { unsigned char palette, start, reserved[14]; unsigned short bytes[16]; unsigned char rows[16]; } tile_shape;
 
