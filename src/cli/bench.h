@@ -75,9 +75,6 @@ an_status an_bench_steps(an_bench *bench, bool full) AN_MUST_USE;               
 an_status an_bench_decode(an_bench *bench) AN_MUST_USE;                                /* bench_decode.c */
 an_status an_bench_ops(an_bench *bench, bool full) AN_MUST_USE;                        /* bench_ops.c */
 
-/* What products of bf16 operands compute with on this machine: "AMX tiles", or that it is f32. */
-const char *an_bench_low_note(void);
-
 /* A model that trains on made-up tokens (bench_steps.c): the same code that train runs. */
 typedef struct an_bench_model {
     struct an_options *options;

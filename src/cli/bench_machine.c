@@ -303,7 +303,6 @@ an_status an_bench_add(an_bench *bench, const an_bench_row *row)
     return AN_OK;
 }
 
-const char *an_bench_low_note(void) { return an_gemm_get()->low_unit ? "bf16 multiply-add (AMX)" : "bf16 operands, f32 multiply-add (no AMX)"; }
 
 double an_bench_bound(const an_bench_limits *l, const an_bench_row *row, bool *by_bytes)
 {

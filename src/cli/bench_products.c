@@ -50,7 +50,7 @@ static an_status add_rows(an_bench *bench, const product *p, const an_bench_runn
         an_bench_row row = { .group = "product", .seconds = race[i].best, .flops = 2.0 * (double)s->m * (double)s->n * (double)s->k, .low = p[i].low,
             .bytes = numbers[0] * (p[i].low ? sizeof(an_bf16) : sizeof(an_real)) + numbers[1] * sizeof(an_real) };
         if (strcmp(p[i].backend->name, an_gemm_get()->name) == 0 && !p[i].low) plain = race[i].best;
-        if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_bench_low_note();
+        if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_gemm_get_unit();
         snprintf(row.name, sizeof row.name, "%s, %s", s->kind, p[i].low ? "bf16" : p[i].backend->name);
         snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", s->m, s->n, s->k);
         AN_TRY(an_bench_add(bench, &row));

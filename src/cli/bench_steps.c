@@ -8,6 +8,7 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/rng.h"
+#include "kern/gemm.h"
 #include "net/model.h"
 #include "plan/meter.h"
 #include "train/config.h"
@@ -105,7 +106,7 @@ static an_status measure(an_bench *bench, const an_bench_preset *preset)
     if (status == AN_OK) an_bench_race(&serial, 1, race, PRECISIONS);
     for (int i = 0; i < PRECISIONS && status == AN_OK; i++) {
         an_bench_row row = { .group = "step", .seconds = race[i].best, .flops = m[i].flops, .bytes = m[i].bytes, .low = i > 0, .over = i > 0 ? race[0].best / race[i].best : 0,
-            .note = i > 0 ? an_bench_low_note() : NULL };
+            .note = i > 0 ? an_gemm_get_unit() : NULL };
         snprintf(row.name, sizeof row.name, "%s, %s", preset->name, NAMES[i]);
         snprintf(row.shape, sizeof row.shape, "%s", m[i].shape);
         status = an_bench_add(bench, &row);

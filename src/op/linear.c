@@ -91,7 +91,7 @@ void an_linear_step_backward(const an_run *r, const an_step *s, an_operand dy, c
     an_linear_backward_part(r, &g, p);
 }
 
-static an_status infer(struct an_build *b, an_step *s)
+an_status an_linear_infer(struct an_build *b, an_step *s)
 {
     AN_TRY(an_need_rank(s, X, 2));
     AN_TRY(an_need_rank(s, W, 2));
@@ -140,5 +140,5 @@ static an_cost cost(const an_step *s)
     return (an_cost){ 2 * n * in * out, (n * in + in * out + n * out) * sizeof(an_real) };
 }
 
-const an_op an_op_linear = { .name = "linear", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
+const an_op an_op_linear = { .name = "linear", .infer = an_linear_infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
     .backward_flops = 2, .part_name = part_name, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1, .saves_in = 1u << X | 1u << W };

@@ -16,6 +16,9 @@ static inline an_operand an_linear_data(const an_value *v, size_t row)
     return an_operand_at((an_operand){ v->data, c, v->store }, row, 0);
 }
 
+/* The shapes of such a layer: inputs x, w, bias or absent; makes y. */
+an_status an_linear_infer(struct an_build *b, an_step *s) AN_MUST_USE;
+
 /* One tile of y = x w' + bias in reals, the tile's first element at out; bias NULL: none. */
 void an_linear_forward_tile(const an_run *r, an_tile t, size_t inner, an_operand x, an_operand w, const an_real *bias, an_real *out, size_t ldy);
 

@@ -5,21 +5,11 @@
  * Saves     nothing; forward only    Cost  2NIO flop, w moved in its storage
  * Errors    build: widths differ -> AN_ESHAPE
  * Threads   rows of w, about PART bytes each; rows of x whose sequence rests in this pass are left out */
-#include "op/op.h"
+#include "op/linear.h"
 
 enum { X, W, B };
 enum { Y, Z };
 enum { PART = 1 << 16, BLOCK = 8 };
-
-static an_status infer(struct an_build *b, an_step *s)
-{
-    AN_TRY(an_need_rank(s, X, 2));
-    AN_TRY(an_need_rank(s, W, 2));
-    const size_t n = an_rows(s->in[X]), out = s->in[W]->dims.d[0];
-    AN_TRY(an_need(s, W, AN_MAT(out, an_cols(s->in[X]))));
-    if (s->in[B]) AN_TRY(an_need(s, B, AN_VEC(out)));
-    return an_out(b, s, Y, "", AN_MAT(n, out), false);
-}
 
 static size_t number_bytes(const an_value *w) { return w->store == AN_STORE_REAL ? sizeof(an_real) : w->store == AN_STORE_BF16 ? sizeof(an_bf16) : sizeof(int8_t); }
 
@@ -67,4 +57,4 @@ static an_cost cost(const an_step *s)
     return (an_cost){ 2 * n * in * out, in * out * (double)number_bytes(s->in[W]) + (n * in + n * out) * sizeof(an_real) };
 }
 
-const an_op an_op_linear_few = { .name = "linear_few", .infer = infer, .parts = parts, .forward = forward, .cost = cost, .low_in = 1u << W };
+const an_op an_op_linear_few = { .name = "linear_few", .infer = an_linear_infer, .parts = parts, .forward = forward, .cost = cost, .low_in = 1u << W };

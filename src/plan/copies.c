@@ -15,7 +15,7 @@ typedef struct an_copies {
     struct an_copies *next;
     an_store kind;
     an_block data, scale;
-    size_t bytes, n_parts;
+    size_t n_parts;
     struct { const an_param_def *def; size_t row, rows; } part[];
 } an_copies;
 
@@ -72,7 +72,6 @@ static void deal(an_plan *plan)
             d->low[c->kind].scale = (float *)(void *)(c->scale.data + scale);
             scale += reals_for(rows_of(d) * sizeof(float));
         }
-        c->bytes += bytes_of(d, c->kind) + (c->kind == AN_STORE_INT8 ? rows_of(d) * sizeof(float) : 0);
         for (size_t row = 0, n = part_rows(d); row < rows_of(d); row += n, c->n_parts++) {
             c->part[c->n_parts].def = d;
             c->part[c->n_parts].row = row;
@@ -121,13 +120,6 @@ size_t an_plan_copy_bytes(const an_plan *plan)
         if (v->home != AN_HOME_PARAM || v->store == AN_STORE_REAL) continue;
         bytes += v->store == AN_STORE_BF16 ? v->count * sizeof(an_bf16) : v->count + v->dims.d[0] * sizeof(float);
     }
-    return bytes;
-}
-
-size_t an_params_copy_bytes(const an_params *params, an_store kind)
-{
-    size_t bytes = 0;
-    for (const an_copies *c = params->copies; c; c = c->next) bytes += c->kind == kind ? c->bytes : 0;
     return bytes;
 }
 

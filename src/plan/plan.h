@@ -51,7 +51,6 @@ void an_params_draw(an_params *params, uint64_t seed);
 /* Copies of matrices in another storage, beside the masters; they live as long as the parameters. A plan that sets `weights` makes those
  * it reads when it is bound; whoever changes masters refreshes: every copy of this kind, the same bits for any number of threads. */
 void an_params_refresh(an_params *params, an_store kind, int threads);
-size_t an_params_copy_bytes(const an_params *params, an_store kind);         /* with the scales */
 void an_params_drop_copies(an_params *params);
 
 /* What an_const remembers, as the attr of the value's producer, which is no step of the program. */
