@@ -176,9 +176,9 @@ static an_status make_field(field *f, int threads)
     f->attn = (an_attn_spec){ .t = SEQ, .d = HEAD, .ldq = HEAD, .ldk = HEAD, .ldv = HEAD, .ldo = HEAD, .scale = AN_R(0.125), .causal = 1 };
     f->norm = (an_norm_spec){ .eps = AN_R(1e-5), .center = 1, .stream = an_past_cache(PARAMS) };
     f->work_each = an_attn_work(&f->attn);
-    AN_TRY(an_block_init(&f->block, (size_t)ARRAYS * PARAMS + vocab, "bench: the kernels' operands"));
-    for (int i = 0; i < ARRAYS; i++) f->a[i] = f->block.data + (size_t)i * PARAMS;
-    f->logits = f->block.data + (size_t)ARRAYS * PARAMS;
+    AN_TRY(an_block_init(&f->block, (size_t)ARRAYS * (PARAMS + AN_PAGE) + vocab, "bench: the kernels' operands"));
+    for (int i = 0; i < ARRAYS; i++) f->a[i] = f->block.data + (size_t)i * (PARAMS + AN_PAGE) + an_stagger((size_t)i);   /* as a plan lays them out */
+    f->logits = f->block.data + (size_t)ARRAYS * (PARAMS + AN_PAGE);
     f->gain = an_alloc(WIDER * real);
     f->bias = an_alloc(WIDER * real);
     f->mean = an_alloc(PARAMS / NARROWEST * real);

@@ -18,6 +18,11 @@ void *an_arena_alloc(an_arena *arena, size_t bytes);                  /* zeroed,
 char *an_arena_printf(an_arena *arena, const char *format, ...) AN_PRINTF(2, 3);   /* NULL when out of memory */
 void an_arena_fini(an_arena *arena);
 
+/* Where in a page (4 KiB) the k-th of several large arrays begins, in reals. A load waits for an earlier store whose address agrees
+ * with its own in the last 12 bits, so arrays walked together must not lie a few lines apart modulo a page; these lie 12 or more apart. */
+enum { AN_PAGE = 4096 / sizeof(an_real) };
+static inline size_t an_stagger(size_t k) { return k % 5 * 13 * (AN_ALIGN / sizeof(an_real)); }
+
 typedef struct an_block { an_real *data; size_t count; } an_block;    /* count in elements */
 
 /* Reserves `count` zeroed reals, aligned to AN_ALIGN. Errors: AN_ENOMEM naming `what` and the bytes. */

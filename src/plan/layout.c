@@ -1,7 +1,7 @@
 /* plan/layout.c
  * The memory planner. Every activation and every activation gradient is a slot with a first and a last instruction; slots
  * that must be one buffer (in-place steps, shared gradients) are joined; then slots get offsets in order of first use,
- * each in the smallest gap between the buffers alive at that time. The peak is known before a byte is reserved. */
+ * each in the smallest gap between the buffers alive at that time, large ones staggered within their pages. The peak is known before a byte is reserved. */
 #include "plan/gaps.h"
 #include "plan/ledger.h"
 
@@ -101,15 +101,24 @@ static int by_last_use(const void *a, const void *b)
     return x < y ? -1 : 1;
 }
 
+enum { STAGGERED = 1 << 16 };   /* reals from which a slot is staggered: a page more is 2 % of it at most */
+
+static size_t room(const slot *s) { return s->size < STAGGERED ? s->size : s->size + AN_PAGE; }
+
+static size_t offset_in(const slot *s, size_t at, size_t k)
+{
+    return s->size < STAGGERED ? at : at + (an_stagger(k) + AN_PAGE - at % AN_PAGE) % AN_PAGE;
+}
+
 /* Each slot in the tightest gap at its first use; before that, slots whose last use is over make room. */
 static an_status place(layout *l, const size_t *coming, const size_t *going, size_t count, an_gaps *gaps, size_t *peak)
 {
     for (size_t k = 0, gone = 0; k < count; k++) {
         slot *s = &l->slots[coming[k]];
         for (; l->slots[going[gone]].last < s->first; gone++) an_gaps_give(gaps, l->slots[going[gone]].piece);
-        if (!an_gaps_take(gaps, s->size, &s->piece))
+        if (!an_gaps_take(gaps, room(s), &s->piece))
             return an_fail(AN_ESHAPE, "%s: activations overflow the address space; lower batch_size, seq_len or the model", l->plan->values[coming[k] / 2]->name);
-        s->offset = an_gaps_offset(gaps, s->piece);
+        s->offset = offset_in(s, an_gaps_offset(gaps, s->piece), k);
         if (s->offset + s->size > *peak) *peak = s->offset + s->size;
     }
     return AN_OK;

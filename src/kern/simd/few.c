@@ -1,13 +1,14 @@
 /* kern/simd/few.c
  * few_real, few_bf16, few_int8: a matrix that is read once from memory meets a few rows. Eight of its rows at a time stay in the near
  * caches while the rows of x pass, in tiles of eight sums whose number per row of x falls as that of x rises; numbers are widened
- * in registers, a cache line of each row per turn, and the same place of the next eight rows is asked for on the way.
+ * in registers, a cache line of each row per turn, and as much of the next eight rows is asked for on the way: in the order of memory where
+ * rows are shorter than half a page (SPEED.md).
  * One sum has one accumulator along k whatever the tile, so a row's bits do not depend on the rows beside it. */
 #include "kern/simd/simd.h"
 #include "kern/simd/block.h"
 #include "kern/simd/vec.h"
 
-enum { BLOCK = 8, LINE = 64 };
+enum { BLOCK = 8, LINE = 64, NARROW = 2048 };
 typedef enum kind { REAL, BF16, INT8 } kind;
 
 V_FN size_t size_of(kind t) { return t == REAL ? sizeof(float) : t == BF16 ? sizeof(an_bf16) : sizeof(int8_t); }
@@ -26,9 +27,10 @@ V_FN void tile(kind t, int mr, int nr, const few *f, size_t i, size_t j, size_t 
     V_UNROLL for (int c = 0; c < nr; c++) row[c] = f->w + (j + ((size_t)c < have ? (size_t)c : have - 1)) * f->k * size;
     V_UNROLL for (int r = 0; r < mr; r++) x[r] = f->x + (i + (size_t)r) * f->ldx;
     V_UNROLL for (int a = 0; a < mr * nr; a++) acc[a] = v_zero();
-    const size_t ahead = BLOCK * f->k * size;
+    const size_t width = f->k * size, ahead = BLOCK * width;
+    const size_t along = width < NARROW ? (size_t)nr * size : size, apart = width < NARROW ? LINE : width;   /* what is asked for: line after line, or the same place of each row */
     for (; p + step <= f->k; p += step) {
-        V_UNROLL for (int c = 0; c < nr; c++) _mm_prefetch(row[c] + p * size + ahead, _MM_HINT_T0);
+        V_UNROLL for (int c = 0; c < nr; c++) _mm_prefetch(row[0] + ahead + p * along + (size_t)c * apart, _MM_HINT_T0);
         V_UNROLL for (size_t v = 0; v < step; v += VL)
             V_UNROLL for (int c = 0; c < nr; c++) {
                 const vf u = widen(t, row[c] + (p + v) * size);
