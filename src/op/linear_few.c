@@ -9,7 +9,7 @@
 
 enum { X, W, B };
 enum { Y, Z };
-enum { PART = 1 << 16, BLOCK = 8 };
+enum { PART = 1 << 17, BLOCK = 8 };
 
 static size_t number_bytes(const an_value *w) { return w->store == AN_STORE_REAL ? sizeof(an_real) : w->store == AN_STORE_BF16 ? sizeof(an_bf16) : sizeof(int8_t); }
 
