@@ -36,16 +36,16 @@ $ bytes=$(addnorm plan -q --n_layer 48 --d_model 64 --n_head 2 --seq_len 64 --ba
 # what plan says of each policy
 $ for how in block sqrt 'auto --memory 40MiB' 'auto --memory 60MiB' 'auto --memory 1TiB'; do echo "$how:"; addnorm plan -q --n_layer 48 --d_model 64 --n_head 2 --seq_len 64 --batch_size 4 --threads 1 --recompute $how | grep -A1 '^recomputed'; done
 block:
-recomputed   48.3 MiB of activations are dropped and made again for 971.2M more flops, 23.1 %; activations take 44.3 MiB less
+recomputed   48.3 MiB of activations are dropped and made again for 971.2M more flops, 23.1 %; activations take 44.7 MiB less
              segments of 1 block, each run again whole
 sqrt:
-recomputed   49.1 MiB of activations are dropped and made again for 1.12G more flops, 26.8 %; activations take 44.8 MiB less
+recomputed   49.1 MiB of activations are dropped and made again for 1.12G more flops, 26.8 %; activations take 45.1 MiB less
              segments of 2 blocks, each run again whole; the last 2 kept
 auto --memory 40MiB:
-recomputed   49.2 MiB of activations are dropped and made again for 1.84G more flops, 43.8 %; activations take 46.2 MiB less
+recomputed   49.2 MiB of activations are dropped and made again for 1.84G more flops, 43.8 %; activations take 46.6 MiB less
              segments of 3 blocks, run again for their borders, then 1 at a time; the last 1 kept
 auto --memory 60MiB:
-recomputed   28.2 MiB of activations are dropped and made again for 566.6M more flops, 13.5 %; activations take 26.4 MiB less
+recomputed   28.2 MiB of activations are dropped and made again for 566.6M more flops, 13.5 %; activations take 26.6 MiB less
              segments of 1 block, each run again whole; the last 20 kept
 auto --memory 1TiB:
 [1]
@@ -67,5 +67,5 @@ $ addnorm plan --d_model 1048576 --n_head 1 --d_ff 4194304 --n_layer 2000 --seq_
 2| addnorm plan: parameters: cannot reserve 105553226434084864 bytes; use a smaller model or smaller batches
 [1]
 $ addnorm plan --d_model 65536 --n_head 2 --seq_len 16777216 --batch_size 4 --n_layer 4 --recompute sqrt
-2| addnorm plan: activations: cannot reserve 1249051651604480 bytes; use a smaller model or smaller batches
+2| addnorm plan: activations: cannot reserve 1249051651831424 bytes; use a smaller model or smaller batches
 [1]

@@ -194,7 +194,7 @@ static void memory_is_linear(const char *settings)
         prop_open(&s, 1, PROP_TRAIN | PROP_UNDRAWN, "%s seq_len=%zu", settings, t);
         prop_check(an_model_set_threads(s.model, 2) == AN_OK, "%s", an_error_text());
         const an_model_memory m = an_model_get_memory(s.model);
-        prop_check(t == 1024 || (double)m.activations <= 2.001 * (double)last.activations, "%s: T %zu takes %zu bytes of activations, half as many tokens %zu", settings, t, m.activations, last.activations);
+        prop_check(t == 1024 || (double)m.activations <= 2.001 * 65 / 64 * (double)last.activations /* a page more where buffers begin to be staggered */, "%s: T %zu takes %zu bytes of activations, half as many tokens %zu", settings, t, m.activations, last.activations);
         prop_check(t == 1024 || (double)m.scratch <= 2.001 * (double)last.scratch, "%s: T %zu takes %zu bytes of scratch, half as many tokens %zu", settings, t, m.scratch, last.scratch);
         prop_check(m.activations + m.scratch < t * t * sizeof(an_real) / 4 || t < 16384, "%s: T %zu takes as much as a quarter of T x T", settings, t);
         last = m;
