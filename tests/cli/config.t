@@ -108,6 +108,7 @@ data:
   data: [one.txt, "two words.txt"]      # a.yaml:10
   val_data: []                          # default
   val_fraction: 0.1                     # default
+  shapes: 5000                          # default
   tokenizer: byte                       # default
 training:
   steps: 700                            # ADDNORM_STEPS
@@ -217,4 +218,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-124
+125

@@ -181,10 +181,13 @@ Add & Norm:
                           design=custom
 1|
 data:
-  --data FILE             text file to train on; several are read as one stream in the given order
-  --val_data FILE         text file to validate on; none: the end of data
-  --val_fraction X        share of the bytes of data, at its end, kept for validation; unused with
-                          val_data [0.1; (0,0.9]]
+  --data FILE             text file to train on; several are read as one stream in the given order.
+                          Of arch resnet: IDX files of images and of labels; none: built-in images
+  --val_data FILE         text file, or IDX files, to validate on; none: the end of data
+  --val_fraction X        share of the bytes, or images, of data, at its end, kept for validation;
+                          unused with val_data [0.1; (0,0.9]]
+  --shapes N              built-in images, training and validation together, where arch resnet has
+                          no data [5000; 10..1000000000]
   --tokenizer NAME        how text becomes tokens; byte: 256 tokens, one per byte: byte [byte]
 1|
 training:
@@ -243,7 +246,7 @@ running:
 1|
 command:
   --preset NAME           a recipe to start from:
-                          none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m [none]
+                          none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m|images [none]
   --dump_config           print the resolved configuration with the source of each value, and stop
   -h, --help              this text
   -q, --quiet             no progress, only results and errors
@@ -283,8 +286,8 @@ addnorm eval RUN [--data FILE]
 loss, perplexity and bits per byte of a trained model
 1|
 evaluation:
-  --data FILE             text file to evaluate, all of it; none: the validation part of the run's
-                          own data
+  --data FILE             text file to evaluate, or IDX files of images and labels, all of it; none:
+                          the validation part of the run's own data
   --windows N             at most this many windows of seq_len tokens, evenly spread; 0: all [0; >=
                           0]
   --threads N             processor threads; 0: all that this process may use [0; 0..4096]
@@ -411,6 +414,7 @@ demo                  a small model that writes recognisable text after a minute
 shakespeare-char      nanoGPT's character model of Shakespeare, 6 layers of 384
 shakespeare-char-cpu  nanoGPT's recipe of the same for a plain CPU, 4 layers of 128
 gpt2-124m             GPT-2 small: 12 layers of 768, context 1024
+images                a residual image classifier of 20 layers on built-in images
 $ addnorm list designs --json
 1| [
  {

@@ -82,15 +82,15 @@ static an_value *conv(const an_net *net, const char *name, an_value *x, size_t s
 
 static an_value *unit(const an_net *net, an_value *u)
 {
-    const an_map *m = net->map;
+    const an_grid *m = net->grid;
     const an_package *p = net->package;
     if (p->pre) u = relu(net, "rectified", u);
     an_value *y = an_slot(net, has_norms(p), "inner", conv(net, "conv1", u, m->side, m->stride, m->out, AN_ROLE_FC1));
-    return conv(net, "conv2", relu(net, "act", y), an_map_side(m), 1, m->out, AN_ROLE_FC2);
+    return conv(net, "conv2", relu(net, "act", y), an_grid_side(m), 1, m->out, AN_ROLE_FC2);
 }
 
 /* One unit; whether the stream leaves it through a ReLU. */
-static bool block(an_net *net, an_stream *s, size_t layer, const an_map *map)
+static bool block(an_net *net, an_stream *s, size_t layer, const an_grid *map)
 {
     static const an_sublayer f = { unit };
     an_package p = { 0 };
@@ -100,7 +100,7 @@ static bool block(an_net *net, an_stream *s, size_t layer, const an_map *map)
     an_build_fail(net->b, an_design_package(net, an_design_here(net), &p));
     if (net->b->status == AN_OK) an_build_fail(net->b, check_design(an_design_here(net), &p));
     an_scope_push(net->b, "layers.%zu", layer);
-    net->map = map;
+    net->grid = map;
     an_site(net, s, "conv", &f);
     if (net->b->status == AN_OK && !p.pre) s->x[0] = relu(net, "rectified", s->x[0]);
     an_block_end(net, s);
@@ -144,7 +144,7 @@ static an_value *emit(an_net *net, an_value *pixels)
     const size_t layers = net->config->n_layer, each = layers / STAGES;
     an_package package = { 0 }, first = { 0 };
     an_stream s = { 0 };
-    an_map map = { net->config->image.side, 1, net->config->d_model };
+    an_grid map = { net->config->image.side, 1, net->config->d_model };
     an_build_fail(net->b, an_design_package(net, design, &package));
     net->package = &package;
     net->tokens = NULL;                                      /* every pixel counts */
@@ -154,12 +154,12 @@ static an_value *emit(an_net *net, an_value *pixels)
     bool rectified = !first.pre;
     if (rectified && net->b->status == AN_OK) s.x[0] = relu(net, "stem.rectified", s.x[0]);
     for (size_t l = 0; l < layers && net->b->status == AN_OK; l++) {
-        map = (an_map){ an_map_side(&map), l && l % each == 0 ? 2 : 1, net->config->d_model << l / each };
+        map = (an_grid){ an_grid_side(&map), l && l % each == 0 ? 2 : 1, net->config->d_model << l / each };
         rectified = block(net, &s, l, &map);
     }
     if (net->b->status != AN_OK) return NULL;
     an_value *x = design->leave(net, &package, &s);
-    return head(net, package.final_norm || !rectified ? relu(net, "final.rectified", x) : x, an_map_side(&map));
+    return head(net, package.final_norm || !rectified ? relu(net, "final.rectified", x) : x, an_grid_side(&map));
 }
 
 const an_arch an_arch_resnet = { .name = "resnet", .formula = "pixels -> (n_layer - 2) / 2 units of two 3 x 3 convolutions in three stages -> mean -> class", .source = "arXiv:1512.03385",

@@ -41,8 +41,8 @@ an_value *an_times_emit(const an_net *net, double c, const char *name, an_value 
 /* What is carried past a branch that makes maps smaller or wider follows it, without parameters. */
 static an_value *fitted(const an_net *net, an_value *x, const an_value *f)
 {
-    if (!net->map || !x || !f || (x->count == f->count && an_cols(x) == an_cols(f))) return x;
-    const an_map_attr attr = { .side = net->map->side, .stride = net->map->stride, .channels = an_cols(f) };
+    if (!net->grid || !x || !f || (x->count == f->count && an_cols(x) == an_cols(f))) return x;
+    const an_map_attr attr = { .side = net->grid->side, .stride = net->grid->stride, .channels = an_cols(f) };
     return AN_EMIT(net->b, &an_op_shrink, "shortcut", &attr, x);
 }
 
