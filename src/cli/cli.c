@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "train/images.h"
 #include "train/presets.h"
 #include "train/run.h"
 
@@ -103,6 +104,7 @@ an_status an_cli_configure(an_cli *cli, int argc, const char **argv, bool *done)
     an_model_config model;
     an_text text = { 0 };
     *done = true;
+    AN_TRY(an_images_settle(cli->options, &cli->config.data));
     AN_TRY(an_train_config_finish(&cli->config, cli->options));
     AN_TRY(an_model_config_read(&model, cli->options));
     an_options_dump(cli->options, &text);

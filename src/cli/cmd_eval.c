@@ -17,7 +17,7 @@ static eval_options settings;
 #define AT(field) .at = AN_AT(eval_options, field), .group = "evaluation", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "data", AN_PATHS, "", NULL, "text file to evaluate, all of it; none: the validation part of the run's own data", AT(data) },
+    { "data", AN_PATHS, "", NULL, "text file to evaluate, or IDX files of images and labels, all of it; none: the validation part of the run's own data", AT(data) },
     { "windows", AN_INT, "0", "0..", "at most this many windows of seq_len tokens, evenly spread; 0: all", AT(windows) },
     { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use", AT(threads) },
     AN_OPTION_END
@@ -37,7 +37,7 @@ static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_resu
     an_stream *given = NULL;
     const size_t batch = (size_t)run->config.batch_size, seq = run->model_config.seq_len;
     const bool own = settings.data.count == 0;
-    AN_TRY(own ? an_data_open(&data, &run->config.data, &run->config.val_data, run->config.val_fraction, seq) : an_stream_open(&given, &settings.data));
+    AN_TRY(own ? an_data_open_for(&data, &run->config, &run->model_config) : an_stream_open_for(&given, &settings.data, &run->model_config));
     int32_t *tokens = an_alloc(batch * seq * sizeof *tokens), *targets = an_alloc(batch * seq * sizeof *targets);
     an_status status = tokens && targets ? AN_OK : an_fail(AN_ENOMEM, "eval: no memory for a batch");
     if (status == AN_OK) *result = an_evaluate(run->model, own ? an_data_val(data) : given, batch, seq, (uint64_t)settings.windows, tokens, targets, tick, progress);
@@ -51,15 +51,19 @@ static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_resu
 
 static an_status print_result(const an_cli *cli, const an_saved_run *run, const an_eval_result *r)
 {
+    const bool images = run->model_config.image.side > 0;
     an_text text = { 0 };
     if (cli->json) {
-        json_t *o = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I}", "run", run->run, "step", (json_int_t)run->state.step, "loss", r->loss, "perplexity", r->perplexity, "bits_per_byte", r->bits_per_byte,
-                              "tokens", (json_int_t)r->tokens, "bytes", (json_int_t)r->bytes);
+        json_t *o = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I}", "run", run->run, "step", (json_int_t)run->state.step, "loss", r->loss, "perplexity", r->perplexity, images ? "accuracy" : "bits_per_byte",
+                              images ? r->accuracy : r->bits_per_byte, images ? "images" : "tokens", (json_int_t)r->tokens);
+        if (o && !images) json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
         char *line = o ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
         json_decref(o);
         if (!line) return an_fail(AN_EDIVERGED, "eval: loss %g cannot be written as JSON", r->loss);
         an_text_add(&text, "%s\n", line);
         free(line);
+    } else if (images) {
+        an_text_add(&text, "loss           %.4f nats per image\naccuracy       %.2f %%\nimages         %llu\nstep           %llu\n", r->loss, 100 * r->accuracy, (unsigned long long)r->tokens, (unsigned long long)run->state.step);
     } else {
         an_text_add(&text, "loss           %.4f nats per token\nperplexity     %.4f\nbits per byte  %.4f\ntokens         %llu\nstep           %llu\n", r->loss, r->perplexity, r->bits_per_byte,
                     (unsigned long long)r->tokens, (unsigned long long)run->state.step);

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "net/model.h"
+#include "train/images.h"
 #include "train/memory.h"
 
 an_status an_cmd_plan_options(an_cli *cli)
@@ -107,13 +108,14 @@ static void put_summary(an_text *out, const an_cli *cli, const an_model *model, 
 {
     char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN];
     const json_t *memory = json_object_get(plan, "memory");
+    const char *unit = an_model_get_config(model)->image.side ? "image" : "token";
     const double tokens = (double)integer(plan, "tokens_per_pass"), forward = number(plan, "flops_forward"), backward = number(plan, "flops_backward");
     an_text_add(out, "\n");
     for (size_t i = 0; i < json_array_size(json_object_get(plan, "notes")); i++) an_text_add(out, "note         %s\n", json_string_value(json_array_get(json_object_get(plan, "notes"), i)));
     put_parameters(out, model);
     an_text_add(out, "shortcuts    %lld\n", (long long)integer(plan, "shortcuts"));
-    an_text_add(out, "pass         %.0f tokens; %lld %s per update\n", tokens, (long long)cli->config.grad_accum, cli->config.grad_accum == 1 ? "pass" : "passes");
-    an_text_add(out, "flops        %s forward, %s backward per pass; %s per token\n", an_human_count(a, forward), an_human_count(b, backward), an_human_count(c, (forward + backward) / tokens));
+    an_text_add(out, "pass         %.0f %ss; %lld %s per update\n", tokens, unit, (long long)cli->config.grad_accum, cli->config.grad_accum == 1 ? "pass" : "passes");
+    an_text_add(out, "flops        %s forward, %s backward per pass; %s per %s\n", an_human_count(a, forward), an_human_count(b, backward), an_human_count(c, (forward + backward) / tokens), unit);
     an_text_add(out, "moved        %s forward, %s backward per pass at least\n", an_human_bytes(a, number(plan, "bytes_forward")), an_human_bytes(b, number(plan, "bytes_backward")));
     put_recompute(out, plan);
     const char *key;
@@ -154,6 +156,7 @@ an_status an_cmd_plan(an_cli *cli)
 {
     an_model_config config;
     an_model *model = NULL;
+    AN_TRY(an_images_settle(cli->options, &cli->config.data));
     AN_TRY(an_train_config_finish(&cli->config, cli->options));
     AN_TRY(an_model_config_read(&config, cli->options));
     const int threads = an_train_config_threads(&cli->config);
@@ -167,7 +170,7 @@ an_status an_cmd_plan(an_cli *cli)
     const size_t now = an_model_get_memory(model).activations;
     int failed = json_object_set_new(plan, "memory", memory_json(model, threads)) != 0;
     failed |= json_object_set_new(plan, "saved_activations", json_integer((json_int_t)(kept > now ? kept - now : 0))) != 0;
-    failed |= json_object_set_new(plan, "tokens_per_pass", json_integer((json_int_t)(shape.batch * shape.seq))) != 0;
+    failed |= json_object_set_new(plan, "tokens_per_pass", json_integer((json_int_t)(shape.batch * an_model_config_targets(&config, shape.seq)))) != 0;
     failed |= json_object_set_new(plan, "grad_accum", json_integer(cli->config.grad_accum)) != 0;
     if (status == AN_OK && failed) status = an_fail(AN_ENOMEM, "plan: no memory to describe it");
     if (status == AN_OK) status = print_plan(cli, model, plan);

@@ -3,6 +3,7 @@
  * wiped by one escape sequence. */
 #include "cli/progress.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,12 +73,16 @@ static void on_start(void *ctx, const an_event_start *e)
     char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN], shared[48] = "";
     if (p->quiet) return;
     const an_model_config *m = e->model;
+    p->images = m->image.side > 0;
     if (m->n_kv_head < m->n_head) snprintf(shared, sizeof shared, " (%zu of keys and values)", m->n_kv_head);
-    say(p, "model", "%s, %zu layers, %zu heads%s, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, shared, m->d_model, m->d_ff, m->seq_len,
+    if (p->images) say(p, "model", "%s, %zu layers in %zu units, width %zu, images of %zu x %zu with %zu channel%s, %zu classes: %s parameters", m->arch, 2 * m->n_layer + 2, m->n_layer, m->d_model, m->image.side,
+                       m->image.side, m->image.channels, m->image.channels == 1 ? "" : "s", m->image.classes, an_human_count(a, (double)e->params));
+    else say(p, "model", "%s, %zu layers, %zu heads%s, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, shared, m->d_model, m->d_ff, m->seq_len,
         m->vocab_size, m->activation, m->position, an_human_count(a, (double)e->params));
     say_design(p);
     for (size_t i = 0; i < e->n_notes; i++) say(p, "note", "%s", e->notes[i]);
-    say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
+    if (p->images) say(p, "data", "%llu images to train on, %llu to validate on; entropy of their classes %.4f nats", (unsigned long long)(e->train_bytes / m->seq_len), (unsigned long long)(e->val_bytes / m->seq_len), e->unigram_entropy);
+    else say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
     say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name,
         m->store == AN_STORE_BF16 ? an_gemm_get_unit() : AN_REAL_NAME);
     if (an_kern_note()[0]) say(p, "note", "%s", an_kern_note());
@@ -90,18 +95,26 @@ static void on_start(void *ctx, const an_event_start *e)
 static void on_step(void *ctx, const an_event_step *e)
 {
     an_progress *p = ctx;
-    char rate[AN_HUMAN], left[AN_HUMAN];
+    char rate[AN_HUMAN], left[AN_HUMAN], right[32] = "";
     if (p->quiet) return;
     const bool line = e->logged && (!p->live || p->verbose), redraw = p->live && an_clock() - p->last_draw >= REDRAW_SECONDS;
     if (!line && !redraw) return;
+    if (p->images) snprintf(right, sizeof right, "  right %.1f%%", 100 * e->accuracy);
     an_text text = { 0 };
-    an_text_add(&text, "step %llu/%llu %3.0f%%  loss %.4f  grad %.3f  lr %.2e  %s tok/s  left %s", (unsigned long long)e->step, (unsigned long long)e->steps,
-                100.0 * (double)e->step / (double)e->steps, e->loss, e->grad_norm, e->lr, an_human_count(rate, e->tok_per_s), an_human_time(left, e->eta_s));
+    an_text_add(&text, "step %llu/%llu %3.0f%%  loss %.4f%s  grad %.3f  lr %.2e  %s %s/s  left %s", (unsigned long long)e->step, (unsigned long long)e->steps,
+                100.0 * (double)e->step / (double)e->steps, e->loss, right, e->grad_norm, e->lr, an_human_count(rate, e->tok_per_s), p->images ? "images" : "tok", an_human_time(left, e->eta_s));
     if (line) {
         an_progress_clear(p);
         fprintf(stderr, "%s\n", an_text_get(&text));
     } else draw(p, an_text_get(&text));
     an_text_fini(&text);
+}
+
+/* What stands beside a loss: of images the share that is right, of text its size in bits. */
+static void put_beside(char *out, size_t size, const an_eval_result *r)
+{
+    if (isnan(r->accuracy)) snprintf(out, size, "%.4f bits per byte", r->bits_per_byte);
+    else snprintf(out, size, "%.2f %% right", 100 * r->accuracy);
 }
 
 static void on_eval(void *ctx, const an_event_eval *e)
@@ -110,9 +123,11 @@ static void on_eval(void *ctx, const an_event_eval *e)
     p->last_eval = e->val;
     p->evaluated = true;
     if (p->quiet) return;
+    char beside[48];
+    put_beside(beside, sizeof beside, &e->val);
     an_progress_clear(p);
-    fprintf(stderr, "step %llu  %sval_loss %.4f%s  %.4f bits per byte%s\n", (unsigned long long)e->step, p->color && e->best ? "\033[32m" : "", e->val.loss, p->color && e->best ? "\033[0m" : "",
-            e->val.bits_per_byte, e->best ? "" : "  (not the best)");
+    fprintf(stderr, "step %llu  %sval_loss %.4f%s  %s%s\n", (unsigned long long)e->step, p->color && e->best ? "\033[32m" : "", e->val.loss, p->color && e->best ? "\033[0m" : "",
+            beside, e->best ? "" : "  (not the best)");
 }
 
 static void on_spike(void *ctx, const an_event_spike *e)
@@ -140,10 +155,12 @@ static void on_end(void *ctx, const an_event_end *e)
     if (e->status != AN_OK) return;
     printf("steps            %llu in %s\n", (unsigned long long)e->step, an_human_time(took, e->seconds));
     if (p->evaluated) {
-        printf("val_loss         %.4f nats per token, %.4f bits per byte\n", p->last_eval.loss, p->last_eval.bits_per_byte);
+        char beside[48];
+        put_beside(beside, sizeof beside, &p->last_eval);
+        printf("val_loss         %.4f nats per %s, %s\n", p->last_eval.loss, p->images ? "image" : "token", beside);
         if (e->best_val_loss < p->last_eval.loss) printf("best val_loss    %.4f at step %llu\n", e->best_val_loss, (unsigned long long)e->best_val_step);
     }
-    printf("unigram entropy  %.4f nats, what a model blind to context could reach\n", e->unigram_entropy);
+    printf(p->images ? "class entropy    %.4f nats, what a model that does not look could reach\n" : "unigram entropy  %.4f nats, what a model blind to context could reach\n", e->unigram_entropy);
     printf("run              %s\n", e->run);
     fflush(stdout);
 }

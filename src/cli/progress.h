@@ -15,7 +15,7 @@ typedef struct an_progress {
     bool drawn;                    /* a live line stands unfinished */
     double last_draw;
     an_eval_result last_eval;
-    bool evaluated;
+    bool evaluated, images;        /* images: the model reads them */
 } an_progress;
 
 void an_progress_init(an_progress *progress, const an_options *options, bool quiet, bool verbose, const char *color);

@@ -12,7 +12,7 @@ typedef struct an_rng_key { uint32_t k[2]; } an_rng_key;
 /* A key for one purpose: seed, what (a value number, AN_RNG_SHUFFLE...) and when (the step). */
 an_rng_key an_rng_key_make(uint64_t seed, uint64_t what, uint64_t when);
 
-enum { AN_RNG_SHUFFLE = 1u << 30, AN_RNG_SAMPLE, AN_RNG_PROBE };
+enum { AN_RNG_SHUFFLE = 1u << 30, AN_RNG_SAMPLE, AN_RNG_PROBE, AN_RNG_IMAGE };
 
 static inline void an_philox(an_rng_key key, const uint32_t ctr[4], uint32_t out[4])
 {

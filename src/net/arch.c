@@ -2,6 +2,7 @@
  * The registry of architectures, made from arch/arch.def. */
 #include "net/arch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define AN_ARCH(name) extern const an_arch an_arch_##name;
@@ -22,4 +23,15 @@ const an_arch *an_arch_find(const char *name)
     for (size_t i = 0; an_arch_at(i); i++)
         if (strcmp(ARCHS[i]->name, name) == 0) return ARCHS[i];
     return NULL;
+}
+
+an_status an_arch_options_add(an_options *options)
+{
+    for (size_t i = 0; an_arch_at(i); i++) {
+        char needs[64];
+        if (!ARCHS[i]->options) continue;
+        snprintf(needs, sizeof needs, "arch=%s", ARCHS[i]->name);
+        AN_TRY(an_options_add_owned(options, ARCHS[i]->options, NULL, needs));
+    }
+    return AN_OK;
 }

@@ -13,30 +13,32 @@
 #include "op/op.h"
 
 #define MODEL .group = "model"
+#define NEEDS_TOKENS "arch!=resnet"
+#define TOKENS MODEL, .needs = NEEDS_TOKENS   /* of architectures that read tokens */
 #define RUNNING .group = "running"
 #define SITE .flags = AN_PER_SITE
 
 static const an_option TABLE[] = {
-    { "arch", AN_CHOICE, "decoder", NULL, "kind of transformer", MODEL, .choices = an_arch_name },
-    { "n_layer", AN_INT, "6", "1..100000", "number of blocks", MODEL, .aliases = "num_hidden_layers num_layers dec_depth" },
-    { "n_head", AN_INT, "6", "1..65536", "attention heads; must divide d_model", MODEL, .aliases = "num_attention_heads num_heads transformer_heads" },
-    { "n_kv_head", AN_INT, "auto", "1..65536", "heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head", MODEL, .words = "auto=0", .aliases = "num_key_value_heads num_kv_heads n_query_groups" },
-    { "d_model", AN_INT, "384", "1..1048576", "width of the residual stream, channels", MODEL, .aliases = "n_embd hidden_size dim_emb" },
-    { "d_ff", AN_INT, "auto", "1..4194304", "width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8)", MODEL, .words = "auto=0", .aliases = "n_inner intermediate_size transformer_dim_ffn" },
-    { "seq_len", AN_INT, "256", "1..16777216", "tokens of context", MODEL, .aliases = "block_size n_positions max_position_embeddings max_length" },
-    { "vocab_size", AN_INT, "256", "2..16777216", "number of token kinds", MODEL },
-    { "activation", AN_CHOICE, "gelu_tanh", NULL, "non-linearity of the feed-forward", MODEL, .choices = an_activation_name, .aliases = "activation_function hidden_act transformer_ffn_activation" },
-    { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", MODEL, .choices = an_position_name },
+    { "arch", AN_CHOICE, "decoder", NULL, "kind of network", MODEL, .choices = an_arch_name },
+    { "n_layer", AN_INT, "6", "1..100000", "number of blocks; of arch resnet layers with weights, 6 n + 2", MODEL, .aliases = "num_hidden_layers num_layers dec_depth" },
+    { "n_head", AN_INT, "6", "1..65536", "attention heads; must divide d_model", TOKENS, .aliases = "num_attention_heads num_heads transformer_heads" },
+    { "n_kv_head", AN_INT, "auto", "1..65536", "heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head", TOKENS, .words = "auto=0", .aliases = "num_key_value_heads num_kv_heads n_query_groups" },
+    { "d_model", AN_INT, "384", "1..1048576", "width of the residual stream, channels", TOKENS, .aliases = "n_embd hidden_size dim_emb" },
+    { "d_ff", AN_INT, "auto", "1..4194304", "width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8)", TOKENS, .words = "auto=0", .aliases = "n_inner intermediate_size transformer_dim_ffn" },
+    { "seq_len", AN_INT, "256", "1..16777216", "tokens of context", TOKENS, .aliases = "block_size n_positions max_position_embeddings max_length" },
+    { "vocab_size", AN_INT, "256", "2..16777216", "number of token kinds", TOKENS },
+    { "activation", AN_CHOICE, "gelu_tanh", NULL, "non-linearity of the feed-forward", TOKENS, .choices = an_activation_name, .aliases = "activation_function hidden_act transformer_ffn_activation" },
+    { "position", AN_CHOICE, "learned", NULL, "how a token knows its place", TOKENS, .choices = an_position_name },
     { "rope_base", AN_FLOAT, "10000", ">0", "longest wavelength of rotary positions, tokens / 2 pi", MODEL, .needs = "position=rotary", .aliases = "rope_theta" },
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
-    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", MODEL, .aliases = "tie_word_embeddings tied_embeddings" },
-    { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", MODEL, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
+    { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", TOKENS, .aliases = "tie_word_embeddings tied_embeddings" },
+    { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", TOKENS, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
     { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },
     { "init", AN_CHOICE, "auto", NULL, "law that the first weights are drawn from; auto: what the design prescribes (gpt2 for most)", .choices = an_init_choice, SITE },
-    { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE },
-    { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE },
+    { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE, .needs = NEEDS_TOKENS },
+    { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE, .needs = NEEDS_TOKENS },
 
     { "precision", AN_CHOICE, "f32", "f32|bf16,bfloat16,mixed", "bf16: what products read and write is held as bfloat16, weights and all sums stay f32 (docs/precision.md)", RUNNING, .aliases = "dtype" },
     { "stream_precision", AN_CHOICE, "f32", "f32|bf16", "numbers that the residual stream is held in", RUNNING, .needs = "precision=bf16" },
@@ -50,6 +52,7 @@ an_status an_model_options_add(an_options *options)
 {
     AN_TRY(an_options_add(options, TABLE, NULL));
     AN_TRY(an_options_add(options, an_scaling_options, NULL));
+    AN_TRY(an_arch_options_add(options));
     AN_TRY(an_norm_options_add(options));
     return an_design_options_add(options);
 }
@@ -80,7 +83,7 @@ static an_status decide_tie(an_model_config *c, const an_options *options)
 {
     const char tie = an_options_text(options, "tie_embeddings")[0];
     const an_design *design = an_design_find(an_options_text(options, "design"));
-    const an_init_law *law = an_init_of(an_options_text(options, "init"), design);
+    const an_init_law *law = an_init_of(an_options_text(options, "init"), design, an_arch_find(c->arch));
     c->tie_embeddings = tie == 't' || (tie == 'a' && !law->unit && !design->untied);
     if (c->tie_embeddings && design->untied)
         return an_fail(AN_ECONFIG, "tie_embeddings true (%s) contradicts design %s: %s; set tie_embeddings false", an_options_place(options, "tie_embeddings"), design->name, design->untied);
@@ -100,10 +103,14 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
         .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
     if (c.n_kv_head == 0) c.n_kv_head = c.n_head;
     if (c.d_ff == 0) c.d_ff = strcmp(activation, "swiglu") == 0 ? (8 * c.d_model / 3 + 7) / 8 * 8 : 4 * c.d_model;
-    AN_TRY(check_heads(&c));
-    AN_TRY(decide_tie(&c, options));
+    const an_arch *arch = an_arch_find(c.arch);
+    if (arch->read) AN_TRY(arch->read(&c, options));
+    if (arch->tokens) {
+        AN_TRY(check_heads(&c));
+        AN_TRY(decide_tie(&c, options));
+    }
     AN_TRY(an_scaling_read(&c.scaling, options, c.d_model, c.n_layer));
-    AN_TRY(an_options_check_sites(options, (int64_t)c.n_layer, an_arch_find(c.arch)->sites));
+    AN_TRY(an_options_check_sites(options, (int64_t)c.n_layer, arch->sites));
     *config = c;
     return AN_OK;
 }

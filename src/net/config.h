@@ -12,9 +12,13 @@
 #include "core/status.h"
 #include "net/parameterisation.h"
 
+/* Of a model that reads images; side 0: it reads tokens. An image is side x side x channels bytes, row by row, pixel by pixel. */
+typedef struct an_image { size_t side, channels, classes; } an_image;
+
 typedef struct an_model_config {
     const char *arch;              /* "decoder" */
-    size_t n_layer, n_head, n_kv_head, d_model, d_ff, seq_len, vocab_size;
+    size_t n_layer, n_head, n_kv_head, d_model, d_ff, seq_len, vocab_size;   /* n_layer: blocks */
+    an_image image;                /* then seq_len is the bytes of one, vocab_size the classes, and each has one target */
     const char *activation;        /* gelu_tanh, gelu_erf, relu, swiglu */
     const char *position;          /* learned, sinusoidal, rotary */
     double rope_base;
@@ -26,6 +30,9 @@ typedef struct an_model_config {
     bool fuse;
     an_store store, stream;        /* what activations, and the residual stream, may be held as */
 } an_model_config;
+
+/* Targets of a sequence of seq tokens: one per token, or one for the image. */
+static inline size_t an_model_config_targets(const an_model_config *c, size_t seq) { return c->image.side ? 1 : seq; }
 
 /* Adds the rows of the model and of Add & Norm, and the rows that each norm kind and design owns. */
 an_status an_model_options_add(an_options *options) AN_MUST_USE;

@@ -29,6 +29,7 @@ an_status an_decoder_create_for(an_decoder **out, an_model *parent, const an_dec
     const size_t batch = shape->batch ? shape->batch : 1;
     if (shape->tokens == 0) return an_fail(AN_EUSAGE, "decoding 0 tokens; ask for at least 1");
     if (shape->tokens > INT32_MAX || batch > INT32_MAX) return an_fail(AN_EUSAGE, "decoding %zu sequences of %zu tokens: at most %d of each", batch, shape->tokens, INT32_MAX);
+    if (parent->config.image.side) return an_fail(AN_ECONFIG, "arch %s gives classes to images and continues no text; nothing can be sampled from it", parent->config.arch);
     if (shape->tokens > parent->config.seq_len && strcmp(parent->config.position, "learned") == 0)
         return an_fail(AN_ECONFIG, "%zu tokens go beyond the learned position table of seq_len %zu; ask for at most %zu, or train with rotary or sinusoidal positions",
                        shape->tokens, parent->config.seq_len, parent->config.seq_len);

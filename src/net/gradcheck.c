@@ -11,6 +11,7 @@
 
 #include "core/arena.h"
 #include "core/rng.h"
+#include "net/arch.h"
 #include "net/design.h"
 #include "net/model.h"
 #include "net/norm.h"
@@ -40,12 +41,22 @@ static an_status set_all(an_options *options, const char *settings, an_source so
     return AN_OK;
 }
 
-/* What a norm kind needs at a width of 8, below what the case itself says. */
+/* The value of a key among settings; "" without one. */
+static void word_of(const char *settings, const char *key, char word[64])
+{
+    const char *at = strstr(settings, key);
+    snprintf(word, 64, "%.*s", at ? (int)strcspn(at + strlen(key), " ") : 0, at ? at + strlen(key) : "");
+}
+
+/* What an architecture and a norm kind need to be small, below what the case itself says. */
 static an_status set_small(an_options *options, const char *settings)
 {
-    const char *name = strstr(settings, "norm=");
-    char word[64] = "";
-    for (size_t i = 0; name && i < 63 && name[5 + i] && name[5 + i] != ' '; i++) word[i] = name[5 + i], word[i + 1] = '\0';
+    char word[64];
+    AN_TRY(set_all(options, SMALL, AN_FROM_FILE));
+    word_of(settings, "arch=", word);
+    const an_arch *arch = an_arch_find(word);
+    if (arch && arch->small) AN_TRY(set_all(options, arch->small, AN_FROM_FILE));
+    word_of(settings, "norm=", word);
     const an_norm_kind *kind = an_norm_find(word);
     return kind && kind->small ? set_all(options, kind->small, AN_FROM_FILE) : AN_OK;
 }
@@ -75,9 +86,8 @@ static an_status open_subject(subject *s, const char *settings)
     *s = (subject){ 0 };
     AN_TRY(an_options_create(&s->options));
     AN_TRY(an_model_options_add(s->options));
-    AN_TRY(set_all(s->options, SMALL, AN_FROM_FILE));
-    AN_TRY(set_all(s->options, settings, AN_FROM_FLAG));
     AN_TRY(set_small(s->options, settings));
+    AN_TRY(set_all(s->options, settings, AN_FROM_FLAG));
     AN_TRY(an_options_resolve(s->options));
     AN_TRY(an_model_config_read(&s->config, s->options));
     const an_norm_kind *norm = an_norm_find(an_options_text(s->options, "norm"));
@@ -91,7 +101,7 @@ static an_status open_subject(subject *s, const char *settings)
     const an_rng_key key = an_rng_key_make(7, AN_RNG_PROBE, 0);
     randomise(s, key);
     for (size_t i = 0; i < rows; i++) {
-        s->tokens[i] = i == 7 ? -1 : (int32_t)(an_rng_u32(key, 2 * i) % s->config.vocab_size);        /* one is padding, another does not count */
+        s->tokens[i] = i == 7 ? -1 : (int32_t)(an_rng_u32(key, 2 * i) % (s->config.image.side ? 256 : s->config.vocab_size));        /* one is padding, another does not count */
         s->targets[i] = i == 7 || i == 3 ? -1 : (int32_t)(an_rng_u32(key, 2 * i + 1) % s->config.vocab_size);
     }
     s->pass = (an_pass){ .tokens = s->tokens, .targets = s->targets, .seed = 5, .train = true, .loss_scale = 1 };
@@ -145,11 +155,12 @@ static derivative compare(subject *s, size_t tensor, const an_param *p, double f
 /* A tensor that by its design has no influence: that both sides say exactly 0 is the test. */
 static bool is_silent(const subject *s, const char *name) { return an_design_is_silent(an_design_find(an_options_text(s->options, "design")), name); }
 
-/* A bias whose only way goes through norms that remove it has no gradient by symmetry: that both sides say so is the test. */
+/* A bias, or a single gain, whose only way goes through norms that remove it has no gradient by symmetry: that both sides say so is the test. */
 static bool is_removed(const subject *s, const char *name)
 {
+    const an_norm_kind *norm = an_norm_find(an_options_text(s->options, "norm"));
     const size_t n = strlen(name);
-    return an_norm_find(an_options_text(s->options, "norm"))->removes_shift && n >= 5 && strcmp(name + n - 5, ".bias") == 0;
+    return n >= 5 && ((norm->removes_shift && strcmp(name + n - 5, ".bias") == 0) || (norm->removes_scale && strcmp(name + n - 5, ".gain") == 0));
 }
 
 /* Is this derivative 0 because it has to be? */

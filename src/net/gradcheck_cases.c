@@ -56,12 +56,13 @@ static int next_pair(pair *p)
 
 int an_gradcheck_case(size_t i, const char *norm, const char *design, const char *arch, char *text, size_t size)
 {
-    const size_t positions = count(an_position_name), all = positions * count(an_activation_name);
+    const size_t positions = count(an_position_name);
     pair p = { 0 };
     size_t turn = 0;
     do {
         if (!wanted(arch, an_arch_name(p.arch)) || !wanted(design, an_design_name(p.design)) || !wanted(norm, an_norm_name(p.norm))) continue;
-        /* pairs with every position and activation, their variants with one each, taking turns */
+        /* of architectures that have them, pairs with every position and activation, their variants with one each, taking turns */
+        const size_t all = an_arch_at(p.arch)->tokens ? positions * count(an_activation_name) : 1;
         const size_t inner = p.norm_variant == 0 && p.design_variant == 0 ? all : 1, at = inner == 1 ? turn++ % all : i;
         if (i >= inner) {
             i -= inner;
@@ -69,8 +70,10 @@ int an_gradcheck_case(size_t i, const char *norm, const char *design, const char
         }
         const char *more[2] = { variant(an_design_at(p.design)->variants, p.design_variant), variant(an_norm_at(p.norm)->variants, p.norm_variant) };
         const char *shared = (p.design + p.norm + at) % 2 ? " n_kv_head=1" : "";   /* and keys that query heads share, or not */
-        snprintf(text, size, "arch=%s design=%s norm=%s%s%s%s%s position=%s activation=%s%s", an_arch_name(p.arch), an_design_name(p.design), an_norm_name(p.norm),
-                 *more[0] ? " " : "", more[0], *more[1] ? " " : "", more[1], an_position_name(at % positions), an_activation_name(at / positions), shared);
+        const int n = snprintf(text, size, "arch=%s design=%s norm=%s%s%s%s%s", an_arch_name(p.arch), an_design_name(p.design), an_norm_name(p.norm),
+                               *more[0] ? " " : "", more[0], *more[1] ? " " : "", more[1]);
+        if (an_arch_at(p.arch)->tokens && n > 0 && (size_t)n < size)
+            snprintf(text + n, size - (size_t)n, " position=%s activation=%s%s", an_position_name(at % positions), an_activation_name(at / positions), shared);
         return 1;
     } while (next_pair(&p));
     return 0;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "net/arch.h"
 #include "net/design.h"
 
 static bool writes_stream(an_role role) { return role == AN_ROLE_O || role == AN_ROLE_FC2; }
@@ -25,6 +26,12 @@ static double xavier(an_role role, size_t fan_in, size_t fan_out, size_t n_layer
 {
     (void)role; (void)n_layer;
     return sqrt(2.0 / (double)(fan_in + fan_out));
+}
+
+static double he(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
+{
+    (void)role; (void)fan_out; (void)n_layer;
+    return sqrt(2.0 / (double)fan_in);
 }
 
 static double zero_out(an_role role, size_t fan_in, size_t fan_out, size_t n_layer)
@@ -54,6 +61,7 @@ static const an_init_law LAWS[] = {
     { "xavier", "N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head", "Glorot & Bengio 2010", xavier, unit_embedding, false, true },
     { "xavier-uniform", "U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)", "Glorot & Bengio 2010", xavier, per_width, true, false },
     { "pytorch", "U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices", "torch.nn.Linear, torch.nn.Embedding", pytorch, normal_embedding, true, true },
+    { "he", "N(0, 2 / fan_in); embeddings as gpt2", "He et al. 2015, arXiv:1502.01852", he, small_embedding, false, false },
     { "zero-out", "N(0, 0.02^2); attention and feed-forward outputs and an untied head 0", "Zhang et al. 2019, arXiv:1901.09321", zero_out, small_embedding, false, false },
 };
 
@@ -68,15 +76,15 @@ const an_init_law *an_init_find(const char *name)
     return NULL;
 }
 
-const an_init_law *an_init_of(const char *init, const an_design *design)
+const an_init_law *an_init_of(const char *init, const an_design *design, const an_arch *arch)
 {
-    return an_init_find(strcmp(init, "auto") != 0 ? init : design->init ? design->init : "gpt2");
+    return an_init_find(strcmp(init, "auto") != 0 ? init : design->init ? design->init : arch->init ? arch->init : "gpt2");
 }
 
 const an_init_law *an_init_here(const an_net *net)
 {
     const char *init = an_here_text(net, "init");
-    return net->config->scaling.on && strcmp(init, "auto") == 0 ? an_init_find("normal") : an_init_of(init, an_design_here(net));
+    return net->config->scaling.on && strcmp(init, "auto") == 0 ? an_init_find("normal") : an_init_of(init, an_design_here(net), an_arch_find(net->config->arch));
 }
 
 bool an_init_is_silent(const an_init_law *law) { return law->matrix(AN_ROLE_O, 1, 1, 1) == 0; }

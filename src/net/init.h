@@ -19,10 +19,11 @@ const an_init_law *an_init_at(size_t i);
 const char *an_init_name(size_t i);
 const char *an_init_choice(size_t i);   /* "auto", then the laws */
 
-/* The law in force here: `init`, or with auto what the design prescribes; and the same for that key and that design. */
+/* The law in force here: `init`, or with auto what the design prescribes, or else the architecture; and the same for that key, design and architecture. */
 const an_init_law *an_init_here(const an_net *net);
 struct an_design;
-const an_init_law *an_init_of(const char *init, const struct an_design *design);
+struct an_arch;
+const an_init_law *an_init_of(const char *init, const struct an_design *design, const struct an_arch *arch);
 
 /* Whether the matrices that write to the stream start at 0. */
 bool an_init_is_silent(const an_init_law *law);

@@ -19,11 +19,11 @@ an_status an_model_emit(an_model *m, size_t cache)
     m->logits = an_arch_find(m->config.arch)->emit(&net, m->tokens);
     if (b.status != AN_OK) return b.status;
     if (norms == 0) an_note(&b, "the design has no place for a norm: `norm` and its keys change nothing");
-    m->logits->keep = m->shape.logits || cache;
+    m->logits->keep = m->shape.logits || cache || m->config.image.side;      /* of images: who evaluates counts what is right */
     m->hidden = m->logits->producer->in[0];
     m->hidden->keep |= m->shape.probe;
     if (cache) return AN_OK;
-    m->targets = an_input(&b, "targets", m->shape.batch * m->shape.seq);
+    m->targets = an_input(&b, "targets", an_rows(m->logits));
     m->plan->loss = m->loss = AN_EMIT_BARE(&b, &an_op_xent, "loss", m->logits, m->targets);
     return b.status;
 }
@@ -46,6 +46,7 @@ static an_status check_shape(const an_model_config *c, const an_model_shape *s)
     if (s->batch == 0 || s->seq == 0) return an_fail(AN_ESHAPE, "a pass of %zu sequences of %zu tokens is empty", s->batch, s->seq);
     size_t rows;
     if (!an_size_mul(s->batch, s->seq, &rows)) return an_fail(AN_ESHAPE, "%zu sequences of %zu tokens are beyond the address space; use fewer", s->batch, s->seq);
+    if (c->image.side && s->seq != c->seq_len) return an_fail(AN_ESHAPE, "a pass over %zu bytes per image, but images have %zu x %zu x %zu", s->seq, c->image.side, c->image.side, c->image.channels);
     if (s->seq > c->seq_len && strcmp(c->position, "learned") == 0)
         return an_fail(AN_ECONFIG, "%zu tokens go beyond the learned position table of seq_len %zu; use fewer tokens, or a model with rotary or sinusoidal positions", s->seq, c->seq_len);
     return AN_OK;
@@ -142,7 +143,7 @@ an_run an_model_begin(an_model *m, const an_pass *pass)
     }
     m->tokens->tokens = pass->tokens;
     if (m->targets) m->targets->tokens = pass->targets;
-    for (size_t i = 0; pass->targets && i < m->shape.batch * m->shape.seq; i++) run.n_target += pass->targets[i] >= 0;
+    for (size_t i = 0; pass->targets && m->targets && i < m->targets->count; i++) run.n_target += pass->targets[i] >= 0;
     return run;
 }
 

@@ -13,6 +13,10 @@ typedef enum an_role { AN_ROLE_QK, AN_ROLE_V, AN_ROLE_O, AN_ROLE_FC1, AN_ROLE_FC
 
 struct an_package;
 
+/* The feature maps that a sub-layer reads, side x side pixels, and what it makes of them: stride, and channels. */
+typedef struct an_grid { size_t side, stride, out; } an_grid;
+static inline size_t an_grid_side(const an_grid *m) { return (m->side + m->stride - 1) / m->stride; }   /* of those it makes */
+
 /* A number that a design prescribes for one norm, above the configuration: an eps of its own for the final norm. */
 typedef struct an_prescribed { const char *key; double value; } an_prescribed;
 
@@ -20,7 +24,7 @@ typedef struct an_net {
     an_build *b;
     const an_model_config *config;
     const an_options *options;
-    an_value *tokens;              /* the input ids [N], -1: padding */
+    an_value *tokens;              /* the input ids [N], -1: padding; NULL: every row counts */
     size_t batch, seq;             /* rows are batch x seq */
     bool bidirectional;            /* attention sees the whole sequence; otherwise positions up to its own */
     size_t cache;                  /* decoding: positions in the key/value cache; 0 when not decoding */
@@ -30,6 +34,7 @@ typedef struct an_net {
     an_prescribed prescribed;      /* for what is being emitted now; key NULL: nothing */
     const struct an_package *package;   /* of the design in force here; NULL before the model's own is known */
     an_value **first_value;        /* where attention leaves the values of the first layer, for value residuals */
+    const an_grid *grid;           /* of an architecture that reads images; NULL: it reads tokens */
     size_t *norms;                 /* counts places that `norm` fills; NULL: nobody asks */
 } an_net;
 

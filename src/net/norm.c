@@ -53,7 +53,7 @@ an_value *an_norm_emit_kind(const an_net *net, const char *kind, const char *slo
 {
     if (net->b->status != AN_OK) return NULL;
     an_scope_push(net->b, "%s", slot);
-    if (an_norm_find(kind)->note) an_note(net->b, an_norm_find(kind)->note);
+    if (an_norm_find(kind)->note && !net->grid) an_note(net->b, an_norm_find(kind)->note);
     an_value *y = an_norm_find(kind)->emit(net, x);
     an_scope_pop(net->b);
     return y;

@@ -24,6 +24,7 @@ typedef struct an_norm_kind {
     bool batchwise;                        /* statistics run over the tokens of the batch: no law of single tokens holds while training */
     bool empty;                            /* leaves every slot empty, so that nothing is bounded there */
     bool removes_shift;                    /* of all tokens alike: a bias whose only way goes through such norms has no gradient, by symmetry */
+    bool removes_scale;                    /* its gain is one number, which has no gradient where only such norms and what keeps scale (a convolution, relu) follow */
     const char *surrogate;                 /* why its backward is by definition not the derivative of its forward; NULL: it is */
     const char *note;                      /* what a user of this kind must know before training, one sentence; NULL: nothing */
 } an_norm_kind;

@@ -236,6 +236,9 @@ an_status an_need_batch(const an_step *s, int tokens) AN_MUST_USE;   /* in infer
 bool an_row_counts(const an_step *s, int tokens, size_t row);
 size_t an_counted_rows(const an_step *s, int tokens);
 
+/* In infer: in[i] is [N,C] of whole maps of side x side pixels. Defined in conv.c. */
+an_status an_need_maps(const an_step *s, int i, size_t side) AN_MUST_USE;
+
 /* Padding is as if it were not there: a token's position is the number of tokens >= 0 before it in its sequence. How many of
  * tokens [from, to) are; and how many rows from i on, before `end`, are all tokens or all padding. */
 static inline size_t an_count_tokens(const int32_t *tokens, size_t from, size_t to)
@@ -258,7 +261,8 @@ an_real an_loss_grad(const an_run *r);
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_linear_few, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
     an_op_swiglu, an_op_gain, an_op_length_norm, an_op_batch_norm, an_op_squash, an_op_split, an_op_pack, an_op_dropout, an_op_rope,
-    an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent, an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth;
+    an_op_attention, an_op_attention_cached, an_op_xent, an_op_head_xent, an_op_stream_spread, an_op_stream_gather, an_op_stream_mix, an_op_stream_gain, an_op_hyper, an_op_sinkhorn, an_op_blend, an_op_depth,
+    an_op_conv, an_op_pixels, an_op_shrink, an_op_pool;
 
 extern const an_gauges an_gauges_norm, an_gauges_add_norm, an_gauges_batch_norm, an_gauges_attention, an_gauges_xent, an_gauges_head_xent;   /* gauges.c */
 size_t an_gauge_chunks(const an_step *s);                /* parts: the chunks of rows of in[0] */
@@ -288,6 +292,7 @@ typedef struct an_act_kind {                                                    
 } an_act_kind;
 typedef struct an_act_attr { const an_act_kind *kind; } an_act_attr;
 typedef struct an_swiglu_attr { bool gate_last; } an_swiglu_attr;                              /* which half of a row goes through silu: the first, or the second */
+typedef struct an_map_attr { size_t side, stride, channels; } an_map_attr;                    /* of square feature maps: the side of those read; what is not needed is 0 */
 typedef struct an_dropout_attr { double p; } an_dropout_attr;
 typedef struct an_rope_attr { size_t seq, heads, width; } an_rope_attr;                        /* heads rotated from the front of each row */
 typedef struct an_attention_attr { size_t batch, seq, heads, kv_heads, width, cache; double scale, dropout; bool causal; } an_attention_attr;   /* heads / kv_heads query heads share keys and values */

@@ -269,9 +269,17 @@ static an_status suggest(an_check *k, an_check *reference, const an_options *opt
     return AN_OK;
 }
 
+an_status an_check_subject(const an_options *options)
+{
+    if (!an_options_in_use(options, "image_size")) return AN_OK;
+    return an_fail(AN_ECONFIG, "theory, rules and probes are those of transformers over tokens, and arch %s (%s) reads images; train it, its log tells the same numbers", an_options_text(options, "arch"),
+                   an_options_place(options, "arch"));
+}
+
 an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings)
 {
     an_check k = { 0 }, reference = { 0 };
+    AN_TRY(an_check_subject(options));
     an_status status = probe(&k, options, config, settings, "probe", true);
     if (status == AN_OK) status = refer(&k, &reference, options, settings, NULL, NULL);
     if (status == AN_OK) an_check_judge(&k);

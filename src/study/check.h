@@ -64,6 +64,9 @@ typedef struct an_check_settings {
     void *ctx;
 } an_check_settings;
 
+/* AN_ECONFIG for a configuration that the report and the probes do not speak of: a model of images. */
+an_status an_check_subject(const an_options *options) AN_MUST_USE;
+
 /* `options` resolved, `config` bound to them. Errors: as training. */
 an_status an_check_run(an_check *out, an_options *options, an_train_config *config, const an_check_settings *settings) AN_MUST_USE;
 void an_check_fini(an_check *check);

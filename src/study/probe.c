@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "study/check.h"
 #include "train/memory.h"
 #include "train/trial.h"
 
@@ -223,6 +224,7 @@ an_status an_probe_run(an_probe_report *out, an_options *options, an_train_confi
 {
     an_probe_report report = { 0 };
     bench b = { .settings = settings, .report = &report, .seed = (uint64_t)config->seed };
+    AN_TRY(an_check_subject(options));
     an_status status = set_up(&b, options, config);
     if (status == AN_OK) status = measure(&b);
     tear_down(&b);

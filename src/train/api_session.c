@@ -191,7 +191,7 @@ an_code an_session_evaluate(an_session *session, const char *path, an_score *sco
     if (!model) return an__code(an_fail(AN_EUSAGE, "evaluate: the session has no model yet; train or open one"));
     const an_option_list files = { 1, &path };
     an_stream *stream;
-    an_status status = an_stream_open(&stream, &files);
+    an_status status = an_stream_open_for(&stream, &files, an_model_get_config(model));
     if (status != AN_OK) return an__code(status);
     status = evaluate(model, an_train_config_threads(session->run ? &session->run->config : &session->config), stream, score);
     an_stream_close(&stream);

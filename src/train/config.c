@@ -20,9 +20,10 @@ static const char *schedule_name(size_t i)
 #define AT(field) .at = AN_AT(an_train_config, field)
 
 static const an_option TABLE[] = {
-    { "data", AN_PATHS, "", NULL, "text file to train on; several are read as one stream in the given order", .group = "data", AT(data), .aliases = "train_file train_files train-sets" },
-    { "val_data", AN_PATHS, "", NULL, "text file to validate on; none: the end of data", .group = "data", AT(val_data), .aliases = "validation_file valid-sets" },
-    { "val_fraction", AN_FLOAT, "0.1", "(0,0.9]", "share of the bytes of data, at its end, kept for validation; unused with val_data", .group = "data", AT(val_fraction) },
+    { "data", AN_PATHS, "", NULL, "text file to train on; several are read as one stream in the given order. Of arch resnet: IDX files of images and of labels; none: built-in images", .group = "data", AT(data), .aliases = "train_file train_files train-sets" },
+    { "val_data", AN_PATHS, "", NULL, "text file, or IDX files, to validate on; none: the end of data", .group = "data", AT(val_data), .aliases = "validation_file valid-sets" },
+    { "val_fraction", AN_FLOAT, "0.1", "(0,0.9]", "share of the bytes, or images, of data, at its end, kept for validation; unused with val_data", .group = "data", AT(val_fraction) },
+    { "shapes", AN_INT, "5000", "10..1000000000", "built-in images, training and validation together, where arch resnet has no data", .group = "data", AT(shapes) },
     { "tokenizer", AN_CHOICE, "byte", "byte", "how text becomes tokens; byte: 256 tokens, one per byte", .group = "data", AT(tokenizer) },
 
     { "steps", AN_INT, "1000", "1..", "updates of the parameters", .group = "training", AT(steps), .aliases = "max_iters max_steps" },
@@ -92,6 +93,8 @@ an_status an_train_config_finish(an_train_config *config, const an_options *opti
     if (c->telemetry_every == 0) c->telemetry_every = c->log_every;
     if (c->min_lr < 0) c->min_lr = c->lr / 10;
     AN_TRY(check_pairs(c));
+    if (c->sample_every > 0 && an_options_find(options, "image_size") && an_options_in_use(options, "image_size"))
+        return an_fail(AN_ECONFIG, "sample_every %lld: arch %s gives classes to images and writes no text; leave it out", (long long)c->sample_every, an_options_text(options, "arch"));
     if (an_options_find(options, "vocab_size") && an_options_int(options, "vocab_size") < 256)
         return an_fail(AN_ECONFIG, "vocab_size %lld is below the 256 tokens of tokenizer byte; set it to 256", (long long)an_options_int(options, "vocab_size"));
     return AN_OK;

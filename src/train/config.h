@@ -15,7 +15,8 @@
 typedef struct an_train_config {
     /* data */
     an_option_list data, val_data;   /* files, read as one stream in this order */
-    double val_fraction;             /* of the bytes of data; unused with val_data */
+    double val_fraction;             /* of the bytes, or images, of data; unused with val_data */
+    int64_t shapes;                  /* built-in images, where a model of images has no data */
     const char *tokenizer;           /* "byte" */
     /* training */
     int64_t steps;                   /* optimizer updates */

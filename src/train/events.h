@@ -27,9 +27,10 @@ typedef struct an_event_start {
 } an_event_start;
 
 typedef struct an_event_step {
-    uint64_t step, steps, tokens;                /* step: updates done */
+    uint64_t step, steps, tokens;                /* step: updates done; tokens: predictions made, of images one each */
     double epoch, loss, lr, grad_norm, grad_norm_clipped, update_norm;   /* update_norm: 0 with telemetry off */
     double dt_ms, tok_per_s, flops_per_s, eta_s; /* dt_ms per step, mean since the last logged step */
+    double accuracy;                             /* of images: the share of this update's that were put into their class; NaN: of text */
     bool logged;                                 /* one of every log_every steps; the others only feed a live display */
     bool observed;                               /* telemetry looked at this step */
 } an_event_step;

@@ -25,7 +25,7 @@ an_pass an__trainer_batch(an_trainer *t, uint64_t micro)
 {
     const uint64_t first = t->state.samples + micro * t->batch;
     for (size_t row = 0; row < t->batch; row++)
-        an_data_sample(t->data, t->state.seed, first + row, t->tokens + row * t->seq, t->targets + row * t->seq);
+        an_data_sample(t->data, t->state.seed, first + row, t->tokens + row * t->seq, t->targets + row * t->each);
     return (an_pass){ .tokens = t->tokens, .targets = t->targets, .seed = t->state.seed, .step = t->state.step, .micro = micro, .train = true,
                       .accumulate = micro > 0, .loss_scale = 1.0 / (double)t->config->grad_accum };
 }
@@ -55,15 +55,18 @@ static bool is_observed(const an_trainer *t)
 static an_status train_step(an_trainer *t, an_event_step *report)
 {
     double sum = 0;
-    const bool observed = is_observed(t);
+    uint64_t right = 0;
+    const bool observed = is_observed(t), images = t->model_config.image.side > 0;
     for (uint64_t micro = 0; micro < (uint64_t)t->config->grad_accum; micro++) {
         an_pass pass = an__trainer_batch(t, micro);
         pass.observe = observed && micro == 0;
         const double loss = an_model_forward_backward(t->model, &pass);
         if (!isfinite(loss)) return diverged(t, "loss", loss);
         sum += loss;
+        if (images) right += an_count_right(an_model_get_logits(t->model), t->targets, t->batch, t->model_config.vocab_size);
     }
     report->loss = sum / (double)t->config->grad_accum;
+    report->accuracy = images ? (double)right / ((double)t->config->grad_accum * (double)t->batch) : (double)NAN;
     report->lr = an_schedule_lr(&t->schedule, t->state.step);
     report->grad_norm = an_optimizer_grad_norm(t->optimizer, t->threads);
     if (!isfinite(report->grad_norm)) return diverged(t, "gradient norm", report->grad_norm);
@@ -73,7 +76,7 @@ static an_status train_step(an_trainer *t, an_event_step *report)
     report->observed = observed;
     t->state.step++;
     t->state.samples += (uint64_t)t->config->grad_accum * t->batch;
-    t->state.tokens += (uint64_t)t->config->grad_accum * t->batch * t->seq;
+    t->state.tokens += (uint64_t)t->config->grad_accum * t->batch * t->each;
     return AN_OK;
 }
 
@@ -87,7 +90,7 @@ static an_status report_step(an_trainer *t, an_event_step *e)
     e->tokens = t->state.tokens;
     e->epoch = (double)t->state.samples / (double)an_data_epoch_samples(t->data);
     e->dt_ms = dt * 1e3;
-    e->tok_per_s = (double)t->config->grad_accum * (double)(t->batch * t->seq) / dt;
+    e->tok_per_s = (double)t->config->grad_accum * (double)(t->batch * t->each) / dt;
     e->flops_per_s = t->flops_per_step / dt;
     e->eta_s = (now - t->began) / all * (double)(e->steps - e->step);
     e->logged = is_due(t, t->config->log_every) || is_last(t) || t->state.step == 1;

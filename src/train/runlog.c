@@ -66,6 +66,7 @@ an_status an_runlog_step(an_logger *log, const an_event_step *e)
     an_log_int(log, "tokens", (int64_t)e->tokens);
     an_log_real(log, "epoch", e->epoch);
     an_log_real(log, "loss", e->loss);
+    if (!isnan(e->accuracy)) an_log_real(log, "accuracy", e->accuracy);
     an_log_real(log, "lr", e->lr);
     an_log_real(log, "grad_norm", e->grad_norm);
     an_log_real(log, "grad_norm_clipped", e->grad_norm_clipped);
@@ -82,7 +83,8 @@ an_status an_runlog_eval(an_logger *log, const an_event_eval *e)
     an_log_begin(log, "eval");
     an_log_int(log, "step", (int64_t)e->step);
     an_log_real(log, "val_loss", e->val.loss);
-    an_log_real(log, "bits_per_byte", e->val.bits_per_byte);
+    if (isnan(e->val.accuracy)) an_log_real(log, "bits_per_byte", e->val.bits_per_byte);
+    else an_log_real(log, "val_accuracy", e->val.accuracy);
     an_log_real(log, "perplexity", e->val.perplexity);
     an_log_int(log, "val_tokens", (int64_t)e->val.tokens);
     an_log_bool(log, "best", e->best);

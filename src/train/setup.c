@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "train/checkpoint.h"
+#include "train/images.h"
 #include "train/memory.h"
 #include "train/runlog.h"
 #include "train/trainer.h"
@@ -93,10 +94,10 @@ static an_status settle_options(an_trainer *t)
 static an_status open_data(an_trainer *t)
 {
     const an_train_config *c = t->config;
-    AN_TRY(an_data_open(&t->data, &c->data, &c->val_data, c->val_fraction, t->seq));
+    AN_TRY(an_data_open_for(&t->data, c, &t->model_config));
     const uint64_t fingerprint = an_data_fingerprint(t->data), train = an_stream_bytes(an_data_train(t->data)), val = an_stream_bytes(an_data_val(t->data));
     if (t->resumed_from && (fingerprint != t->state.data_fingerprint || train != t->state.train_bytes || val != t->state.val_bytes))
-        return an_fail(AN_EDATA, "data: %llu training and %llu validation bytes are not the text that %s was trained on (%llu and %llu bytes); give that text or start a new run",
+        return an_fail(AN_EDATA, "data: %llu training and %llu validation bytes are not the data that %s was trained on (%llu and %llu bytes); give that data or start a new run",
                        (unsigned long long)train, (unsigned long long)val, t->resumed_from, (unsigned long long)t->state.train_bytes, (unsigned long long)t->state.val_bytes);
     t->state.data_fingerprint = fingerprint;
     t->state.train_bytes = train;
@@ -158,6 +159,7 @@ static an_status set_up(an_trainer *t)
     t->state.seed = (uint64_t)t->config->seed;
     t->val_loss = INFINITY;
     AN_TRY(find_start(t));
+    AN_TRY(an_images_settle(t->options, &t->config->data));
     AN_TRY(an_model_config_read(&t->model_config, t->options));
     AN_TRY(settle_options(t));
     t->batch = (size_t)t->config->batch_size;
@@ -165,6 +167,7 @@ static an_status set_up(an_trainer *t)
     t->threads = an_train_config_threads(t->config);
     t->observe = an_train_config_observe(t->config);
     AN_TRY(open_data(t));
+    t->each = an_stream_targets(an_data_train(t->data), t->seq);
     AN_TRY(build_model(t));
     AN_TRY(load_or_init(t));
     return claim_folder(t);

@@ -30,7 +30,7 @@ struct an_trainer {
     an_observe observe;
     int lock, threads;
     int32_t *tokens, *targets;           /* one batch, B*T each */
-    size_t batch, seq;
+    size_t batch, seq, each;             /* each: targets of a window */
     uint64_t memory;
     double unigram_entropy, flops_per_step;
     double val_loss, began, log_began;   /* of the last evaluation; clocks */

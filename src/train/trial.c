@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/data.h"
 #include "train/evaluate.h"
+#include "train/images.h"
 #include "train/memory.h"
 #include "train/optimizer.h"
 
@@ -48,13 +49,14 @@ static an_status build(an_trial *t, an_options *options, an_observe observe)
 static an_pass next_batch(an_trial *t, uint64_t micro)
 {
     for (size_t row = 0; row < t->batch; row++)
-        an_data_sample(t->data, (uint64_t)t->config.seed, t->samples + micro * t->batch + row, t->tokens + row * t->seq, t->targets + row * t->seq);
+        an_data_sample(t->data, (uint64_t)t->config.seed, t->samples + micro * t->batch + row, t->tokens + row * t->seq, t->targets + row * an_stream_targets(an_data_train(t->data), t->seq));
     return (an_pass){ .tokens = t->tokens, .targets = t->targets, .seed = (uint64_t)t->config.seed, .step = t->step, .micro = micro, .train = true,
         .accumulate = micro > 0, .loss_scale = 1.0 / (double)t->config.grad_accum };
 }
 
 static an_status set_up(an_trial *t, an_options *options, an_train_config *config, an_observe observe)
 {
+    AN_TRY(an_images_settle(options, &config->data));
     AN_TRY(an_model_config_read(&t->model_config, options));
     AN_TRY(an_train_config_finish(config, options));
     AN_TRY(an_train_config_schedule(config, &t->schedule));
@@ -62,7 +64,7 @@ static an_status set_up(an_trial *t, an_options *options, an_train_config *confi
     t->batch = (size_t)config->batch_size;
     t->seq = t->model_config.seq_len;
     t->threads = an_train_config_threads(config);
-    AN_TRY(an_data_open(&t->data, &config->data, &config->val_data, config->val_fraction, t->seq));
+    AN_TRY(an_data_open_for(&t->data, config, &t->model_config));
     t->entropy = an_stream_entropy(an_data_train(t->data));
     AN_TRY(build(t, options, observe));
     an_model_init_params(t->model, (uint64_t)config->seed);

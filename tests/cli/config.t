@@ -32,6 +32,10 @@ model:
   # base_depth: 2                       # default; unused, needs parameterization=depth-mup|completep
   # input_multiplier: 1                 # default; unused, needs parameterization=mup|depth-mup|completep
   # output_multiplier: 1                # default; unused, needs parameterization=mup|depth-mup|completep
+  # image_size: auto                    # default; unused, needs arch=resnet
+  # image_channels: auto                # default; unused, needs arch=resnet
+  # classes: auto                       # default; unused, needs arch=resnet
+  # width: 16                           # default; unused, needs arch=resnet
 add_norm:
   design: pre-ln                        # default
   norm: rmsnorm                         # a.yaml:6
@@ -104,6 +108,7 @@ data:
   data: [one.txt, "two words.txt"]      # a.yaml:10
   val_data: []                          # default
   val_fraction: 0.1                     # default
+  shapes: 5000                          # default
   tokenizer: byte                       # default
 training:
   steps: 700                            # ADDNORM_STEPS
@@ -213,4 +218,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-120
+125

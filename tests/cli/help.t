@@ -4,29 +4,32 @@ addnorm train [CONFIG.yaml] [--key value ...]
 train a model; writes a run folder
 1|
 model:
-  --arch NAME             kind of transformer: decoder [decoder]
-  --n_layer N             number of blocks [6; 1..100000]
-  --n_head N              attention heads; must divide d_model [6; 1..65536]
+  --arch NAME             kind of network: decoder|resnet [decoder]
+  --n_layer N             number of blocks; of arch resnet layers with weights, 6 n + 2 [6;
+                          1..100000]
+  --n_head N              attention heads; must divide d_model [6; 1..65536]; only with arch!=resnet
   --n_kv_head N           heads of keys and values, each shared by n_head / n_kv_head query heads;
-                          auto: n_head [auto; 1..65536 or auto]
-  --d_model N             width of the residual stream, channels [384; 1..1048576]
+                          auto: n_head [auto; 1..65536 or auto]; only with arch!=resnet
+  --d_model N             width of the residual stream, channels [384; 1..1048576]; only with
+                          arch!=resnet
   --d_ff N                width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a
-                          multiple of 8) [auto; 1..4194304 or auto]
-  --seq_len N             tokens of context [256; 1..16777216]
-  --vocab_size N          number of token kinds [256; 2..16777216]
+                          multiple of 8) [auto; 1..4194304 or auto]; only with arch!=resnet
+  --seq_len N             tokens of context [256; 1..16777216]; only with arch!=resnet
+  --vocab_size N          number of token kinds [256; 2..16777216]; only with arch!=resnet
   --activation NAME       non-linearity of the feed-forward: gelu_tanh|gelu_erf|relu|swiglu
-                          [gelu_tanh]
-  --position NAME         how a token knows its place: learned|sinusoidal|rotary [learned]
+                          [gelu_tanh]; only with arch!=resnet
+  --position NAME         how a token knows its place: learned|sinusoidal|rotary [learned]; only
+                          with arch!=resnet
   --rope_base X           longest wavelength of rotary positions, tokens / 2 pi [10000; > 0]; only
                           with position=rotary
   --[no-]bias             biases in linear layers (and, by norm_bias auto, in norms) [true]
   --tie_embeddings NAME   the output head is the token table; auto: true, but false where embeddings
                           have unit size (init xavier, pytorch) or the design keeps the two apart:
-                          auto|true|false [auto]
+                          auto|true|false [auto]; only with arch!=resnet
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
-                          [0; [0,1)]
+                          [0; [0,1)]; only with arch!=resnet
   --parameterization NAME how learning rates, sizes and eps follow width and depth:
-                          standard|mup|depth-mup|completep [standard]
+                          standard|mup|depth-mup|completep [standard]; only with arch!=resnet
   --base_width N          d_model of the model that the settings were tuned on [256; 1..1048576];
                           only with parameterization=mup|depth-mup|completep
   --base_depth N          n_layer of the model that the settings were tuned on [2; 1..100000]; only
@@ -35,6 +38,14 @@ model:
                           parameterization=mup|depth-mup|completep
   --output_multiplier X   multiplies the logits, besides base_width / d_model [1; > 0]; only with
                           parameterization=mup|depth-mup|completep
+  --image_size N          side of the square images, pixels; auto: that of data, or 16 [auto;
+                          1..4096 or auto]; only with arch=resnet
+  --image_channels N      numbers per pixel; auto: those of data, or 1 [auto; 1..64 or auto]; only
+                          with arch=resnet
+  --classes N             kinds of image; auto: those of data, or 10 [auto; 2..65536 or auto]; only
+                          with arch=resnet
+  --width N               channels of the first stage; the second has twice as many, the third four
+                          times [16; 1..65536]; only with arch=resnet
 1|
 Add & Norm:
   --design NAME           residual design: where skips, norms and scales stand:
@@ -48,11 +59,13 @@ Add & Norm:
                           powernorm|dyt|derf|none [layernorm] @
   --init NAME             law that the first weights are drawn from; auto: what the design
                           prescribes (gpt2 for most):
-                          auto|gpt2|normal|xavier|xavier-uniform|pytorch|zero-out [auto] @
+                          auto|gpt2|normal|xavier|xavier-uniform|pytorch|he|zero-out [auto] @
   --qk_norm NAME          RMSNorm on queries and keys, per head or over all heads; auto: what the
-                          design prescribes (off for most): auto|off|head|full [auto] @
+                          design prescribes (off for most): auto|off|head|full [auto]; only with
+                          arch!=resnet @
   --value_residual NAME   mix the first layer's values into every later layer's; auto: what the
-                          design prescribes (off for most): auto|off|half|learned [auto] @
+                          design prescribes (off for most): auto|off|half|learned [auto]; only with
+                          arch!=resnet @
   --norm_eps X            keeps a norm finite on small rows; unit of x^2 inside the root, of x
                           outside [1e-5; > 0]; only with
                           norm=layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|
@@ -168,10 +181,13 @@ Add & Norm:
                           design=custom
 1|
 data:
-  --data FILE             text file to train on; several are read as one stream in the given order
-  --val_data FILE         text file to validate on; none: the end of data
-  --val_fraction X        share of the bytes of data, at its end, kept for validation; unused with
-                          val_data [0.1; (0,0.9]]
+  --data FILE             text file to train on; several are read as one stream in the given order.
+                          Of arch resnet: IDX files of images and of labels; none: built-in images
+  --val_data FILE         text file, or IDX files, to validate on; none: the end of data
+  --val_fraction X        share of the bytes, or images, of data, at its end, kept for validation;
+                          unused with val_data [0.1; (0,0.9]]
+  --shapes N              built-in images, training and validation together, where arch resnet has
+                          no data [5000; 10..1000000000]
   --tokenizer NAME        how text becomes tokens; byte: 256 tokens, one per byte: byte [byte]
 1|
 training:
@@ -230,7 +246,7 @@ running:
 1|
 command:
   --preset NAME           a recipe to start from:
-                          none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m [none]
+                          none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m|images [none]
   --dump_config           print the resolved configuration with the source of each value, and stop
   -h, --help              this text
   -q, --quiet             no progress, only results and errors
@@ -270,8 +286,8 @@ addnorm eval RUN [--data FILE]
 loss, perplexity and bits per byte of a trained model
 1|
 evaluation:
-  --data FILE             text file to evaluate, all of it; none: the validation part of the run's
-                          own data
+  --data FILE             text file to evaluate, or IDX files of images and labels, all of it; none:
+                          the validation part of the run's own data
   --windows N             at most this many windows of seq_len tokens, evenly spread; 0: all [0; >=
                           0]
   --threads N             processor threads; 0: all that this process may use [0; 0..4096]
@@ -296,7 +312,7 @@ derivative test:
                           sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|
                           skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|
                           denseformer|attention-residuals|residual-dual|parallel|ngpt|custom [all]
-  --arch NAME             only this architecture: all|decoder [all]
+  --arch NAME             only this architecture: all|decoder|resnet [all]
   --model TEXT            only this one model, as "key=value key=value"; keys as in train
   --plant TEXT            put a 1 % error into the gradient of this tensor (layers.0.attn.pre.gain)
                           to see the test fail
@@ -383,19 +399,22 @@ parallel             x <- x + A(N(x)) + F(N(x))                                 
 ngpt                 x <- U(x + |a| (U(F(x)) - x)), U(x) = x / |x|; unit weights            arXiv:2410.01131    3d and the rows of up per layer, vocab; no norms
 custom               x <- Npost(a x + b Nout(F(c Npre(x)))), from the configuration         your configuration  as configured
 $ addnorm list archs
-decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token  Radford et al. 2019
+decoder  tokens -> causal self-attention + feed-forward, n_layer times -> next token                   Radford et al. 2019
+resnet   pixels -> (n_layer - 2) / 2 units of two 3 x 3 convolutions in three stages -> mean -> class  arXiv:1512.03385
 $ addnorm list inits
 gpt2            N(0, 0.02^2); attention and feed-forward outputs 0.02 / sqrt(2 n_layer)      Radford et al. 2019
 normal          N(0, 0.02^2) everywhere                                                      Devlin et al. 2018, arXiv:1810.04805
 xavier          N(0, 2 / (fan_in + fan_out)); embeddings so that RMS(x0) = 1; untied head    Glorot & Bengio 2010
 xavier-uniform  U(+-sqrt(6 / (fan_in + fan_out))); embeddings N(0, 1 / d_model)              Glorot & Bengio 2010
 pytorch         U(+-1 / sqrt(fan_in)); embeddings N(0, 1), an untied head as other matrices  torch.nn.Linear, torch.nn.Embedding
+he              N(0, 2 / fan_in); embeddings as gpt2                                         He et al. 2015, arXiv:1502.01852
 zero-out        N(0, 0.02^2); attention and feed-forward outputs and an untied head 0        Zhang et al. 2019, arXiv:1901.09321
 $ addnorm list presets
 demo                  a small model that writes recognisable text after a minute or two on two cores
 shakespeare-char      nanoGPT's character model of Shakespeare, 6 layers of 384
 shakespeare-char-cpu  nanoGPT's recipe of the same for a plain CPU, 4 layers of 128
 gpt2-124m             GPT-2 small: 12 layers of 768, context 1024
+images                a residual image classifier of 20 layers on built-in images
 $ addnorm list designs --json
 1| [
  {
@@ -578,14 +597,14 @@ $ addnorm list options --markdown | head -12
 1|
 | key | value | default | meaning | also called |
 |---|---|---|---|---|
-| `arch` | decoder | decoder | kind of transformer |  |
-| `n_layer` | 1..100000 | 6 | number of blocks | num_hidden_layers num_layers dec_depth |
-| `n_head` | 1..65536 | 6 | attention heads; must divide d_model | num_attention_heads num_heads transformer_heads |
-| `n_kv_head` | 1..65536 or auto | auto | heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head | num_key_value_heads num_kv_heads n_query_groups |
-| `d_model` | 1..1048576 | 384 | width of the residual stream, channels | n_embd hidden_size dim_emb |
-| `d_ff` | 1..4194304 or auto | auto | width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8) | n_inner intermediate_size transformer_dim_ffn |
-| `seq_len` | 1..16777216 | 256 | tokens of context | block_size n_positions max_position_embeddings max_length |
-| `vocab_size` | 2..16777216 | 256 | number of token kinds |  |
+| `arch` | decoder\|resnet | decoder | kind of network |  |
+| `n_layer` | 1..100000 | 6 | number of blocks; of arch resnet layers with weights, 6 n + 2 | num_hidden_layers num_layers dec_depth |
+| `n_head` | 1..65536 | 6 | attention heads; must divide d_model; only with arch!=resnet | num_attention_heads num_heads transformer_heads |
+| `n_kv_head` | 1..65536 or auto | auto | heads of keys and values, each shared by n_head / n_kv_head query heads; auto: n_head; only with arch!=resnet | num_key_value_heads num_kv_heads n_query_groups |
+| `d_model` | 1..1048576 | 384 | width of the residual stream, channels; only with arch!=resnet | n_embd hidden_size dim_emb |
+| `d_ff` | 1..4194304 or auto | auto | width of the feed-forward; auto: 4 d_model (swiglu: 8/3 d_model, up to a multiple of 8); only with arch!=resnet | n_inner intermediate_size transformer_dim_ffn |
+| `seq_len` | 1..16777216 | 256 | tokens of context; only with arch!=resnet | block_size n_positions max_position_embeddings max_length |
+| `vocab_size` | 2..16777216 | 256 | number of token kinds; only with arch!=resnet |  |
 $ addnorm list options --json | head -12
 1| [
  {
@@ -593,8 +612,8 @@ $ addnorm list options --json | head -12
   "group": "model",
   "type": "choice",
   "default": "decoder",
-  "allowed": "decoder",
-  "help": "kind of transformer",
+  "allowed": "decoder|resnet",
+  "help": "kind of network",
   "aliases": "",
   "needs": "",
   "per_site": false

@@ -66,7 +66,7 @@ $ addnorm plan --design sandwhich
 2| addnorm plan: --design: 'sandwhich' is no design; did you mean 'sandwich-ln'? choices: plain|post-ln|pre-ln|deepnorm|admin|b2t|sandwich-ln|peri-ln|reordered|sub-ln|normformer|hybridnorm|keel|mix-ln|layernorm-scaling|rezero|skipinit|layerscale|t-fixup|value-residual|qk-norm|hyper-connections|mhc|denseformer|attention-residuals|residual-dual|parallel|ngpt|custom
 [2]
 $ addnorm plan --preset shakespear-char
-2| addnorm plan: --preset: 'shakespear-char' is no preset; did you mean 'shakespeare-char'? choices: none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m
+2| addnorm plan: --preset: 'shakespear-char' is no preset; did you mean 'shakespeare-char'? choices: none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m|images
 [2]
 $ addnorm plan --dropout 1
 2| addnorm plan: --dropout: '1' is out of range; a number [0,1) is needed

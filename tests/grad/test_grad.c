@@ -61,10 +61,25 @@ static int is_good(const job *j)
     return skipped_with_reason(j) || j->result.status == (j->plant[0] ? AN_GRADCHECK_FAIL : AN_GRADCHECK_PASS);
 }
 
-/* Every gain, bias and scale of norms and designs, one at a time; the last tensor of a model that has none of them. */
+/* Models of images, where each case costs more: those that are tried further. */
+static const char *const IMAGES[] = { "arch=resnet design=plain norm=batchnorm", "arch=resnet design=pre-ln norm=batchnorm", "arch=resnet design=post-ln norm=layernorm" };
+
+/* The settings without position and activation, of cases that are tried further; 0: this one is not. */
+static int tried_further(const job *j, char *settings)
+{
+    strcpy(settings, j->settings);
+    if (j->result.status == AN_GRADCHECK_SKIPPED) return 0;
+    for (size_t i = 0; i < sizeof IMAGES / sizeof *IMAGES; i++)
+        if (strcmp(settings, IMAGES[i]) == 0) return 1;
+    if (!strstr(settings, "position=learned activation=gelu_tanh")) return 0;
+    *strstr(settings, " position=") = '\0';
+    return 1;
+}
+
+/* Every gain, bias and scale of norms and designs and every tensor of a convolution, one at a time; the last tensor of a model that has none of them. */
 static void plant_all(jobs *all, const char *settings)
 {
-    static const char *const PARTS[] = { "gain", "norm", "scale", "alpha", "shift" };
+    static const char *const PARTS[] = { "gain", "norm", "scale", "alpha", "shift", "conv" };
     char name[128];
     int planted = 0;
     for (size_t i = 0; an_f64_gradcheck_tensor(settings, i, name, sizeof name); i++) {
@@ -128,9 +143,7 @@ int main(int argc, char **argv)
     const size_t product = all.n;
     run_new(&all);
     for (size_t i = 0; i < product; i++) {
-        if (!strstr(all.list[i].settings, "position=learned activation=gelu_tanh") || all.list[i].result.status == AN_GRADCHECK_SKIPPED) continue;
-        strcpy(settings, all.list[i].settings);
-        *strstr(settings, " position=") = '\0';
+        if (!tried_further(&all.list[i], settings)) continue;
         plant_all(&all, settings);
         for (size_t k = 0; k < sizeof EXTRA / sizeof *EXTRA; k++) {
             snprintf(more, sizeof more, "%s %s", settings, EXTRA[k]);

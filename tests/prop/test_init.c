@@ -10,11 +10,12 @@
 enum { LAYERS = 3, D = 128, F = 320, V = 300, T = 96 };
 static const char SHAPE[] = "n_layer=3 n_head=4 d_model=128 d_ff=320 vocab_size=300 seq_len=96";
 
-enum { GPT2, NORMAL, XAVIER, UNIFORM, PYTORCH, ZERO_OUT, LAWS };
+enum { GPT2, NORMAL, XAVIER, UNIFORM, PYTORCH, HE, ZERO_OUT, LAWS };
 typedef struct expectation { const char *part; double deviation[LAWS]; } expectation;
 
 static double glorot(double in, double out) { return sqrt(2 / (in + out)); }
 static double torch(double in) { return 1 / sqrt(3 * in); }
+static double he(double in) { return sqrt(2 / in); }
 
 /* Mean and standard deviation of n numbers; 5 sigma of a normal sample are allowed. */
 static void measure(const char *init, const char *name, size_t n, const an_real *x, double want)
@@ -40,13 +41,13 @@ static void check_matrix(const char *init, const an_param *p, const expectation 
 
 static void laws(void)
 {
-    static const char *const INIT[LAWS] = { "gpt2", "normal", "xavier", "xavier-uniform", "pytorch", "zero-out" };
+    static const char *const INIT[LAWS] = { "gpt2", "normal", "xavier", "xavier-uniform", "pytorch", "he", "zero-out" };
     const double small = 0.02, residual = 0.02 / sqrt(2.0 * LAYERS), table = 1 / sqrt((double)D);
     const expectation ROW[] = {
-        { "attn.qkv.weight", { small, small, glorot(D, D), glorot(D, D), torch(D), small } }, { "attn.out.weight", { residual, small, glorot(D, D), glorot(D, D), torch(D), 0 } },
-        { "mlp.up.weight", { small, small, glorot(D, F), glorot(D, F), torch(D), small } }, { "mlp.down.weight", { residual, small, glorot(F, D), glorot(F, D), torch(F), 0 } },
-        { "tok.weight", { small, small, sqrt(0.5), table, 1, small } }, { "pos.weight", { small, small, sqrt(0.5), table, 1, small } },
-        { "head.weight", { small, small, glorot(D, V), glorot(D, V), torch(D), 0 } },
+        { "attn.qkv.weight", { small, small, glorot(D, D), glorot(D, D), torch(D), he(D), small } }, { "attn.out.weight", { residual, small, glorot(D, D), glorot(D, D), torch(D), he(D), 0 } },
+        { "mlp.up.weight", { small, small, glorot(D, F), glorot(D, F), torch(D), he(D), small } }, { "mlp.down.weight", { residual, small, glorot(F, D), glorot(F, D), torch(F), he(F), 0 } },
+        { "tok.weight", { small, small, sqrt(0.5), table, 1, small, small } }, { "pos.weight", { small, small, sqrt(0.5), table, 1, small, small } },
+        { "head.weight", { small, small, glorot(D, V), glorot(D, V), torch(D), he(D), 0 } },
     };
     for (int law = 0; law < LAWS; law++) {
         subject s;

@@ -35,4 +35,4 @@ static an_value *emit(an_net *net, an_value *tokens)
 }
 
 const an_arch an_arch_decoder = { .name = "decoder", .formula = "tokens -> causal self-attention + feed-forward, n_layer times -> next token",
-    .source = "Radford et al. 2019", .sites = "attn|mlp", .emit = emit };
+    .source = "Radford et al. 2019", .sites = "attn|mlp", .tokens = true, .emit = emit };

@@ -38,10 +38,18 @@ an_value *an_times_emit(const an_net *net, double c, const char *name, an_value 
     return c == 1 ? x : AN_EMIT(net->b, &an_op_gain, name, &attr, x, NULL);
 }
 
+/* What is carried past a branch that makes maps smaller or wider follows it, without parameters. */
+static an_value *fitted(const an_net *net, an_value *x, const an_value *f)
+{
+    if (!net->grid || !x || !f || (x->count == f->count && an_cols(x) == an_cols(f))) return x;
+    const an_map_attr attr = { .side = net->grid->side, .stride = net->grid->stride, .channels = an_cols(f) };
+    return AN_EMIT(net->b, &an_op_shrink, "shortcut", &attr, x);
+}
+
 an_value *an_sum_emit(const an_net *net, double a, an_value *x, double b, an_value *f)
 {
     const an_residual_attr attr = { .a = a, .b = b };
-    return AN_EMIT(net->b, &an_op_residual, "add", &attr, x, f);
+    return AN_EMIT(net->b, &an_op_residual, "add", &attr, fitted(net, x, f), f);
 }
 
 void an_enter_one(const an_net *net, const an_package *p, an_value *x0, an_stream *s)

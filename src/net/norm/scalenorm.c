@@ -28,4 +28,4 @@ static void oracle(const an_net *net, size_t c, const double *x, const double *g
 const an_norm_kind an_norm_scalenorm = { .name = "scalenorm", .formula = "y = g x / max(|x|, eps), one g", .source = "arXiv:1910.05895", .parameters = "1",
     .remarks = "The authors' package goes with attention matrices of N(0, 2/(5d)) and a norm behind the last layer. x-transformers stores g = 1 and multiplies by sqrt(d): the same function, another "
                "learning rate for g.",
-    .options = OPTIONS, .emit = emit, .oracle = oracle };
+    .options = OPTIONS, .emit = emit, .oracle = oracle, .removes_scale = true };
