@@ -123,6 +123,10 @@ const an_option *an_options_row(const an_options *options, size_t i);
 const an_option *an_options_find(const an_options *options, const char *name);
 int an_options_has_overrides(const an_options *options, const char *name);
 
+/* Every value in force that is not a default, overrides too, unused ones not: its key ("lr", "norm@0-3.mlp"), text and place. */
+typedef void (*an_options_visit)(void *ctx, const char *key, const char *text, const char *place);
+void an_options_walk(const an_options *options, an_options_visit visit, void *ctx);
+
 /* Writing, appended to `out` (core/text.h). Help and lists need no values. `groups` ("model|training", NULL: all) selects. */
 void an_options_help(const an_options *options, const char *groups, int width, an_text *out);
 void an_options_markdown(const an_options *options, an_text *out);

@@ -69,6 +69,15 @@ const an_column an_stream_columns[] = { COLUMN(an_stream_stats, "token_cosine", 
 const an_column an_update_columns[] = { COLUMN(an_update_record, "grad", grad), COLUMN(an_update_record, "update", update), COLUMN(an_update_record, "weight", weight),
     COLUMN(an_update_record, "ratio", ratio), { NULL, 0 } };
 
+const an_column an_step_columns[] = {
+    COLUMN(an_event_step, "epoch", epoch), COLUMN(an_event_step, "loss", loss), COLUMN(an_event_step, "lr", lr), COLUMN(an_event_step, "grad_norm", grad_norm),
+    COLUMN(an_event_step, "grad_norm_clipped", grad_norm_clipped), COLUMN(an_event_step, "update_norm", update_norm), COLUMN(an_event_step, "tok_per_s", tok_per_s),
+    COLUMN(an_event_step, "dt_ms", dt_ms), COLUMN(an_event_step, "flops_per_s", flops_per_s), COLUMN(an_event_step, "eta_s", eta_s), { NULL, 0 } };
+const an_column an_eval_columns[] = { COLUMN(an_event_eval, "val_loss", val.loss), COLUMN(an_event_eval, "bits_per_byte", val.bits_per_byte),
+    COLUMN(an_event_eval, "perplexity", val.perplexity), { NULL, 0 } };
+
+void an_column_set(const an_column *c, void *record, double value) { memcpy((char *)record + c->at, &value, sizeof value); }
+
 double an_column_get(const an_column *c, const void *record)
 {
     double value;
