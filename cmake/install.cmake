@@ -15,6 +15,10 @@ install(FILES ${PROJECT_BINARY_DIR}/addnorm-config.cmake ${PROJECT_BINARY_DIR}/a
 
 # addnorm.pc: libraries without a .pc of their own stand in Libs.
 set(AN_PC_LIBS "-pthread -lm")
+set(AN_PC_HTTP "")
+if(HTTP_FOUND)
+  set(AN_PC_HTTP " libmicrohttpd")
+endif()
 if(OpenMP_C_FOUND)
   string(PREPEND AN_PC_LIBS "${OpenMP_C_FLAGS} ")
 endif()

@@ -51,6 +51,7 @@ typedef struct an_option {
     const char *(*choices)(size_t i);   /* AN_CHOICE: the i-th name, NULL after the last */
     const char *words;          /* numbers: words that stand for one, "auto=0|off=-1"; they need not be inside the range */
     unsigned flags;
+    const char *alone;          /* what the flag without a value stands for (a word of `words`); a word behind it is its value then only if it starts with a digit */
 } an_option;
 
 #define AN_OPTION_END { .name = NULL }

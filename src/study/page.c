@@ -43,7 +43,7 @@ void an_page_begin(an_page *page, an_text *out, const char *title, unsigned refr
 {
     *page = (an_page){ .out = out };
     an_text_add(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src %s\">\n<title>",
+                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src %s\">\n<title>",
                 refresh_ms ? "'self'" : "'none'");
     put_safe(out, title);
     an_text_add(out, "</title>\n<link rel=\"icon\" href=\"data:,\">\n"
@@ -143,7 +143,11 @@ void an_page_cell(an_page *page, an_cell_kind kind, const char *text, const char
     static const char *const CLASS[] = { "", " class=\"text\"", " class=\"long\"", " class=\"text good\"", " class=\"text bad\"" };
     an_text_add(page->out, "<td%s>", CLASS[kind]);
     put_safe(page->out, text);
-    if (note && *note) put_element(page, "small", note);
+    if (note && *note) {
+        an_text_add(page->out, "<small>");
+        put_safe(page->out, note);
+        an_text_add(page->out, "</small>");
+    }
     an_text_add(page->out, "</td>");
 }
 
@@ -259,7 +263,7 @@ static void put_curve(an_text *out, const an_chart *chart, const an_curve *c, co
     const bool whole = !chart->label && n == c->n, same = chart->label || (whole && before && before->n == c->n && memcmp(before->x, c->x, n * sizeof *c->x) == 0);
     an_text_add(out, "[");
     put_string(out, c->name);
-    an_text_add(out, ",%zu,\"%s\",%s", c->color, STYLE[c->style], same ? "null" : "[");
+    an_text_add(out, ",%d,\"%s\",%s", c->color, STYLE[c->style], same ? "null" : "[");
     for (size_t i = 0; i < n && !same; i++) {
         if (i) an_text_add(out, ",");
         put_number(out, c->x[keep[i]]);
@@ -398,7 +402,7 @@ void an_page_chart(an_page *page, const char *title, const char *x_title, const 
     char id[24];
     snprintf(id, sizeof id, "chart%zu", page->charts);
     for (size_t k = 0; k < n_series && k < MOST_SERIES; k++)
-        curve[k] = (an_curve){ .name = series[k].name, .y = series[k].y, .n = n, .color = k, .style = series[k].dashed ? AN_CURVE_DASHED : AN_CURVE_LINE };
+        curve[k] = (an_curve){ .name = series[k].name, .y = series[k].y, .n = n, .color = (int)k, .style = series[k].dashed ? AN_CURVE_DASHED : AN_CURVE_LINE };
     an_page_curves(page, &(an_chart){ .id = id, .title = title, .x_title = x_title, .label = labels, .n_labels = n, .curve = curve, .n_curves = n_series < MOST_SERIES ? n_series : MOST_SERIES,
                                       .logarithmic = logarithmic });
 }

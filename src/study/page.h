@@ -49,12 +49,14 @@ void an_page_cell(an_page *page, an_cell_kind kind, const char *text, const char
 void an_page_cell_number(an_page *page, double value, const char *text);                   /* shows `text`, sorts by value; not finite: empty */
 void an_page_row_end(an_page *page);
 
+enum { AN_COLOR_NEUTRAL = -1 };
 typedef enum an_curve_style { AN_CURVE_LINE, AN_CURVE_DASHED, AN_CURVE_DOTS } an_curve_style;
 
 typedef struct an_curve {
     const char *name;
     const double *x, *y;           /* [n]; NaN in y: a gap */
-    size_t n, color;               /* color: number of the colour, or of the group */
+    size_t n;
+    int color;                     /* number of the colour, or of the group; AN_COLOR_NEUTRAL: of a level to compare with */
     an_curve_style style;
 } an_curve;
 

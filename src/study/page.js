@@ -55,35 +55,38 @@ function nearest(chart, event) {
 }
 
 function lines(d) {
-    const colors = palette(), many = d.sets.length > 12, bare = { x: null, y: null };
+    const colors = palette(), many = d.sets.length > 26;
     let shared = null;
     const datasets = d.sets.map(([label, color, style, x, y]) => {
         shared = x || shared;
-        const stroke = colors[color % colors.length], dash = style === 'dash' ? [6, 4] : color >= colors.length ? [10, 3] : [];
+        const stroke = color < 0 ? css('--soft') : colors[color % colors.length], dash = style === 'dash' ? [6, 4] : style === 'dots' ? [2, 3] : color >= colors.length ? [10, 3] : [];
         return { label, group: color, data: d.labels ? y : y.map((v, i) => ({ x: shared[i], y: d.log && v <= 0 ? null : v })), borderColor: many ? stroke + '99' : stroke, backgroundColor: stroke,
-                 borderWidth: many ? 1 : 1.75, borderDash: dash, pointRadius: style === 'dots' ? 2.5 : d.labels && y.length <= 48 && style !== 'dash' ? 2 : 0, pointHitRadius: 8, spanGaps: false };
+                 borderWidth: many ? 1 : 1.75, borderDash: dash, pointRadius: style === 'dots' || y.length === 1 ? 2.5 : d.labels && y.length <= 48 && style !== 'dash' ? 2 : 0, pointHitRadius: 8, spanGaps: false };
     });
+    let last = 0;
+    if (!d.labels) for (const s of datasets) for (const p of s.data) last = Math.max(last, p.x);
     const whole = v => Number.isInteger(v) ? v.toLocaleString('en') : null;
     return { type: 'line', data: { labels: d.labels, datasets }, options: {
         many, parsing: d.labels ? undefined : false, normalized: true, interaction: { mode: 'near', intersect: false },
-        scales: { x: d.labels ? { title: { display: !!d.x, text: d.x }, ticks: { maxRotation: 60 } } : { type: 'linear', bounds: 'data', title: { display: true, text: d.x }, ticks: { callback: whole, maxTicksLimit: 9 } },
+        scales: { x: d.labels ? { title: { display: !!d.x, text: d.x }, ticks: { maxRotation: 60 } } : { type: 'linear', min: 0, max: last || 1, title: { display: true, text: d.x }, ticks: { callback: whole, maxTicksLimit: 9 } },
                   y: Object.assign({ title: { display: !!d.y, text: d.y } }, d.log ? { type: 'logarithmic', ticks: { callback: powers } } : { type: 'linear', ticks: { maxTicksLimit: 8 } }) },
-        plugins: { legend: legend(d, many, colors), tooltip: { itemSort: (a, b) => b.parsed.y - a.parsed.y, callbacks: {
+        plugins: { legend: legend(d, colors), tooltip: { itemSort: (a, b) => b.parsed.y - a.parsed.y, callbacks: {
             title: items => items.length ? `${d.x} ${d.labels ? items[0].label : items[0].parsed.x.toLocaleString('en')}` : '',
             label: item => `${item.dataset.label}: ${say(item.parsed.y)}${d.labels || item.parsed.x === item.chart.tooltip?.dataPoints?.[0]?.parsed.x ? '' : ` (${item.parsed.x})`}` } } } } };
 }
 
-/* With very many lines the legend has their groups, one entry a colour, which hides and shows all of it. */
-function legend(d, many, colors) {
-    const base = { position: 'bottom', align: 'start', labels: { usePointStyle: true, pointStyle: 'line', pointStyleWidth: 28, boxHeight: 7 } };
-    if (!d.groups) return Object.assign(base, { display: d.sets.length > 1 && !many });
-    base.labels.generateLabels = chart => d.groups.map((text, i) => ({ text, index: i, strokeStyle: colors[i % colors.length], fontColor: css('--soft'), lineWidth: 2, pointStyle: 'line',
-        lineDash: i >= colors.length ? [10, 3] : [], hidden: chart.data.datasets.every((s, k) => s.group !== i || !chart.isDatasetVisible(k)) }));
-    base.onClick = (event, item, owner) => {
-        owner.chart.data.datasets.forEach((s, k) => { if (s.group === item.index) owner.chart.setDatasetVisibility(k, item.hidden); });
-        owner.chart.update();
-    };
-    return base;
+/* One entry a colour, which hides and shows all lines of it: a run with its dots and its dashes, or a group of very many. Reference lines stay. */
+function legend(d, colors) {
+    const entries = new Map();
+    d.sets.forEach(([label, color]) => { if (color >= 0 && !entries.has(color)) entries.set(color, d.groups ? d.groups[color] : label); });
+    return { display: entries.size > 1 && entries.size < 40, position: 'bottom', align: 'start',
+        labels: { usePointStyle: true, pointStyle: 'line', pointStyleWidth: 28, boxHeight: 7, generateLabels: chart => [...entries].map(([color, text]) => ({
+            text, index: color, strokeStyle: colors[color % colors.length], fontColor: css('--soft'), lineWidth: 2, pointStyle: 'line', lineDash: color >= colors.length ? [10, 3] : [],
+            hidden: chart.data.datasets.every((s, k) => s.group !== color || !chart.isDatasetVisible(k)) })) },
+        onClick: (event, item, owner) => {
+            owner.chart.data.datasets.forEach((s, k) => { if (s.group === item.index) owner.chart.setDatasetVisibility(k, item.hidden); });
+            owner.chart.update();
+        } };
 }
 
 /* ---- heat maps: one image of a pixel per cell, stretched; Chart.js has the axes ---- */
@@ -167,7 +170,9 @@ function sortTable(table, column, direction) {
 }
 function prepareTables() {
     document.querySelectorAll('table').forEach((table, number) => {
-        if (!table.tHead || table.tBodies[0].rows.length < 2) return;
+        if (!table.tHead || !table.tBodies[0].rows.length) return;
+        [...table.tHead.rows[0].cells].forEach((th, i) => th.classList.toggle('text', !!table.tBodies[0].rows[0].cells[i]?.matches('.text, .long')));
+        if (table.tBodies[0].rows.length < 2) return;
         [...table.tHead.rows[0].cells].forEach((th, column) => {
             const button = Object.assign(document.createElement('button'), { type: 'button', textContent: th.textContent });
             th.replaceChildren(button);

@@ -39,7 +39,7 @@ static an_status sketch_give(sketch *s, an_taker *taker, an_chart chart)
 }
 
 /* Room for a curve of n points; NULL and failed: no memory. x is left out for charts over names. */
-static double *add_curve(sketch *s, const char *name, size_t color, an_curve_style style, size_t n, double **x)
+static double *add_curve(sketch *s, const char *name, int color, an_curve_style style, size_t n, double **x)
 {
     double *y = an_arena_alloc(&s->arena, (n + 1) * sizeof *y);
     if (x) *x = an_arena_alloc(&s->arena, (n + 1) * sizeof **x);
@@ -55,7 +55,7 @@ static void add_steps(sketch *s, size_t run, const char *key)
 {
     const an_record *r = s->runs->record[run];
     const an_column *c = an_step_columns;
-    double *x, *y = add_curve(s, s->runs->name[run], s->runs->group[run], AN_CURVE_LINE, r->n_steps, &x);
+    double *x, *y = add_curve(s, s->runs->name[run], (int)s->runs->group[run], AN_CURVE_LINE, r->n_steps, &x);
     while (c->key && strcmp(c->key, key) != 0) c++;
     for (size_t i = 0; y && i < r->n_steps; i++) {
         x[i] = (double)r->step[i].step;
@@ -69,7 +69,7 @@ static void add_evals(sketch *s, size_t run, const char *key, const char *suffix
     const an_record *r = s->runs->record[run];
     const an_column *c = an_eval_columns;
     const char *name = an_arena_printf(&s->arena, "%s%s", s->runs->name[run], suffix);
-    double *x, *y = name ? add_curve(s, name, s->runs->group[run], AN_CURVE_DOTS, r->n_evals, &x) : NULL;
+    double *x, *y = name ? add_curve(s, name, (int)s->runs->group[run], AN_CURVE_DOTS, r->n_evals, &x) : NULL;
     s->failed |= !name;
     while (c->key && strcmp(c->key, key) != 0) c++;
     for (size_t i = 0; y && i < r->n_evals; i++) {
@@ -88,7 +88,7 @@ static void add_entropy(sketch *s)
         if (fabs(runs->record[i]->start.unigram_entropy - runs->record[0]->start.unigram_entropy) > 1e-6) return;
         last = fmax(last, (double)runs->record[i]->start.steps);
     }
-    double *x, *y = isfinite(runs->record[0]->start.unigram_entropy) ? add_curve(s, "unigram entropy", runs->grouped_by ? 0 : runs->n, AN_CURVE_DASHED, 2, &x) : NULL;
+    double *x, *y = isfinite(runs->record[0]->start.unigram_entropy) ? add_curve(s, "unigram entropy", AN_COLOR_NEUTRAL, AN_CURVE_DASHED, 2, &x) : NULL;
     if (!y) return;
     x[0] = 0;
     x[1] = last;
@@ -115,12 +115,23 @@ static an_status give_loss(const an_runs *runs, an_taker *taker)
     AN_TRY(sketch_give(&s, taker, (an_chart){ .id = "loss", .title = few ? "Loss: training, and dots on the validation data" : "Training loss", .note = "below the unigram entropy a model uses context",
                                               .x_title = "step", .y_title = "nats per token", .logarithmic = wild }));
     AN_TRY(sketch_open(&s, runs, runs->n + 1));
-    for (size_t i = 0; i < runs->n; i++) add_evals(&s, i, "val_loss", "");
+    for (size_t i = 0; !few && i < runs->n; i++) add_evals(&s, i, "val_loss", "");
     add_entropy(&s);
     AN_TRY(sketch_give(&s, taker, (an_chart){ .id = "val_loss", .title = "Validation loss", .x_title = "step", .y_title = "nats per token", .logarithmic = wild }));
     AN_TRY(sketch_open(&s, runs, runs->n));
     for (size_t i = 0; i < runs->n; i++) add_evals(&s, i, "bits_per_byte", "");
     return sketch_give(&s, taker, (an_chart){ .id = "bits_per_byte", .title = "Bits per byte of the validation data", .x_title = "step", .y_title = "bits", .logarithmic = wild });
+}
+
+/* Learning rates that one straight axis would not tell apart. */
+static bool are_apart(const an_runs *runs)
+{
+    double least = INFINITY, most = 0;
+    for (size_t i = 0; i < runs->n; i++) {
+        least = fmin(least, runs->record[i]->config.lr);
+        most = fmax(most, runs->record[i]->config.lr);
+    }
+    return most > 10 * least;
 }
 
 static an_status give_norms(const an_runs *runs, an_taker *taker)
@@ -133,7 +144,8 @@ static an_status give_norms(const an_runs *runs, an_taker *taker)
         sketch s;
         AN_TRY(sketch_open(&s, runs, runs->n));
         for (size_t i = 0; i < runs->n; i++) add_steps(&s, i, CHARTS[c].key);
-        AN_TRY(sketch_give(&s, taker, (an_chart){ .id = CHARTS[c].key, .title = CHARTS[c].title, .x_title = "step", .y_title = CHARTS[c].y_title, .logarithmic = CHARTS[c].logarithmic }));
+        const bool logarithmic = CHARTS[c].logarithmic || (strcmp(CHARTS[c].key, "lr") == 0 && are_apart(runs));
+        AN_TRY(sketch_give(&s, taker, (an_chart){ .id = CHARTS[c].key, .title = CHARTS[c].title, .x_title = "step", .y_title = CHARTS[c].y_title, .logarithmic = logarithmic }));
     }
     return AN_OK;
 }
@@ -148,7 +160,7 @@ static void add_folded(sketch *s, size_t run, const char *family, const char *me
 {
     size_t at;
     const an_record_table *t = an_record_find(s->runs->record[run], family, metric, &at);
-    double *x, *y = t ? add_curve(s, s->runs->name[run], s->runs->group[run], AN_CURVE_LINE, t->n_looks, &x) : NULL;
+    double *x, *y = t ? add_curve(s, s->runs->name[run], (int)s->runs->group[run], AN_CURVE_LINE, t->n_looks, &x) : NULL;
     for (size_t i = 0; y && i < t->n_looks; i++) {
         x[i] = (double)t->step[i];
         y[i] = an_record_value(t, i, at, 0);
@@ -169,24 +181,32 @@ static const an_record_table *longest(const an_runs *runs, const char *family, c
     return most;
 }
 
-static const char *short_name(const char *name) { return strncmp(name, "layers.", 7) == 0 ? name + 7 : name; }
+/* "layers.3.attn.attention" of the family attention: "3.attn". */
+static const char *short_name(an_arena *arena, const char *name, const char *family)
+{
+    if (strncmp(name, "layers.", 7) == 0) name += 7;
+    const size_t n = strlen(name), m = strlen(family), tail = n > m && name[n - m - 1] == '.' && strcmp(name + n - m, family) == 0 ? m + 1 : 0;
+    return an_arena_printf(arena, "%.*s", (int)(n - tail), name);
+}
 
 /* A number of every sub-layer at the first and the last look, over the sub-layers. */
 static an_status give_profile(const an_runs *runs, an_taker *taker, const char *family, const char *metric, an_chart chart)
 {
     sketch s;
+    const bool both = runs->n <= 3;                                   /* first and last; of more runs the last alone can be told apart */
+    char note[160];
     const an_record_table *names = longest(runs, family, metric);
     if (!names) return AN_OK;
     AN_TRY(sketch_open(&s, runs, 2 * runs->n));
     const char **label = an_arena_alloc(&s.arena, names->n_names * sizeof *label);
     s.failed |= !label;
-    for (size_t k = 0; label && k < names->n_names; k++) label[k] = short_name(names->name[k]);
+    for (size_t k = 0; label && k < names->n_names; k++) s.failed |= !(label[k] = short_name(&s.arena, names->name[k], family));
     for (size_t i = 0; i < runs->n; i++) {
         size_t at;
         const an_record_table *t = an_record_find(runs->record[i], family, metric, &at);
-        for (int first = 0; t && first <= (runs->n <= 3 && t->n_looks > 1); first++) {
+        for (int first = 0; t && first <= (both && t->n_looks > 1); first++) {
             const char *name = an_arena_printf(&s.arena, first ? "%s, step %llu" : "%s", runs->name[i], (unsigned long long)t->step[0]);
-            double *y = name ? add_curve(&s, name, runs->group[i], first ? AN_CURVE_DASHED : AN_CURVE_LINE, names->n_names, NULL) : NULL;
+            double *y = name ? add_curve(&s, name, (int)runs->group[i], first ? AN_CURVE_DASHED : AN_CURVE_LINE, names->n_names, NULL) : NULL;
             s.failed |= !name;
             for (size_t k = 0; y && k < names->n_names; k++) {
                 y[k] = k < t->n_names ? an_record_value(t, first ? 0 : t->n_looks - 1, at, k) : NAN;
@@ -194,6 +214,8 @@ static an_status give_profile(const an_runs *runs, an_taker *taker, const char *
             }
         }
     }
+    snprintf(note, sizeof note, "%s%s%s", chart.note ? chart.note : "", chart.note && both ? "; " : "", both ? "dashed: first look" : "");
+    chart.note = note;
     chart.label = label;
     chart.n_labels = names->n_names;
     return sketch_give(&s, taker, chart);
@@ -219,7 +241,8 @@ static an_status give_map(const an_runs *runs, size_t run, an_taker *taker, cons
         any |= isfinite(value[i]);
         if (!heat.is_signed && isfinite(value[i])) heat.high = fmax(heat.high, fmin(value[i], 1.5));   /* parts that cancel are longer than their sum */
     }
-    for (size_t k = 0; row && k < t->n_names; k++) row[k] = short_name(t->name[k]);
+    for (size_t k = 0; row && k < t->n_names; k++)
+        if (!(row[k] = short_name(&arena, t->name[k], family))) status = an_fail(AN_ENOMEM, "report: no memory for a map");
     snprintf(id, sizeof id, "%s_%zu", heat.id, run);
     if (status == AN_OK && any) {
         heat.id = id;
@@ -257,14 +280,14 @@ static an_status give_ledger(const an_runs *runs, an_taker *taker)
     for (size_t i = 0; i < runs->n; i++) add_folded(&s, i, "ledger", "attenuation", times);
     AN_TRY(sketch_give(&s, taker, (an_chart){ .id = "attenuation_product", .title = "What the skips keep of the gradient, from the last sub-layer to the first", .note = "product of |g through the skip| / |g behind the sub-layer|",
                                               .x_title = "step", .y_title = "", .logarithmic = true }));
-    AN_TRY(give_profile(runs, taker, "ledger", "g_in", (an_chart){ .id = "gradient_profile", .title = "Gradient at the input of each sub-layer, last look", .note = "dashed: first look", .x_title = "sub-layer",
+    AN_TRY(give_profile(runs, taker, "ledger", "g_in", (an_chart){ .id = "gradient_profile", .title = "Gradient at the input of each sub-layer, last look", .x_title = "sub-layer",
                                                                    .y_title = "|g|", .logarithmic = true }));
     return taker->group ? taker->group(taker->ctx, 0) : AN_OK;
 }
 
 static an_status give_stream(const an_runs *runs, an_taker *taker)
 {
-    AN_TRY(give_profile(runs, taker, "ledger", "y_rms", (an_chart){ .id = "stream_growth", .title = "Size of the stream behind each sub-layer, last look", .note = "dashed: first look", .x_title = "sub-layer", .y_title = "RMS",
+    AN_TRY(give_profile(runs, taker, "ledger", "y_rms", (an_chart){ .id = "stream_growth", .title = "Size of the stream behind each sub-layer, last look", .x_title = "sub-layer", .y_title = "RMS",
                                                                     .logarithmic = true }));
     return give_profile(runs, taker, "ledger", "rho", (an_chart){ .id = "branch_size", .title = "Branch over stream, last look", .note = "RMS of what each sub-layer adds / RMS of the stream before it", .x_title = "sub-layer",
                                                                   .y_title = "", .logarithmic = true });

@@ -67,7 +67,7 @@ static bool any_has(const an_runs *runs, size_t f)
 
 static void put_one(const an_runs *runs, an_page *page)
 {
-    static const char *const COLUMNS[] = { "", "" };
+    static const char *const COLUMNS[] = { "quantity", "value" };
     const an_record *r = runs->record[0];
     char text[96];
     an_page_table_begin(page, COLUMNS, 2);
@@ -94,18 +94,30 @@ static void put_one(const an_runs *runs, an_page *page)
     an_page_table_end(page);
 }
 
-/* design and norm always; with them whatever differs. */
-static bool is_column(const an_runs_key *k) { return k->differs || strcmp(k->key, "design") == 0 || strcmp(k->key, "norm") == 0; }
+/* design and norm always; with them what differs between runs that use it. */
+static bool is_column(const an_runs *runs, const an_runs_key *k)
+{
+    const char *seen = "";
+    if (k->row && k->row->type == AN_PATHS) return false;             /* too long for a column; the configuration has them */
+    bool differs = strcmp(k->key, "design") == 0 || strcmp(k->key, "norm") == 0;
+    for (size_t i = 0; i < runs->n && k->differs && !differs; i++) {
+        const char *text = an_runs_text(runs, i, k);
+        differs = *text && *seen && strcmp(text, seen) != 0;
+        if (*text) seen = text;
+    }
+    return differs;
+}
 
 static void put_many(const an_runs *runs, an_page *page)
 {
-    enum { MOST_KEYS = 24 };
+    enum { MOST_KEYS = 24, RESULTS = 4 };                             /* what came out, then what went in, then the rest */
     const char *columns[2 + MOST_KEYS + FACT_COUNT] = { "run", "state" };
     const an_runs_key *key[MOST_KEYS];
     size_t n = 2, n_keys = 0;
+    for (size_t f = 0; f < RESULTS; f++) columns[n++] = FACTS[f].name;
     for (size_t i = 0; i < runs->n_keys && n_keys < MOST_KEYS; i++)
-        if (is_column(&runs->key[i])) columns[n++] = (key[n_keys++] = &runs->key[i])->key;
-    for (size_t f = 0; f < FACT_COUNT; f++)
+        if (is_column(runs, &runs->key[i])) columns[n++] = (key[n_keys++] = &runs->key[i])->key;
+    for (size_t f = RESULTS; f < FACT_COUNT; f++)
         if (any_has(runs, f)) columns[n++] = FACTS[f].name;
     an_page_table_begin(page, columns, n);
     for (size_t i = 0; i < runs->n; i++) {
@@ -113,8 +125,9 @@ static void put_many(const an_runs *runs, an_page *page)
         an_page_row_begin(page, false);
         an_page_cell(page, AN_CELL_TEXT, runs->name[i], NULL);
         an_page_cell(page, state_kind(r->state), an_record_state_name(r->state), NULL);
-        for (size_t k = 0; k < n_keys; k++) an_page_cell(page, AN_CELL_NUMBER, an_runs_text(runs, i, key[k]), NULL);
-        for (size_t f = 0; f < FACT_COUNT; f++)
+        for (size_t f = 0; f < RESULTS; f++) put_fact(page, r, f);
+        for (size_t k = 0; k < n_keys; k++) an_page_cell(page, AN_CELL_TEXT, an_runs_text(runs, i, key[k]), NULL);
+        for (size_t f = RESULTS; f < FACT_COUNT; f++)
             if (any_has(runs, f)) put_fact(page, r, f);
         an_page_row_end(page);
     }
@@ -136,7 +149,7 @@ static void put_notes(const an_runs *runs, an_page *page)
         }
         if (r->state != AN_RECORD_FINISHED && r->state != AN_RECORD_RUNNING && shown++ < MOST_ERRORS) {
             text.length = 0;
-            an_text_add(&text, "%s%s%s: %s", of, *of ? " " : "", an_record_state_name(r->state), r->state == AN_RECORD_KILLED ? "no end is logged and nobody trains; --resume goes on" : r->end.error);
+            an_text_add(&text, "%s%s%s", of, *of ? ": " : "", r->state == AN_RECORD_KILLED ? "killed, since no end is logged and nobody trains; --resume goes on" : r->end.error);
             an_page_paragraph(page, an_text_get(&text));
         }
         if (r->damaged && shown++ < MOST_ERRORS) {
