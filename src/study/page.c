@@ -224,7 +224,7 @@ static void put_figure(an_page *page, const char *id, const char *classes, const
 
 /* ---- lines ---- */
 
-enum { MOST_POINTS = 40000, LEAST_A_CURVE = 60, MOST_A_CURVE = 800 };
+enum { MOST_POINTS = 12000, LEAST_A_CURVE = 36, MOST_A_CURVE = 800 };
 
 /* Places of a curve that stay, rising; of each stretch the least, the largest, and one gap. */
 static size_t thin(const an_curve *c, size_t most, size_t *keep)

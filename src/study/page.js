@@ -130,25 +130,29 @@ function heat(d, figure) {
         plugins: { legend: { display: false }, tooltip: { enabled: false } } } };
 }
 
+/* A chart is drawn when it comes near the window: a page of hundreds of runs opens at once. */
+let hidden = new Map(), watcher = null;
+function draw(figure) {
+    if (charts.has(figure.id)) return;
+    const d = JSON.parse(figure.querySelector('script').textContent), config = d.rows ? heat(d, figure) : lines(d), off = hidden.get(figure.id);
+    config.data.datasets.forEach(s => { if (off && off.has(s.label)) s.hidden = true; });
+    charts.set(figure.id, new Chart(figure.querySelector('canvas'), config));
+}
 function drawAll() {
     if (typeof Chart === 'undefined') return;
-    const hidden = new Map();
-    charts.forEach((chart, id) => {
-        hidden.set(id, new Set(chart.data.datasets.filter((s, i) => !chart.isDatasetVisible(i)).map(s => s.label)));
-        chart.destroy();
-    });
+    hidden = new Map([...hidden, ...[...charts].map(([id, chart]) => [id, new Set(chart.data.datasets.filter((s, i) => !chart.isDatasetVisible(i)).map(s => s.label))])]);
+    charts.forEach(chart => chart.destroy());
     charts.clear();
+    watcher?.disconnect();
     Chart.defaults.color = css('--soft');
     Chart.defaults.borderColor = css('--line');
     Chart.defaults.animation = false;
     Chart.defaults.maintainAspectRatio = false;
     Chart.Interaction.modes.near = nearest;
-    for (const figure of document.querySelectorAll('figure.chart')) {
-        const d = JSON.parse(figure.querySelector('script').textContent), config = d.rows ? heat(d, figure) : lines(d), off = hidden.get(figure.id);
-        config.data.datasets.forEach(s => { if (off && off.has(s.label)) s.hidden = true; });
-        charts.set(figure.id, new Chart(figure.querySelector('canvas'), config));
-    }
+    watcher = new IntersectionObserver(seen => seen.forEach(e => { if (e.isIntersecting) draw(e.target); }), { rootMargin: '400px' });
+    document.querySelectorAll('figure.chart').forEach(figure => watcher.observe(figure));
 }
+addEventListener('beforeprint', () => document.querySelectorAll('figure.chart').forEach(draw));
 
 /* ---- tables ---- */
 

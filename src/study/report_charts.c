@@ -136,12 +136,13 @@ static bool are_apart(const an_runs *runs)
 
 static an_status give_norms(const an_runs *runs, an_taker *taker)
 {
-    static const struct { const char *key, *title, *y_title; bool logarithmic; } CHARTS[] = {
-        { "lr", "Learning rate", "", false }, { "grad_norm", "Gradient norm before clipping", "loss / weight", true }, { "update_norm", "Update norm: what the optimizer added", "weight", true },
-        { "tok_per_s", "Speed", "tokens per second", false },
+    static const struct { const char *key, *title, *y_title; bool logarithmic, of_few; } CHARTS[] = {
+        { "lr", "Learning rate", "", false, true }, { "grad_norm", "Gradient norm before clipping", "loss / weight", true, false },
+        { "update_norm", "Update norm: what the optimizer added", "weight", true, false }, { "tok_per_s", "Speed", "tokens per second", false, true },
     };
     for (size_t c = 0; c < sizeof CHARTS / sizeof *CHARTS; c++) {
         sketch s;
+        if (CHARTS[c].of_few && runs->n > AN_RUNS_SIDE_BY_SIDE) continue;
         AN_TRY(sketch_open(&s, runs, runs->n));
         for (size_t i = 0; i < runs->n; i++) add_steps(&s, i, CHARTS[c].key);
         const bool logarithmic = CHARTS[c].logarithmic || (strcmp(CHARTS[c].key, "lr") == 0 && are_apart(runs));
