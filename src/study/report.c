@@ -59,7 +59,7 @@ static an_status put_body(const an_runs *runs, an_page *page)
 static void title_of(const an_runs *runs, an_text *out)
 {
     const an_record *r = runs->record[0];
-    const char *title = json_string_value(json_object_get(runs->study, "title")), *name = json_string_value(json_object_get(runs->study, "name"));
+    const char *title = json_string_value(json_object_get(runs->study, "title")), *name = json_string_value(json_object_get(runs->study, "study"));
     if (title || name) an_text_add(out, "%s: %zu runs", title ? title : name, runs->n);
     else if (runs->folder && runs->n > 1) an_text_add(out, "%s: %zu runs", an_path_base(runs->folder)[0] ? an_path_base(runs->folder) : runs->folder, runs->n);
     else if (runs->n > 1) an_text_add(out, "%zu runs side by side", runs->n);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- the summary: one list of facts, a column each for many runs, a row each for one ---- */
 
@@ -175,14 +176,45 @@ void an__report_summary(const an_runs *runs, an_page *page)
     put_notes(runs, page);
 }
 
-/* ---- study.json: whatever a study wrote, words and numbers as lines, lists of objects as tables ---- */
+/* ---- study.json: whatever a study wrote, words and numbers as lines, lists of objects as tables, verdicts first ---- */
+
+/* An object in a cell: a mean with its interval, else what it holds. */
+static void put_object(an_page *page, const json_t *o)
+{
+    const json_t *mean = json_object_get(o, "mean"), *half = json_object_get(o, "half"), *value;
+    const char *key;
+    char number[24];
+    an_text text = { 0 };
+    if (mean) {
+        const double m = json_is_number(mean) ? json_number_value(mean) : NAN;
+        if (isfinite(m)) an_text_add(&text, "%s", an_page_number(number, m));
+        if (json_is_number(half)) an_text_add(&text, " \302\261 %.2g", json_number_value(half));
+        an_page_cell_number(page, m, an_text_get(&text));
+    } else {
+        json_object_foreach((json_t *)(uintptr_t)o, key, value) {
+            if (json_is_number(value) && json_number_value(value) != 0) an_text_add(&text, "%s%s %s", text.length ? ", " : "", key, an_page_number(number, json_number_value(value)));
+            else if (json_is_string(value)) an_text_add(&text, "%s%s %s", text.length ? ", " : "", key, json_string_value(value));
+        }
+        an_page_cell(page, AN_CELL_TEXT, an_text_get(&text), NULL);
+    }
+    if (text.failed) page->out->failed = 1;
+    an_text_fini(&text);
+}
+
+static an_cell_kind word_kind(const char *word)
+{
+    if (strcasecmp(word, "pass") == 0) return AN_CELL_GOOD;
+    if (strcasecmp(word, "fail") == 0) return AN_CELL_BAD;
+    return strlen(word) > 40 ? AN_CELL_LONG : AN_CELL_TEXT;
+}
 
 static void put_value(an_page *page, const json_t *v)
 {
     char text[24];
     if (json_is_number(v)) an_page_cell_number(page, json_number_value(v), an_page_number(text, json_number_value(v)));
     else if (json_is_boolean(v)) an_page_cell(page, json_is_true(v) ? AN_CELL_GOOD : AN_CELL_BAD, json_is_true(v) ? "yes" : "no", NULL);
-    else if (json_is_string(v)) an_page_cell(page, strlen(json_string_value(v)) > 40 ? AN_CELL_LONG : AN_CELL_TEXT, json_string_value(v), NULL);
+    else if (json_is_string(v)) an_page_cell(page, word_kind(json_string_value(v)), json_string_value(v), NULL);
+    else if (json_is_object(v)) put_object(page, v);
     else an_page_cell(page, AN_CELL_TEXT, "", NULL);
 }
 
@@ -192,7 +224,7 @@ static void put_list(an_page *page, const char *title, const json_t *list)
     const char *columns[MOST_COLUMNS], *key;
     size_t n = 0, i;
     json_t *first = json_array_get(list, 0), *value, *row;
-    json_object_foreach(first, key, value) if (n < MOST_COLUMNS && !json_is_array(value) && !json_is_object(value)) columns[n++] = key;
+    json_object_foreach(first, key, value) if (n < MOST_COLUMNS && !json_is_array(value)) columns[n++] = key;
     if (!n) return;
     an_page_subheading(page, title);
     an_page_table_begin(page, columns, n);
@@ -206,10 +238,12 @@ static void put_list(an_page *page, const char *title, const json_t *list)
 
 void an__report_study(const json_t *study, an_page *page)
 {
+    static const char FIRST[] = "verdicts";
     const char *key;
     json_t *value;
     if (!json_is_object(study)) return;
     an_page_heading(page, "Study");
+    if (json_is_object(json_array_get(json_object_get(study, FIRST), 0))) put_list(page, FIRST, json_object_get(study, FIRST));
     json_object_foreach((json_t *)(uintptr_t)study, key, value) {
         an_text line = { 0 };
         char number[24];
@@ -217,7 +251,7 @@ void an__report_study(const json_t *study, an_page *page)
         if (json_is_string(value)) an_text_add(&line, "%s", json_string_value(value));
         else if (json_is_number(value)) an_text_add(&line, "%s", an_page_number(number, json_number_value(value)));
         if (json_is_string(value) || json_is_number(value)) an_page_paragraph(page, an_text_get(&line));
-        else if (json_is_array(value) && json_is_object(json_array_get(value, 0)) && strcmp(key, "cells") != 0) put_list(page, key, value);
+        else if (json_is_object(json_array_get(value, 0)) && strcmp(key, "cells") != 0 && strcmp(key, FIRST) != 0) put_list(page, key, value);   /* cells are the runs below */
         if (line.failed) page->out->failed = 1;
         an_text_fini(&line);
     }

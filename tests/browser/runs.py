@@ -55,4 +55,5 @@ class Folder:
                     more = {key: event[key] * (1 + i / n) for key in ("loss", "val_loss") if key in event}
                     f.write(json.dumps({**event, **more}, separators=(",", ":")) + "\n")
         with open(self.file("study", "study.json"), "w") as f:
-            json.dump({"name": "a study", "verdicts": [{"claim": "it <b>holds</b>", "pass": True, "loss": 2.5}, {"claim": "it does not", "pass": False, "loss": 3.5}]}, f)
+            json.dump({"study": "a study", "groups": [{"settings": {"lr": "1e-3"}, "runs": 2, "loss": {"n": 2, "mean": 2.5, "half": 0.125}}, {"settings": {"lr": "4e-3"}, "runs": 2, "loss": {"n": 2, "mean": None, "half": None}}],
+                       "verdicts": [{"verdict": "pass", "claim": "it <b>holds</b>", "expected": None, "measured": "yes"}, {"verdict": "fail", "claim": "it does not", "expected": "no", "measured": "yes"}]}, f)
