@@ -1,5 +1,5 @@
 """test_pages.py PROGRAM: what a reader of a report does with it, in a headless browser. Exit 77: there is none."""
-import os, sys, time, traceback
+import filecmp, os, subprocess, sys, time, traceback
 import browser
 from runs import Folder
 
@@ -97,6 +97,15 @@ def differences_and_commands(page, url):
     expect("papers are named", page.run("[...document.querySelectorAll('a[href*=\"arxiv.org/abs/2002.04745\"]')].length") == 1)
 
 
+def the_command_makes_it_again(page, folder):
+    page.open("file://" + folder.file("post", "report.html"))
+    command = page.run("document.querySelector('.copy pre').textContent")
+    expect(f"an addnorm command: {command}", command.startswith("addnorm train"))
+    subprocess.run(["sh", "-ec", f'addnorm() {{ "{folder.program}" "$@" --out again -q; }}\n{command}'], cwd=folder.path, env=folder.environment, check=True, stdout=subprocess.DEVNULL)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        expect(f"the same {name}", filecmp.cmp(folder.file("post", "checkpoints", "latest", name), folder.file("again", "checkpoints", "latest", name), shallow=False))
+
+
 def hostile_texts_are_texts(page, url):
     page.open(url)
     expect("nothing ran", page.run("window.broken === undefined && !document.querySelector('main script:not([type])') && !document.querySelector('main b, main img')"))
@@ -160,7 +169,7 @@ def main():
             f.write('{"event":"sample","step":12,"text":"</script><script>broken=1</script><img src=x onerror=broken=1>\\u2028"}\nnot json\n')
         folder.run("report", "pre", "post", "no <b>skip</b> & \"so on\"", "--out", "page.html")
         url, page = "file://" + folder.file("page.html"), browser.Browser(program)
-        for test, argument in ((tables_sort, url), (pointing_shows_values, url), (the_legend_hides_a_run, url), (light_and_dark, url), (a_phone_can_read_it, url), (differences_and_commands, url),
+        for test, argument in ((tables_sort, url), (pointing_shows_values, url), (the_legend_hides_a_run, url), (light_and_dark, url), (a_phone_can_read_it, url), (differences_and_commands, url), (the_command_makes_it_again, folder),
                                (hostile_texts_are_texts, url), (a_study_of_many_runs, folder), (a_live_page_grows, folder)):
             try:
                 test(page, argument)
