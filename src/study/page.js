@@ -149,7 +149,7 @@ function drawAll() {
     Chart.defaults.animation = false;
     Chart.defaults.maintainAspectRatio = false;
     Chart.Interaction.modes.near = nearest;
-    watcher = new IntersectionObserver(seen => seen.forEach(e => { if (e.isIntersecting) draw(e.target); }), { rootMargin: '400px' });
+    watcher = new IntersectionObserver(seen => seen.forEach(e => { if (e.isIntersecting) draw(e.target); }), { rootMargin: '100px' });
     document.querySelectorAll('figure.chart').forEach(figure => watcher.observe(figure));
 }
 addEventListener('beforeprint', () => document.querySelectorAll('figure.chart').forEach(draw));
