@@ -20,7 +20,7 @@ static double params(const an_record *r) { return r->start.params ? (double)r->s
 static double seconds(const an_record *r) { return r->end.seconds > 0 ? r->end.seconds : NAN; }
 static double memory(const an_record *r) { return r->peak_memory ? (double)r->peak_memory : NAN; }
 static double steps(const an_record *r) { return r->n_steps ? (double)r->step[r->n_steps - 1].step : r->end.step > 0 ? (double)r->end.step : 0; }
-static double damaged(const an_record *r) { return r->damaged + r->torn ? (double)(r->damaged + r->torn) : NAN; }
+static double damaged(const an_record *r) { return r->damaged || r->torn ? (double)(r->damaged + r->torn) : NAN; }
 static double entropy(const an_record *r) { return r->start.unigram_entropy; }
 
 static double best(const an_record *r)
