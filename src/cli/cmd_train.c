@@ -33,11 +33,14 @@ static void serve(an_serve **server, const char *run, an_progress *progress)
     else an_progress_warn(progress, "%s; training goes on without it", an_error_text());
 }
 
+/* Of a run that failed too, as far as it came; but then its own failure is the one to tell. */
 static void report(const char *run, bool done, an_progress *progress)
 {
     if (!settings.report) return;
-    if (an_run_report(run) != AN_OK) an_progress_warn(progress, "report: %s", an_error_text());
-    else if (done) printf("report           %s/report.html\n", run);
+    const an_status status = an_run_report(run);
+    if (!done) return;
+    if (status != AN_OK) an_progress_warn(progress, "report: %s", an_error_text());
+    else printf("report           %s/report.html\n", run);
 }
 
 an_status an_cmd_train(an_cli *cli)
