@@ -38,12 +38,23 @@ static void draw(an_progress *p, const char *line)
     p->last_draw = an_clock();
 }
 
-static void say(an_progress *p, const char *label, const char *format, ...) AN_PRINTF(3, 4);
-static void say(an_progress *p, const char *label, const char *format, ...)
+void an_progress_say(an_progress *p, const char *label, const char *format, ...)
+{
+    va_list args;
+    if (p->quiet) return;
+    an_progress_clear(p);
+    fprintf(stderr, "%s%-12s%s", p->color ? "\033[2m" : "", label, p->color ? "\033[0m" : "");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void an_progress_warn(an_progress *p, const char *format, ...)
 {
     va_list args;
     an_progress_clear(p);
-    fprintf(stderr, "%s%-12s%s", p->color ? "\033[2m" : "", label, p->color ? "\033[0m" : "");
+    fputs("addnorm train: ", stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -63,7 +74,7 @@ static void say_design(an_progress *p)
         an_text_add(&line, ", %s %s%s", KEYS[i], an_options_text(o, KEYS[i]), an_options_has_overrides(o, KEYS[i]) ? " (and per site)" : "");
     }
     if (an_options_has_overrides(o, "design")) an_text_add(&line, "; design differs per site");
-    say(p, "design", "%s", an_text_get(&line));
+    an_progress_say(p, "design", "%s", an_text_get(&line));
     an_text_fini(&line);
 }
 
@@ -75,21 +86,21 @@ static void on_start(void *ctx, const an_event_start *e)
     const an_model_config *m = e->model;
     p->images = m->image.side > 0;
     if (m->n_kv_head < m->n_head) snprintf(shared, sizeof shared, " (%zu of keys and values)", m->n_kv_head);
-    if (p->images) say(p, "model", "%s, %zu layers in %zu units, width %zu, images of %zu x %zu with %zu channel%s, %zu classes: %s parameters", m->arch, 2 * m->n_layer + 2, m->n_layer, m->d_model, m->image.side,
-                       m->image.side, m->image.channels, m->image.channels == 1 ? "" : "s", m->image.classes, an_human_count(a, (double)e->params));
-    else say(p, "model", "%s, %zu layers, %zu heads%s, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, shared, m->d_model, m->d_ff, m->seq_len,
+    if (p->images) an_progress_say(p, "model", "%s, %zu layers in %zu units, width %zu, images of %zu x %zu with %zu channel%s, %zu classes: %s parameters", m->arch, 2 * m->n_layer + 2, m->n_layer, m->d_model, m->image.side,
+        m->image.side, m->image.channels, m->image.channels == 1 ? "" : "s", m->image.classes, an_human_count(a, (double)e->params));
+    else an_progress_say(p, "model", "%s, %zu layers, %zu heads%s, d_model %zu, d_ff %zu, seq_len %zu, vocab %zu, %s, %s positions: %s parameters", m->arch, m->n_layer, m->n_head, shared, m->d_model, m->d_ff, m->seq_len,
         m->vocab_size, m->activation, m->position, an_human_count(a, (double)e->params));
     say_design(p);
-    for (size_t i = 0; i < e->n_notes; i++) say(p, "note", "%s", e->notes[i]);
-    if (p->images) say(p, "data", "%llu images to train on, %llu to validate on; entropy of their classes %.4f nats", (unsigned long long)(e->train_bytes / m->seq_len), (unsigned long long)(e->val_bytes / m->seq_len), e->unigram_entropy);
-    else say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
-    say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name,
+    for (size_t i = 0; i < e->n_notes; i++) an_progress_say(p, "note", "%s", e->notes[i]);
+    if (p->images) an_progress_say(p, "data", "%llu images to train on, %llu to validate on; entropy of their classes %.4f nats", (unsigned long long)(e->train_bytes / m->seq_len), (unsigned long long)(e->val_bytes / m->seq_len), e->unigram_entropy);
+    else an_progress_say(p, "data", "%s to train on, %s to validate on; unigram entropy %.4f nats", an_human_bytes(a, (double)e->train_bytes), an_human_bytes(b, (double)e->val_bytes), e->unigram_entropy);
+    an_progress_say(p, "machine", "%s; %d thread%s (%s), kernels %s, products %s in %s", an_cpu()->name, e->threads, e->threads == 1 ? "" : "s", e->threads_backend, e->kernels, an_gemm_get()->name,
         m->store == AN_STORE_BF16 ? an_gemm_get_unit() : AN_REAL_NAME);
-    if (an_kern_note()[0]) say(p, "note", "%s", an_kern_note());
-    if (an_gemm_note()[0]) say(p, "note", "%s", an_gemm_note());
-    say(p, "memory", "%s of %s (%s); %s flop per step", an_human_bytes(a, (double)e->memory), an_human_bytes(b, (double)e->memory_room), e->memory_limit, an_human_count(c, e->flops_per_step));
-    if (e->resumed_from) say(p, "resumed", "%s, after step %llu of %llu", e->resumed_from, (unsigned long long)e->step, (unsigned long long)e->steps);
-    say(p, "run", "%s", e->run);
+    if (an_kern_note()[0]) an_progress_say(p, "note", "%s", an_kern_note());
+    if (an_gemm_note()[0]) an_progress_say(p, "note", "%s", an_gemm_note());
+    an_progress_say(p, "memory", "%s of %s (%s); %s flop per step", an_human_bytes(a, (double)e->memory), an_human_bytes(b, (double)e->memory_room), e->memory_limit, an_human_count(c, e->flops_per_step));
+    if (e->resumed_from) an_progress_say(p, "resumed", "%s, after step %llu of %llu", e->resumed_from, (unsigned long long)e->step, (unsigned long long)e->steps);
+    an_progress_say(p, "run", "%s", e->run);
 }
 
 static void on_step(void *ctx, const an_event_step *e)
@@ -135,16 +146,16 @@ static void on_spike(void *ctx, const an_event_spike *e)
     an_progress *p = ctx;
     const an_spike_verdict *v = &e->verdict;
     if (p->quiet) return;
-    if (v->kind == AN_SPIKE_START) say(p, "spike", "step %llu: %s %.4g, where %.4g is usual (z %.1f)", (unsigned long long)e->step, an_spike_name(v->quantity), v->value, v->mean, v->z);
-    else if (v->kind == AN_SPIKE_RECOVERED) say(p, "spike", "step %llu: %s is back after %llu steps, peak %.4g", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps, v->peak);
-    else say(p, "spike", "step %llu: %s has stayed at a new level for %llu steps", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps);
+    if (v->kind == AN_SPIKE_START) an_progress_say(p, "spike", "step %llu: %s %.4g, where %.4g is usual (z %.1f)", (unsigned long long)e->step, an_spike_name(v->quantity), v->value, v->mean, v->z);
+    else if (v->kind == AN_SPIKE_RECOVERED) an_progress_say(p, "spike", "step %llu: %s is back after %llu steps, peak %.4g", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps, v->peak);
+    else an_progress_say(p, "spike", "step %llu: %s has stayed at a new level for %llu steps", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps);
 }
 
 static void on_checkpoint(void *ctx, const an_event_checkpoint *e)
 {
     an_progress *p = ctx;
     char took[AN_HUMAN];
-    if (!p->quiet && p->verbose) say(p, "checkpoint", "%s in %s", e->folder, an_human_time(took, e->seconds));
+    if (!p->quiet && p->verbose) an_progress_say(p, "checkpoint", "%s in %s", e->folder, an_human_time(took, e->seconds));
 }
 
 static void on_end(void *ctx, const an_event_end *e)

@@ -441,6 +441,22 @@ const an_option *an_options_find(const an_options *o, const char *name)
     return slot ? slot->option : NULL;
 }
 
+void an_options_walk(const an_options *o, an_options_visit visit, void *ctx)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        const an_option_slot *slot = &o->slot[i];
+        const an_setting *value = an__option_setting(slot);
+        if ((slot->option->flags & AN_EPHEMERAL) || !an__option_in_use(o, slot)) continue;
+        if (an__option_source(slot) != AN_FROM_DEFAULT) visit(ctx, slot->option->name, value->text, value->place);
+        for (const an_override *v = slot->overrides; v; v = v->next) {
+            an_text key = { 0 };
+            an_text_add(&key, "%s@%s", slot->option->name, v->selector);
+            if (!an__option_superseded(slot, v)) visit(ctx, an_text_get(&key), v->value.text, v->value.place);
+            an_text_fini(&key);
+        }
+    }
+}
+
 int an_options_has_overrides(const an_options *o, const char *name)
 {
     const an_option_slot *slot = get(o, name);

@@ -51,6 +51,7 @@ typedef struct an_option {
     const char *(*choices)(size_t i);   /* AN_CHOICE: the i-th name, NULL after the last */
     const char *words;          /* numbers: words that stand for one, "auto=0|off=-1"; they need not be inside the range */
     unsigned flags;
+    const char *alone;          /* what the flag without a value stands for (a word of `words`); a word behind it is its value then only if it starts with a digit */
 } an_option;
 
 #define AN_OPTION_END { .name = NULL }
@@ -122,6 +123,10 @@ size_t an_options_count(const an_options *options);
 const an_option *an_options_row(const an_options *options, size_t i);
 const an_option *an_options_find(const an_options *options, const char *name);
 int an_options_has_overrides(const an_options *options, const char *name);
+
+/* Every value in force that is not a default, overrides too, unused ones not: its key ("lr", "norm@0-3.mlp"), text and place. */
+typedef void (*an_options_visit)(void *ctx, const char *key, const char *text, const char *place);
+void an_options_walk(const an_options *options, an_options_visit visit, void *ctx);
 
 /* Writing, appended to `out` (core/text.h). Help and lists need no values. `groups` ("model|training", NULL: all) selects. */
 void an_options_help(const an_options *options, const char *groups, int width, an_text *out);

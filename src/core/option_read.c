@@ -255,6 +255,9 @@ static an_status read_flag(an_options *o, const char *dashes, const char *word, 
     if (!value && slot->option->type == AN_BOOL) {
         *used = is_bool_word(next);
         value = *used ? next : "true";
+    } else if (!value && slot->option->alone) {
+        *used = next && isdigit((unsigned char)next[0]);
+        value = *used ? next : slot->option->alone;
     } else if (!value) {
         if (!next || (strncmp(next, "--", 2) == 0 && next[2])) return an_fail(AN_EUSAGE, "%s: a value is missing", place);
         *used = 1;

@@ -76,7 +76,7 @@ static void help_row(const an_option_slot *slot, size_t width, an_text *out)
     an_text left = { 0 }, right = { 0 }, allowed = { 0 };
     for (const char *p = o->aliases; p && *p; p += strcspn(p, " "), p += strspn(p, " "))
         if (strcspn(p, " ") == 1) an_text_add(&left, "-%c, ", *p);
-    an_text_add(&left, o->type == AN_BOOL && strcmp(slot->value[0].text, "true") == 0 ? "--[no-]%s %s" : "--%s %s", o->name, VALUE_NAME[o->type]);
+    an_text_add(&left, o->type == AN_BOOL && strcmp(slot->value[0].text, "true") == 0 ? "--[no-]%s %s" : o->alone ? "--%s [%s]" : "--%s %s", o->name, VALUE_NAME[o->type]);
     an__option_allowed(o, &allowed);
     an_text_add(&right, "%s", o->help ? o->help : "");
     if (o->type == AN_CHOICE) an_text_add(&right, ": %s", an_text_get(&allowed));

@@ -152,7 +152,7 @@ an_status an_check_page(const an_check *k, const an_options *options, an_text *o
     an_page page;
     char text[sizeof k->because + 32];
     snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
-    an_page_begin(&page, out, text);
+    an_page_begin(&page, out, text, 0);
     snprintf(text, sizeof text, k->warmup ? "Verdict: %s, about %llu steps" : "Verdict: %s", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
     an_page_heading(&page, text);
     snprintf(text, sizeof text, "Because %s.", k->because);

@@ -188,7 +188,7 @@ an_status an_probe_page(const an_probe_report *r, const an_options *options, an_
     an_page page;
     char text[512];
     snprintf(text, sizeof text, "Probes: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
-    an_page_begin(&page, out, text);
+    an_page_begin(&page, out, text, 0);
     snprintf(text, sizeof text, "%s, %llu updates done; measured on %zu windows of %zu tokens of the validation part.", r->run ? r->run : "At initialisation",
              (unsigned long long)r->step, r->batch, r->seq);
     an_page_paragraph(&page, text);

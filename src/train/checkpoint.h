@@ -5,6 +5,8 @@
 #ifndef AN_TRAIN_CHECKPOINT_H
 #define AN_TRAIN_CHECKPOINT_H
 
+#include <stdbool.h>
+
 #include "net/model.h"
 #include "train/optimizer.h"
 #include "train/state.h"
@@ -27,6 +29,9 @@ an_status an_checkpoint_load(const char *folder, const an_run_state *state, cons
 /* Before a run starts: creates the folder, takes the lock that keeps a second process out (*lock, a file descriptor, closed to
  * release) and removes what an interrupted write left. Errors: AN_EIO, AN_EUSAGE when another process trains into it. */
 an_status an_checkpoint_prepare(const char *run, int *lock) AN_MUST_USE;
+
+/* Whether a process trains into this run folder now; takes no lock, so it never stands in the way of one. False where the system cannot tell. */
+bool an_checkpoint_is_locked(const char *run);
 
 /* Makes `latest` name this checkpoint folder of its run. */
 an_status an_checkpoint_point(const char *folder) AN_MUST_USE;

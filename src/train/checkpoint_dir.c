@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -214,4 +215,22 @@ an_status an_checkpoint_prepare(const char *run, int *lock)
     if (status == AN_OK) *lock = fd;
     free(folder);
     return status;
+}
+
+/* The kernel's list, one line a lock: "1: FLOCK  ADVISORY  WRITE 4711 08:01:131090 0 EOF". Trying the lock would be shorter, but a trainer that starts
+ * in that moment would find it taken. Devices are not compared: layered file systems give other numbers here than stat does. */
+bool an_checkpoint_is_locked(const char *run)
+{
+    char line[256];
+    struct stat st;
+    bool locked = false;
+    char *folder = an_path_join(run, "checkpoints");
+    FILE *locks = folder && stat(folder, &st) == 0 ? fopen("/proc/locks", "re") : NULL;
+    while (locks && !locked && fgets(line, sizeof line, locks)) {
+        unsigned long long inode;
+        locked = sscanf(line, "%*s FLOCK %*s WRITE %*s %*[^:]:%*[^:]:%llu", &inode) == 1 && inode == (unsigned long long)st.st_ino;
+    }
+    if (locks) fclose(locks);
+    free(folder);
+    return locked;
 }

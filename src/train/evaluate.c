@@ -41,15 +41,16 @@ an_eval_result an_evaluate(an_model *model, const an_stream *stream, size_t batc
     const uint64_t all = an_stream_windows(stream, seq), used = windows == 0 || windows > all ? all : windows;
     const an_pass pass = { .tokens = tokens, .targets = targets, .loss_scale = 1 };
     const an_model_config *config = an_model_get_config(model);
+    const bool images = config->image.side > 0;
     double sum = 0;
     uint64_t count = 0, right = 0;
     for (uint64_t first = 0; first < used; first += batch) {
         const size_t counted = an_eval_batch(stream, batch, seq, first, used, tokens, targets);
         sum += an_model_forward(model, &pass) * (double)counted;
         count += counted;
-        if (config->image.side) right += an_count_right(an_model_get_logits(model), targets, batch, config->vocab_size);
+        if (images) right += an_count_right(an_model_get_logits(model), targets, batch, config->vocab_size);
         if (tick && tick(ctx, first + batch < used ? first + batch : used, used) != 0) break;
     }
     const double loss = sum / (double)count;
-    return (an_eval_result){ .loss = loss, .bits_per_byte = loss / log(2), .perplexity = exp(loss), .accuracy = config->image.side ? (double)right / (double)count : (double)NAN, .tokens = count, .bytes = count };
+    return (an_eval_result){ .loss = loss, .bits_per_byte = images ? (double)NAN : loss / log(2), .perplexity = exp(loss), .accuracy = images ? (double)right / (double)count : (double)NAN, .tokens = count, .bytes = count };
 }

@@ -8,7 +8,7 @@
 
 typedef struct an_eval_result {
     double loss;                     /* nats per token */
-    double bits_per_byte, perplexity;
+    double bits_per_byte, perplexity;   /* bits_per_byte: of text; NaN: of images */
     double accuracy;                 /* of images: the share whose class is the likeliest; NaN: of text */
     uint64_t tokens, bytes;          /* predicted tokens, and the bytes they stand for; of images, both count images */
 } an_eval_result;

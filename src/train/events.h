@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/option.h"
 #include "train/evaluate.h"
 #include "train/optimizer.h"
 #include "train/spikes.h"
@@ -24,6 +25,7 @@ typedef struct an_event_start {
     const an_model_config *model;
     const char *const *notes;                    /* [n_notes], what to know about this model before training it */
     size_t n_notes;
+    const an_options *options;                   /* in force, each value with its source */
 } an_event_start;
 
 typedef struct an_event_step {

@@ -224,7 +224,7 @@ static an_status announce(an_trainer *t)
         .run = t->run, .resumed_from = t->resumed_from, .step = t->state.step, .steps = (uint64_t)t->config->steps, .params = an_model_param_count(t->model),
         .train_bytes = t->state.train_bytes, .val_bytes = t->state.val_bytes, .epoch_samples = an_data_epoch_samples(t->data), .unigram_entropy = t->unigram_entropy,
         .flops_per_step = t->flops_per_step, .memory = t->memory, .memory_room = room.bytes, .memory_limit = room.limit, .kernels = an_kern_get()->level,
-        .threads_backend = an_threads_backend(), .threads = t->threads, .model = &t->model_config, .notes = notes, .n_notes = n_notes,
+        .threads_backend = an_threads_backend(), .threads = t->threads, .model = &t->model_config, .notes = notes, .n_notes = n_notes, .options = t->options,
     };
     TELL(t, start, &e);
     return an_runlog_start(&t->log, &e);

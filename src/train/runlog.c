@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "train/memory.h"
+#include "train/telemetry.h"
 
 static an_status write_config(const char *run, const an_options *options)
 {
@@ -30,6 +32,42 @@ an_status an_runlog_open(an_logger *log, const char *run, const an_options *opti
     if (status == AN_OK && !resumed) status = an_file_write(path, "", 0);
     if (status == AN_OK) status = an_log_open(log, path, (int64_t)step);
     free(path);
+    return status;
+}
+
+/* Which keys are no defaults, and who said so. What a resumed run has from its checkpoint was told when it began. */
+typedef struct sources { const char *stored; const char **key, **by; size_t n, room; an_arena arena; bool failed; } sources;
+
+static void take_source(void *ctx, const char *key, const char *text, const char *place)
+{
+    sources *s = ctx;
+    (void)text;
+    if (s->stored && strncmp(place, s->stored, strlen(s->stored)) == 0) return;
+    if (s->n < s->room) {
+        s->key[s->n] = an_arena_printf(&s->arena, "%s", key);
+        s->by[s->n] = an_arena_printf(&s->arena, "%s", place);
+        s->failed |= !s->key[s->n] || !s->by[s->n];
+    }
+    s->n++;
+}
+
+static an_status put_sources(an_logger *log, const an_event_start *e)
+{
+    sources s = { .stored = e->resumed_from };
+    an_options_walk(e->options, take_source, &s);
+    s.room = s.n;
+    s.n = 0;
+    s.key = an_alloc((s.room + 1) * sizeof *s.key);
+    s.by = an_alloc((s.room + 1) * sizeof *s.by);
+    if (s.key && s.by) an_options_walk(e->options, take_source, &s);
+    const an_status status = s.key && s.by && !s.failed ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", log->path);
+    if (status == AN_OK) {
+        an_log_texts(log, "set", s.n, s.key);
+        an_log_texts(log, "by", s.n, s.by);
+    }
+    an_arena_fini(&s.arena);
+    free(s.key);
+    free(s.by);
     return status;
 }
 
@@ -55,8 +93,15 @@ an_status an_runlog_start(an_logger *log, const an_event_start *e)
     an_log_text(log, "kernels", e->kernels);
     an_log_int(log, "threads", e->threads);
     if (e->n_notes) an_log_texts(log, "notes", e->n_notes, e->notes);
+    if (log->fd >= 0) AN_TRY(put_sources(log, e));
     put_time(log);
     return an_log_end(log);
+}
+
+static void put_column(an_logger *log, const an_column *c, const void *record)
+{
+    const double value = an_column_get(c, record);
+    if (!c->sometimes || !isnan(value)) an_log_real(log, c->key, value);
 }
 
 an_status an_runlog_step(an_logger *log, const an_event_step *e)
@@ -64,17 +109,8 @@ an_status an_runlog_step(an_logger *log, const an_event_step *e)
     an_log_begin(log, "step");
     an_log_int(log, "step", (int64_t)e->step);
     an_log_int(log, "tokens", (int64_t)e->tokens);
-    an_log_real(log, "epoch", e->epoch);
-    an_log_real(log, "loss", e->loss);
-    if (!isnan(e->accuracy)) an_log_real(log, "accuracy", e->accuracy);
-    an_log_real(log, "lr", e->lr);
-    an_log_real(log, "grad_norm", e->grad_norm);
-    an_log_real(log, "grad_norm_clipped", e->grad_norm_clipped);
-    if (e->update_norm > 0) an_log_real(log, "update_norm", e->update_norm);
-    an_log_real(log, "tok_per_s", e->tok_per_s);
-    an_log_real(log, "dt_ms", e->dt_ms);
-    an_log_real(log, "flops_per_s", e->flops_per_s);
-    an_log_real(log, "eta_s", e->eta_s);
+    for (const an_column *c = an_step_columns; c->key; c++)
+        if (c->at != offsetof(an_event_step, update_norm) || e->update_norm > 0) put_column(log, c, e);
     return an_log_end(log);
 }
 
@@ -82,10 +118,7 @@ an_status an_runlog_eval(an_logger *log, const an_event_eval *e)
 {
     an_log_begin(log, "eval");
     an_log_int(log, "step", (int64_t)e->step);
-    an_log_real(log, "val_loss", e->val.loss);
-    if (isnan(e->val.accuracy)) an_log_real(log, "bits_per_byte", e->val.bits_per_byte);
-    else an_log_real(log, "val_accuracy", e->val.accuracy);
-    an_log_real(log, "perplexity", e->val.perplexity);
+    for (const an_column *c = an_eval_columns; c->key; c++) put_column(log, c, e);
     an_log_int(log, "val_tokens", (int64_t)e->val.tokens);
     an_log_bool(log, "best", e->best);
     an_log_real(log, "seconds", e->seconds);

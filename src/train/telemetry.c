@@ -56,18 +56,29 @@ const an_event_telemetry *an_watcher_look(an_watcher *w, uint64_t step)
     return &w->event;
 }
 
-#define COLUMN(type, key, field) { key, offsetof(type, field) }
+#define COLUMN(type, key, field) { key, offsetof(type, field), false }
+#define SOMETIMES(type, key, field) { key, offsetof(type, field), true }
 
 const an_column an_ledger_columns[] = {
     COLUMN(an_site_record, "g_in", g_in), COLUMN(an_site_record, "g_identity", g_id), COLUMN(an_site_record, "g_branch", g_br), COLUMN(an_site_record, "g_cos", g_cos),
     COLUMN(an_site_record, "g_out", g_out), COLUMN(an_site_record, "attenuation", attenuation), COLUMN(an_site_record, "x_rms", x_rms), COLUMN(an_site_record, "f_rms", f_rms),
     COLUMN(an_site_record, "y_rms", y_rms), COLUMN(an_site_record, "rho", rho), COLUMN(an_site_record, "dependency", dependency), COLUMN(an_site_record, "sum_dev", sum_dev),
-    COLUMN(an_site_record, "cos_xf", cos_xf), COLUMN(an_site_record, "cos_xy", cos_xy), { NULL, 0 }
+    COLUMN(an_site_record, "cos_xf", cos_xf), COLUMN(an_site_record, "cos_xy", cos_xy), { NULL, 0, false }
 };
 const an_column an_stream_columns[] = { COLUMN(an_stream_stats, "token_cosine", token_cosine), COLUMN(an_stream_stats, "effective_rank", effective_rank),
-    COLUMN(an_stream_stats, "kurtosis", kurtosis), COLUMN(an_stream_stats, "massive", massive), { NULL, 0 } };
+    COLUMN(an_stream_stats, "kurtosis", kurtosis), COLUMN(an_stream_stats, "massive", massive), { NULL, 0, false } };
 const an_column an_update_columns[] = { COLUMN(an_update_record, "grad", grad), COLUMN(an_update_record, "update", update), COLUMN(an_update_record, "weight", weight),
-    COLUMN(an_update_record, "ratio", ratio), { NULL, 0 } };
+    COLUMN(an_update_record, "ratio", ratio), { NULL, 0, false } };
+
+const an_column an_step_columns[] = {
+    COLUMN(an_event_step, "epoch", epoch), COLUMN(an_event_step, "loss", loss), SOMETIMES(an_event_step, "accuracy", accuracy),
+    COLUMN(an_event_step, "lr", lr), COLUMN(an_event_step, "grad_norm", grad_norm),
+    COLUMN(an_event_step, "grad_norm_clipped", grad_norm_clipped), COLUMN(an_event_step, "update_norm", update_norm), COLUMN(an_event_step, "tok_per_s", tok_per_s),
+    COLUMN(an_event_step, "dt_ms", dt_ms), COLUMN(an_event_step, "flops_per_s", flops_per_s), COLUMN(an_event_step, "eta_s", eta_s), { NULL, 0, false } };
+const an_column an_eval_columns[] = { COLUMN(an_event_eval, "val_loss", val.loss), SOMETIMES(an_event_eval, "bits_per_byte", val.bits_per_byte),
+    SOMETIMES(an_event_eval, "val_accuracy", val.accuracy), COLUMN(an_event_eval, "perplexity", val.perplexity), { NULL, 0, false } };
+
+void an_column_set(const an_column *c, void *record, double value) { memcpy((char *)record + c->at, &value, sizeof value); }
 
 double an_column_get(const an_column *c, const void *record)
 {

@@ -20,10 +20,12 @@ const an_event_telemetry *an_watcher_look(an_watcher *watcher, uint64_t step);
 typedef struct an_update_record { double grad, update, weight, ratio; } an_update_record;
 an_update_record an_update_of(const an_tensor_norms *norms);
 
-/* The numbers of an_site_record, an_stream_stats and an_update_record under their keys in log and RUN/tb; each list ends with key NULL. */
-typedef struct an_column { const char *key; size_t at; } an_column;   /* at: offset of a double in the record */
-extern const an_column an_ledger_columns[], an_stream_columns[], an_update_columns[];
+/* The numbers of an_site_record, an_stream_stats and an_update_record under their keys in log and RUN/tb, those of an_event_step and an_event_eval
+ * under their keys in the log; each list ends with key NULL. */
+typedef struct an_column { const char *key; size_t at; bool sometimes; } an_column;   /* at: offset of a double in the record; sometimes: left out of the log where it is NaN */
+extern const an_column an_ledger_columns[], an_stream_columns[], an_update_columns[], an_step_columns[], an_eval_columns[];
 double an_column_get(const an_column *column, const void *record);
+void an_column_set(const an_column *column, void *record, double value);
 
 /* Matrices and tables; with full telemetry vectors and scalars too. */
 bool an_update_is_told(const an_event_telemetry *event, size_t param);

@@ -245,6 +245,9 @@ running:
                           sample_every!=0
 1|
 command:
+  --serve [N]             show the report while training, on this port of 127.0.0.1; without a
+                          number: 8080, or a free one [off; 1..65535 or off or auto]
+  --[no-]report           write RUN/report.html at the end [true]
   --preset NAME           a recipe to start from:
                           none|demo|shakespeare-char|shakespeare-char-cpu|gpt2-124m|images [none]
   --dump_config           print the resolved configuration with the source of each value, and stop

@@ -34,6 +34,7 @@ steps            6
 val_loss         X nats per token, X bits per byte
 unigram entropy  X nats, what a model blind to context could reach
 run              a
+report           a/report.html
 $ addnorm train tiny.yaml --out a -q
 2| addnorm train: out: a already holds a run; go on with it by --resume auto or choose another --out
 [2]
@@ -42,6 +43,7 @@ a:
 checkpoints
 config.yaml
 log.jsonl
+report.html
 tb
 1|
 a/checkpoints:
