@@ -99,6 +99,9 @@ an_status an_options_read_args(an_options *options, int argc, const char **argv,
  * `options`: the bound structs live no longer than it. May be called again after further settings. */
 an_status an_options_resolve(an_options *options) AN_MUST_USE;
 
+/* Writes the bound structs without that check: for a program that has yet to hear the rest. */
+void an_options_bind(const an_options *options);
+
 /* Every override names a layer below n_layer and one of `sites` ("attn|mlp"), and its needs hold at one place at least that it covers. Errors:
  * AN_ECONFIG naming the override. */
 an_status an_options_check_sites(const an_options *options, int64_t n_layer, const char *sites) AN_MUST_USE;
