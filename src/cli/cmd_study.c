@@ -82,7 +82,7 @@ static an_status open_study(an_cli *cli, const an_named_study **named, an_study 
 
 typedef struct show { an_progress progress; bool quiet; } show;
 
-static void tell(void *ctx, const an_study *s, const an_cell *cell, an_runner_event event, const char *text)
+static void tell(void *ctx, const an_study *s, const an_study_cell *cell, an_runner_event event, const char *text)
 {
     show *w = ctx;
     char what[160];
@@ -148,7 +148,7 @@ static an_status find_rate(an_study *s, double *rate, an_text *basis)
     double sum = 0;
     size_t n = 0, largest = AN_NO_CELL;
     for (size_t i = 0; i < s->n_cells; i++) {
-        const an_cell *cell = &s->cell[i];
+        const an_study_cell *cell = &s->cell[i];
         if (isfinite(cell->result.flops_per_s) && cell->result.steps) {
             sum += cell->result.flops_per_s;
             n++;
@@ -194,7 +194,7 @@ static an_status print_plan(const an_cli *cli, an_study *s, const an_runner *how
     }
     an_text_add(&text, "%5s  %-9s  %7s  %9s  %9s  %s\n", "cell", "state", "steps", "flop", "memory", "name");
     for (size_t i = 0; i < s->n_cells; i++) {
-        const an_cell *cell = &s->cell[i];
+        const an_study_cell *cell = &s->cell[i];
         char flops[AN_HUMAN] = "-", memory[AN_HUMAN] = "-";
         if (cell->flops > 0) an_human_count(flops, cell->flops);
         if (cell->memory) an_human_bytes(memory, (double)cell->memory);

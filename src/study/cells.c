@@ -37,7 +37,7 @@ static an_status read_files(an_options *o, const char *paths)
 
 static bool is_config(const an_study_setting *t) { return strcmp(t->key, "config") == 0; }
 
-static an_status read_below_grid(const an_study *s, const an_cell *cell, an_options *o)
+static an_status read_below_grid(const an_study *s, const an_study_cell *cell, an_options *o)
 {
     const char *flag = s->flags ? an_options_text(s->flags, "preset") : "";
     AN_TRY(an_options_set_preset(o, "study", DEFAULTS));
@@ -51,7 +51,7 @@ static an_status read_below_grid(const an_study *s, const an_cell *cell, an_opti
     return s->flags ? an_options_copy(o, s->flags, AN_FROM_ENV) : AN_OK;
 }
 
-static an_status read_all(const an_study *s, const an_cell *cell, const char *design, an_options *o, an_train_config *config)
+static an_status read_all(const an_study *s, const an_study_cell *cell, const char *design, an_options *o, an_train_config *config)
 {
     an_model_config model;
     AN_TRY(read_below_grid(s, cell, o));
@@ -67,7 +67,7 @@ static an_status read_all(const an_study *s, const an_cell *cell, const char *de
     return an_model_config_read(&model, o);
 }
 
-an_status an_study_configure(const an_study *s, const an_cell *cell, const char *design, an_options **options, an_train_config *config)
+an_status an_study_configure(const an_study *s, const an_study_cell *cell, const char *design, an_options **options, an_train_config *config)
 {
     an_options *o;
     AN_TRY(an_run_options_create(&o, config));
@@ -127,7 +127,7 @@ static an_status identify(text_memo *memo, const an_options *o, const an_train_c
 }
 
 /* "design=post-ln,warmup=0,seed=1-5f0c2a91": of letters that are safe in any shell and file system. */
-static an_status name_it(an_study *s, an_cell *cell)
+static an_status name_it(an_study *s, an_study_cell *cell)
 {
     an_text name = { 0 };
     for (size_t i = 0; i < cell->n_settings; i++) an_text_add(&name, "%s%s=%s", i ? "," : "", cell->setting[i].key, is_config(&cell->setting[i]) ? an_path_base(cell->setting[i].value) : cell->setting[i].value);
@@ -147,7 +147,7 @@ char *an_study_path(const an_study *s, const char *folder, const char *name, con
     return path;
 }
 
-static an_status write_config(an_study *s, an_cell *cell, an_options *o)
+static an_status write_config(an_study *s, an_study_cell *cell, an_options *o)
 {
     an_text yaml = { 0 };
     char *run = an_study_path(s, "cells", cell->name, "");
@@ -164,10 +164,10 @@ static an_status write_config(an_study *s, an_cell *cell, an_options *o)
 
 static bool is_own_failure(an_status status) { return status == AN_ENOMEM || status == AN_EIO; }
 
-/* What the last combination that cannot run said; told when none can. */
-typedef struct refusal { an_status status; char text[1024]; } refusal;
+/* What the first combination that cannot run said; told when none can. */
+typedef struct refusal { an_status status; char text[1024]; bool several; } refusal;   /* several: not all for the same reason */
 
-static an_status make_cell(an_study *s, an_cell *cell, text_memo *memo, refusal *refused)
+static an_status make_cell(an_study *s, an_study_cell *cell, text_memo *memo, refusal *refused)
 {
     an_options *o = NULL;
     an_train_config config;
@@ -179,6 +179,7 @@ static an_status make_cell(an_study *s, an_cell *cell, text_memo *memo, refusal 
         status = write_config(s, cell, o);
     } else if (!is_own_failure(status)) {
         if (refused->status == AN_OK) snprintf(refused->text, sizeof refused->text, "%s", an_error_text());
+        refused->several |= strncmp(refused->text, an_error_text(), sizeof refused->text - 1) != 0;
         if (refused->status == AN_OK) refused->status = status;
         cell->state = AN_CELL_SKIPPED;
         cell->reason = an_arena_printf(&s->arena, "%s", an_error_text());
@@ -202,7 +203,7 @@ static an_status add_group(an_study *s, const an_study_setting *setting, size_t 
 {
     const an_study_group group = { s->n_cells, 0 };
     for (size_t i = 0; i < (s->n_seeds ? s->n_seeds : 1); i++) {
-        an_cell cell = { .setting = setting, .n_settings = n, .seed = s->n_seeds ? s->seed[i] : NULL, .group = s->n_groups, .reference = AN_NO_CELL };
+        an_study_cell cell = { .setting = setting, .n_settings = n, .seed = s->n_seeds ? s->seed[i] : NULL, .group = s->n_groups, .reference = AN_NO_CELL };
         AN_TRY(make_cell(s, &cell, memo, refused));
         if (find_identity(s, cell.identity) != AN_NO_CELL) {
             s->merged++;
@@ -293,7 +294,7 @@ static an_status expand(an_study *s)
     if (status == AN_OK) status = find_references(s, &memo);
     free(memo.key);
     if (status == AN_OK && an_study_count(s, AN_CELL_SKIPPED) == s->n_cells)
-        return s->n_cells == 1 ? an_fail(refused.status, "%s", refused.text) : an_fail(refused.status, "none of %zu cells can run; the first: %s", s->n_cells, refused.text);
+        return refused.several ? an_fail(refused.status, "none of %zu cells can run; the first: %s", s->n_cells, refused.text) : an_fail(refused.status, "%s", refused.text);
     return status;
 }
 

@@ -53,7 +53,7 @@ static void insert(writer *w, int which, const char *format, ...)
 
 static void put_cell(writer *w, const an_study *s, size_t i)
 {
-    const an_cell *cell = &s->cell[i];
+    const an_study_cell *cell = &s->cell[i];
     const an_cell_result *x = &cell->result;
     char identity[20], run[512];
     snprintf(identity, sizeof identity, "%016" PRIx64, cell->identity);

@@ -8,7 +8,7 @@
 #include "train/memory.h"
 #include "train/trial.h"
 
-static an_status plan(const an_study *s, an_cell *cell, an_options *o, const an_train_config *c)
+static an_status plan(const an_study *s, an_study_cell *cell, an_options *o, const an_train_config *c)
 {
     an_model_config config;
     an_model *model = NULL;
@@ -29,7 +29,7 @@ static an_status plan(const an_study *s, an_cell *cell, an_options *o, const an_
     return status;
 }
 
-an_status an_study_price(an_study *s, an_cell *cell)
+an_status an_study_price(an_study *s, an_study_cell *cell)
 {
     an_options *o = NULL;
     an_train_config config;
@@ -45,7 +45,7 @@ an_status an_study_price(an_study *s, an_cell *cell)
 }
 
 /* The first step pays for what later ones find ready. */
-an_status an_study_measure(const an_study *s, const an_cell *cell, double *flops_per_s)
+an_status an_study_measure(const an_study *s, const an_study_cell *cell, double *flops_per_s)
 {
     enum { MOST = 20 };
     static const double LONG_ENOUGH = 0.5;

@@ -45,7 +45,7 @@ static double tail_loss(const an_record *r)
     return n ? sum / (double)n : NAN;
 }
 
-static void take_record(an_cell *cell, const an_record *r)
+static void take_record(an_study_cell *cell, const an_record *r)
 {
     const an_event_eval *eval = an_record_last_eval(r);
     an_cell_result *x = &cell->result;
@@ -58,6 +58,7 @@ static void take_record(an_cell *cell, const an_record *r)
     x->loss = r->state == AN_RECORD_FINISHED ? tail_loss(r) : NAN;
     x->val_loss = r->state == AN_RECORD_FINISHED && eval ? eval->val.loss : NAN;
     x->bits_per_byte = r->state == AN_RECORD_FINISHED && eval ? eval->val.bits_per_byte : NAN;
+    x->first_loss = r->n_evals && r->eval[0].step == 0 ? r->eval[0].val.loss : r->n_steps && r->step[0].step == 1 ? r->step[0].loss : NAN;
     x->best_val_loss = INFINITY;
     for (size_t i = 0; i < r->n_evals; i++)
         if (r->eval[i].val.loss < x->best_val_loss) x->best_val_loss = r->eval[i].val.loss;
@@ -71,7 +72,7 @@ static void take_record(an_cell *cell, const an_record *r)
     cell->reason = NULL;
 }
 
-an_status an_study_look(an_study *s, an_cell *cell)
+an_status an_study_look(an_study *s, an_study_cell *cell)
 {
     an_record *r = NULL;
     if (cell->state == AN_CELL_SKIPPED || cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED) return AN_OK;
@@ -93,8 +94,8 @@ an_status an_study_look(an_study *s, an_cell *cell)
 void an_study_judge(an_study *s)
 {
     for (size_t i = 0; i < s->n_cells; i++) {
-        an_cell *cell = &s->cell[i];
-        const an_cell *pre_ln = cell->reference == AN_NO_CELL ? NULL : &s->cell[cell->reference];
+        an_study_cell *cell = &s->cell[i];
+        const an_study_cell *pre_ln = cell->reference == AN_NO_CELL ? NULL : &s->cell[cell->reference];
         const bool over = cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED;
         cell->result.outcome = over ? an_outcome_judge(cell->result.loss, cell->result.entropy, cell->result.steps, pre_ln ? an_cell_quantity(pre_ln, AN_Q_LOSS) : NAN) : AN_OUTCOME_NONE;
     }
@@ -102,14 +103,14 @@ void an_study_judge(an_study *s)
 
 /* ---- asking ---- */
 
-const char *an_cell_value(const an_cell *cell, const char *key)
+const char *an_cell_value(const an_study_cell *cell, const char *key)
 {
     for (size_t i = 0; i < cell->n_settings; i++)
         if (strcmp(cell->setting[i].key, key) == 0) return cell->setting[i].value;
     return "";
 }
 
-double an_cell_number(const an_cell *cell, const char *key)
+double an_cell_number(const an_study_cell *cell, const char *key)
 {
     const char *text = an_cell_value(cell, key);
     char *end;
@@ -117,13 +118,13 @@ double an_cell_number(const an_cell *cell, const char *key)
     return *text && !*end ? x : NAN;
 }
 
-double an_cell_quantity(const an_cell *cell, an_quantity quantity)
+double an_cell_quantity(const an_study_cell *cell, an_quantity quantity)
 {
     if (cell->state != AN_CELL_FINISHED) return NAN;
     return quantity == AN_Q_LOSS ? cell->result.loss : quantity == AN_Q_VAL_LOSS ? cell->result.val_loss : cell->result.bits_per_byte;
 }
 
-static bool has_settings(const an_cell *cell, const char *settings)
+static bool has_settings(const an_study_cell *cell, const char *settings)
 {
     char key[AN_NAME];
     for (const char *p = settings; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
@@ -158,11 +159,11 @@ size_t an_study_count(const an_study *s, an_cell_state state)
 }
 
 /* The cell that stands beside cell i of a group: of the other group the one with the same seed, or without another group its Pre-LN run. */
-static const an_cell *partner(const an_study *s, const an_cell *cell, const an_study_group *other)
+static const an_study_cell *partner(const an_study *s, const an_study_cell *cell, const an_study_group *other)
 {
     if (!other) return cell->reference == AN_NO_CELL ? NULL : &s->cell[cell->reference];
     for (size_t i = 0; i < other->n; i++) {
-        const an_cell *c = &s->cell[other->first + i];
+        const an_study_cell *c = &s->cell[other->first + i];
         if (!c->seed || !cell->seed ? c->seed == cell->seed : strcmp(c->seed, cell->seed) == 0) return c;
     }
     return NULL;
@@ -175,7 +176,7 @@ static an_mean mean_of(const an_study *s, const an_study_group *group, const an_
     double *x = an_alloc((2 * group->n + 1) * sizeof *x), *y = x + group->n;
     if (!x) return (an_mean){ .mean = NAN, .deviation = NAN, .half = NAN, .p = NAN };
     for (size_t i = 0; i < group->n; i++) {
-        const an_cell *cell = &s->cell[group->first + i], *beside = how == PAIRED ? partner(s, cell, other) : NULL;
+        const an_study_cell *cell = &s->cell[group->first + i], *beside = how == PAIRED ? partner(s, cell, other) : NULL;
         x[i] = an_cell_quantity(cell, quantity);
         y[i] = beside ? an_cell_quantity(beside, quantity) : how == PAIRED ? NAN : 0;
     }

@@ -42,11 +42,11 @@ typedef struct runner {
 
 static an_status no_memory(const an_study *s) { return an_fail(AN_ENOMEM, "%s: no memory", s->place); }
 
-static bool is_over(const an_cell *cell) { return cell->state != AN_CELL_WAITING && cell->state != AN_CELL_RUNNING; }
+static bool is_over(const an_study_cell *cell) { return cell->state != AN_CELL_WAITING && cell->state != AN_CELL_RUNNING; }
 
 /* ---- what has failed before ---- */
 
-static an_status look_at_failures(an_study *s, an_cell *cell, size_t *count)
+static an_status look_at_failures(an_study *s, an_study_cell *cell, size_t *count)
 {
     an_text last = { 0 };
     char *path = an_study_path(s, "work", cell->name, ".claim");
@@ -65,7 +65,7 @@ an_status an_runner_survey(an_study *s, const an_runner *how)
 {
     an_runner_progress p = { .what = "planning", .cells = s->n_cells, .seconds_left = NAN };
     for (size_t i = 0; i < s->n_cells; i++) {
-        an_cell *cell = &s->cell[i];
+        an_study_cell *cell = &s->cell[i];
         size_t count;
         AN_TRY(an_study_look(s, cell));
         if (cell->state == AN_CELL_WAITING && !how->retry) AN_TRY(look_at_failures(s, cell, &count));
@@ -107,7 +107,7 @@ static void become(const runner *r, const char *const *argv, const char *output,
 static an_status spawn(runner *r, size_t index, int claim)
 {
     const an_study *s = r->study;
-    const an_cell *cell = &s->cell[index];
+    const an_study_cell *cell = &s->cell[index];
     char threads[16], *run = an_study_path(s, "cells", cell->name, ""), *config = an_study_path(s, "work", cell->name, ".yaml"), *output = an_study_path(s, "work", cell->name, ".out");
     an_status status = run && config && output ? an_file_write(config, cell->config, strlen(cell->config)) : no_memory(s);
     snprintf(threads, sizeof threads, "%d", s->threads);
@@ -138,7 +138,7 @@ static size_t choose(const runner *r, size_t *tight)
     size_t best = AN_NO_CELL;
     *tight = AN_NO_CELL;
     for (size_t i = 0; i < r->study->n_cells; i++) {
-        const an_cell *cell = &r->study->cell[i];
+        const an_study_cell *cell = &r->study->cell[i];
         if (cell->state != AN_CELL_WAITING || r->again[i] > now) continue;
         if (used + (double)cell->memory > (double)r->room.bytes) *tight = i;
         else if (best == AN_NO_CELL || cell->flops > r->study->cell[best].flops) best = i;
@@ -147,7 +147,7 @@ static size_t choose(const runner *r, size_t *tight)
 }
 
 /* A cell that does not fit though nothing of ours runs. */
-static an_status refuse_for_memory(runner *r, an_cell *cell)
+static an_status refuse_for_memory(runner *r, an_study_cell *cell)
 {
     char need[AN_HUMAN], have[AN_HUMAN];
     cell->state = AN_CELL_SKIPPED;
@@ -159,7 +159,7 @@ static an_status refuse_for_memory(runner *r, an_cell *cell)
 static an_status start_claimed(runner *r, size_t index, int claim, const char *path)
 {
     an_study *s = r->study;
-    an_cell *cell = &s->cell[index];
+    an_study_cell *cell = &s->cell[index];
     size_t failures = 0;
     an_status status = an_study_look(s, cell);
     if (status == AN_OK && r->how->retry && r->again[index] == 0) status = an_claim_forget_failures(claim, path);
@@ -189,7 +189,7 @@ static an_status start(runner *r, size_t index)
     } else if (status == AN_OK && (answer == AN_CLAIM_BUSY || (answer == AN_CLAIM_NO_LOCKS && index % r->how->rank.count != r->how->rank.id))) {
         if (claim >= 0) close(claim);
         r->again[index] = an_clock() + LOOK_AGAIN;
-        an_cell *cell = &r->study->cell[index];
+        an_study_cell *cell = &r->study->cell[index];
         if (answer == AN_CLAIM_NO_LOCKS) status = an_study_look(r->study, cell);
     } else if (status == AN_OK) {
         status = start_claimed(r, index, claim, path);
@@ -213,7 +213,7 @@ static an_status start_more(runner *r)
 /* ---- ending ---- */
 
 /* "exit 1: addnorm train: ...", with the last line that it said. */
-static void describe(const an_study *s, const an_cell *cell, int how, an_text *out)
+static void describe(const an_study *s, const an_study_cell *cell, int how, an_text *out)
 {
     char *path = an_study_path(s, "work", cell->name, ".out"), *said = NULL;
     size_t size = 0;
@@ -232,7 +232,7 @@ static void describe(const an_study *s, const an_cell *cell, int how, an_text *o
 static an_status note_failure(runner *r, const job *j, int how)
 {
     an_study *s = r->study;
-    an_cell *cell = &s->cell[j->cell];
+    an_study_cell *cell = &s->cell[j->cell];
     size_t failures = 0;
     an_text line = { 0 };
     char *path = an_study_path(s, "work", cell->name, ".claim");
@@ -249,7 +249,7 @@ static an_status note_failure(runner *r, const job *j, int how)
 
 static an_status take_in(runner *r, const job *j, int how)
 {
-    an_cell *cell = &r->study->cell[j->cell];
+    an_study_cell *cell = &r->study->cell[j->cell];
     cell->state = AN_CELL_WAITING;
     an_status status = an_study_look(r->study, cell);
     if (status == AN_OK && (cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED)) r->how->tell(r->how->ctx, r->study, cell, AN_CELL_OVER, "");
@@ -282,7 +282,7 @@ static void stop_all(runner *r)
 /* ---- progress ---- */
 
 /* The last step that a log has, by its last few lines: good enough for a progress line. */
-static uint64_t last_step(const an_study *s, const an_cell *cell)
+static uint64_t last_step(const an_study *s, const an_study_cell *cell)
 {
     static const char KEY[] = "\"step\":";
     char tail[16384 + 1], *path = an_study_path(s, "cells", cell->name, "/log.jsonl");
@@ -305,7 +305,7 @@ static double flops_done(runner *r)
     for (size_t i = 0; i < r->study->n_cells; i++)
         if (r->study->cell[i].state == AN_CELL_FINISHED || r->study->cell[i].state == AN_CELL_DIVERGED) done += r->study->cell[i].flops;
     for (size_t i = 0; i < r->n_jobs; i++) {
-        const an_cell *cell = &r->study->cell[r->job[i].cell];
+        const an_study_cell *cell = &r->study->cell[r->job[i].cell];
         r->job[i].step = last_step(r->study, cell);
         done += cell->flops_step * (double)r->job[i].step;
     }
@@ -319,7 +319,7 @@ static void tick(runner *r)
     double all = 0;
     if (!r->how->tick || now - r->last_tick < TICK) return;
     for (size_t i = 0; i < p.cells; i++) {
-        const an_cell *cell = &r->study->cell[i];
+        const an_study_cell *cell = &r->study->cell[i];
         p.over += is_over(cell);
         if (cell->state != AN_CELL_SKIPPED && cell->state != AN_CELL_FAILED) all += cell->flops;
     }

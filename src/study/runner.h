@@ -24,7 +24,7 @@ typedef struct an_runner {
     size_t jobs;                   /* cells at a time; each on study->threads threads */
     bool retry;                    /* failed cells get two attempts more */
     an_rank rank;
-    void (*tell)(void *ctx, const an_study *study, const an_cell *cell, an_runner_event event, const char *text);
+    void (*tell)(void *ctx, const an_study *study, const an_study_cell *cell, an_runner_event event, const char *text);
     void (*tick)(void *ctx, const an_runner_progress *progress);
     void *ctx;
 } an_runner;

@@ -40,13 +40,14 @@ const char *an_cell_state_name(an_cell_state state);
 typedef struct an_cell_result {
     uint64_t steps, tokens, params, damaged;   /* updates done; lines of its log that were skipped */
     double loss;                   /* training, mean of the logged steps among the last AN_TAIL_STEPS */
+    double first_loss;             /* at initialisation: of the validation text where it was measured, else of the first step */
     double val_loss, best_val_loss, bits_per_byte, entropy;   /* entropy: unigram, of the training text */
     double flops_per_s;            /* median as logged: for estimates, in no table */
     an_outcome outcome;
     char version[24];
 } an_cell_result;
 
-typedef struct an_cell {
+typedef struct an_study_cell {
     const char *name;              /* "design=post-ln,warmup=0,seed=1-5f0c2a91": its folder in OUT/cells */
     uint64_t identity;
     const an_study_setting *setting;   /* what the grid says of it, without the seed */
@@ -62,7 +63,7 @@ typedef struct an_cell {
     double flops;                  /* of all of them, and of one */
     double flops_step;
     an_cell_result result;
-} an_cell;
+} an_study_cell;
 
 typedef struct an_study_group { size_t first, n; } an_study_group;
 
@@ -73,7 +74,7 @@ typedef struct an_study {
     an_axis *axis;
     const char **seed;
     size_t n_base, n_axes, n_seeds;
-    an_cell *cell;
+    an_study_cell *cell;
     an_study_group *group;
     size_t n_cells, n_groups, merged;   /* merged: combinations that were the same as an earlier cell */
     const char *out;
@@ -95,27 +96,27 @@ an_status an_study_open(an_study **out, const an_study_source *source, const an_
 void an_study_close(an_study **study);
 
 /* The options of a cell, resolved and finished. design: NULL, or what to put in place of the cell's own. Errors: as configuring a run. */
-an_status an_study_configure(const an_study *study, const an_cell *cell, const char *design, an_options **options, an_train_config *config) AN_MUST_USE;
+an_status an_study_configure(const an_study *study, const an_study_cell *cell, const char *design, an_options **options, an_train_config *config) AN_MUST_USE;
 
 /* Plans the model of a cell, once: flops, memory, steps; a model that cannot be built makes it skipped. Errors: AN_ENOMEM for lack of memory here. */
-an_status an_study_price(an_study *study, an_cell *cell) AN_MUST_USE;
+an_status an_study_price(an_study *study, an_study_cell *cell) AN_MUST_USE;
 
 /* Flops per second of a cell on study->threads threads, by some steps of it. Errors: as training. */
-an_status an_study_measure(const an_study *study, const an_cell *cell, double *flops_per_s) AN_MUST_USE;
+an_status an_study_measure(const an_study *study, const an_study_cell *cell, double *flops_per_s) AN_MUST_USE;
 
 /* Reads a cell's run folder, if there is one, into state and result. A cell that is skipped or failed stays so unless its run is finished. */
-an_status an_study_look(an_study *study, an_cell *cell) AN_MUST_USE;
+an_status an_study_look(an_study *study, an_study_cell *cell) AN_MUST_USE;
 void an_study_judge(an_study *study);              /* outcomes, once all cells have been looked at */
 char *an_study_path(const an_study *study, const char *folder, const char *name, const char *suffix);   /* OUT/FOLDER/NAMESUFFIX; freed with free(); NULL: no memory */
 
 /* The cell or group whose settings include all of `settings`, "design=pre-ln warmup=0"; NULL: none. Seeds are no settings. */
 const an_study_group *an_study_find(const an_study *study, const char *settings);
-const char *an_cell_value(const an_cell *cell, const char *key);                    /* "" when the grid does not set it */
-double an_cell_number(const an_cell *cell, const char *key);                        /* NaN likewise */
+const char *an_cell_value(const an_study_cell *cell, const char *key);                    /* "" when the grid does not set it */
+double an_cell_number(const an_study_cell *cell, const char *key);                        /* NaN likewise */
 
 /* A quantity of a group's cells, into x[group->n], in the order of seeds. */
 typedef enum an_quantity { AN_Q_LOSS, AN_Q_VAL_LOSS, AN_Q_BITS_PER_BYTE } an_quantity;
-double an_cell_quantity(const an_cell *cell, an_quantity quantity);
+double an_cell_quantity(const an_study_cell *cell, an_quantity quantity);
 an_mean an_group_mean(const an_study *study, const an_study_group *group, an_quantity quantity);
 an_mean an_group_difference(const an_study *study, const an_study_group *a, const an_study_group *b, an_quantity quantity);   /* paired by seed */
 an_mean an_group_against_reference(const an_study *study, const an_study_group *group, an_quantity quantity);                 /* with Pre-LN, likewise */

@@ -98,6 +98,7 @@ static an_status take_key(reader *r, const char *place, const char *text, size_t
     snprintf(selector, sizeof selector, "%s", name + bare);
     name[bare] = '\0';
     const an_option *row = an_options_find(r->known, name);
+    if (strcmp(name, "preset") == 0) return an_fail(AN_ECONFIG, "%s: preset: one for all cells, at the top: 'preset: NAME'", place);
     if (strcmp(name, "config") != 0 && !row) {
         AN_TRY(an_options_set(r->known, name, "", AN_FROM_FILE, place));   /* says so, with the nearest name */
         return an_fail(AN_ECONFIG, "%s: unknown key '%s'", place, name);

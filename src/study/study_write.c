@@ -100,7 +100,7 @@ static void put_counts(const an_study *s, an_text *out)
 static void put_notes(const an_study *s, an_text *out)
 {
     for (size_t i = 0; i < s->n_cells; i++) {
-        const an_cell *cell = &s->cell[i];
+        const an_study_cell *cell = &s->cell[i];
         bool told = false;
         size_t same = 0;
         for (size_t k = 0; cell->reason && k < s->n_cells; k++) {
@@ -181,7 +181,7 @@ void an_study_tsv(const an_study *s, an_text *out)
     for (size_t i = 0; i < k.n; i++) an_text_add(out, "\t%s", k.key[i]);
     an_text_add(out, "\tseed\tstate\toutcome\tsteps\ttokens\tparams\tflops\tunigram_entropy\tloss\tval_loss\tbest_val_loss\tbits_per_byte\tagainst_pre_ln\tdamaged_lines\treason\n");
     for (size_t i = 0; i < s->n_cells; i++) {
-        const an_cell *cell = &s->cell[i];
+        const an_study_cell *cell = &s->cell[i];
         const an_cell_result *x = &cell->result;
         const double pre_ln = cell->reference == AN_NO_CELL ? NAN : an_cell_quantity(&s->cell[cell->reference], AN_Q_LOSS);
         an_text_add(out, "%zu\t%s", i + 1, cell->name);
@@ -200,7 +200,7 @@ void an_study_tsv(const an_study *s, an_text *out)
 
 static json_t *real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-static json_t *settings_json(const an_cell *cell)
+static json_t *settings_json(const an_study_cell *cell)
 {
     json_t *o = json_object();
     for (size_t i = 0; i < cell->n_settings; i++)
@@ -213,7 +213,7 @@ static json_t *settings_json(const an_cell *cell)
 
 static json_t *cell_json(const an_study *s, size_t i)
 {
-    const an_cell *cell = &s->cell[i];
+    const an_study_cell *cell = &s->cell[i];
     const an_cell_result *x = &cell->result;
     char identity[20], run[512];
     snprintf(identity, sizeof identity, "%016" PRIx64, cell->identity);
