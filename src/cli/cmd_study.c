@@ -43,8 +43,8 @@ static an_status need_files(const an_cli *cli, const an_named_study *named)
 {
     const size_t files = (size_t)cli->arguments - 1, least = named ? named->least : 0, most = named ? named->most : 0;
     if (files >= least && files <= most) return AN_OK;
-    return an_fail(AN_EUSAGE, files > most ? "'%s' is one argument too many; usage: addnorm study %s%s%s" : "%s: an argument is missing; usage: addnorm study %s%s%s", cli->argument[files > most ? 1 + most : 0],
-                   cli->argument[0], named && *named->arguments ? " " : "", named ? named->arguments : "");
+    const char *form = files > most ? "'%s' is one argument too many; usage: addnorm study %s %s" : "%s: an argument is missing; usage: addnorm study %s %s";
+    return an_fail(AN_EUSAGE, form, cli->argument[files > most ? 1 + most : 0], cli->argument[0], named && *named->arguments ? named->arguments : "[--key value ...]");
 }
 
 static an_status refuse_name(const char *word)
@@ -142,8 +142,10 @@ static an_status conclude(const an_cli *cli, an_study *s, const an_named_study *
 
 /* ---- --dry-run ---- */
 
+static bool will_run(const an_study_cell *cell, an_memory_room room) { return cell->state == AN_CELL_WAITING && cell->memory <= room.bytes; }
+
 /* Flops per second of one cell, and how that is known. */
-static an_status find_rate(an_study *s, double *rate, an_text *basis)
+static an_status find_rate(an_study *s, an_memory_room room, double *rate, an_text *basis)
 {
     double sum = 0;
     size_t n = 0, largest = AN_NO_CELL;
@@ -153,7 +155,7 @@ static an_status find_rate(an_study *s, double *rate, an_text *basis)
             sum += cell->result.flops_per_s;
             n++;
         }
-        if (cell->state == AN_CELL_WAITING && (largest == AN_NO_CELL || cell->flops > s->cell[largest].flops)) largest = i;
+        if (will_run(cell, room) && (largest == AN_NO_CELL || cell->flops > s->cell[largest].flops)) largest = i;
     }
     if (n) {
         *rate = sum / (double)n;
@@ -165,21 +167,22 @@ static an_status find_rate(an_study *s, double *rate, an_text *basis)
     return AN_OK;
 }
 
-static an_status put_estimate(an_study *s, const an_runner *how, an_text *out)
+static an_status put_estimate(an_study *s, const an_runner *how, an_memory_room room, an_text *out)
 {
     char a[AN_HUMAN], b[AN_HUMAN];
     double left = 0, rate;
     size_t waiting = 0;
     an_text basis = { 0 };
     for (size_t i = 0; i < s->n_cells; i++) {
-        left += s->cell[i].state == AN_CELL_WAITING ? s->cell[i].flops : 0;
-        waiting += s->cell[i].state == AN_CELL_WAITING;
+        left += will_run(&s->cell[i], room) ? s->cell[i].flops : 0;
+        waiting += will_run(&s->cell[i], room);
     }
     if (waiting == 0) return AN_OK;
-    AN_TRY(find_rate(s, &rate, &basis));
+    AN_TRY(find_rate(s, room, &rate, &basis));
     const size_t at_once = waiting < how->jobs ? waiting : how->jobs;
-    an_text_add(out, "\n%zu cells to train, %s flop; about %s at %zu at a time, %s: %s flop/s each, evaluations not counted\n", waiting, an_human_count(a, left), an_human_time(b, left / rate / (double)at_once), at_once,
-                an_text_get(&basis), an_human_count((char[AN_HUMAN]){ 0 }, rate));
+    an_text_add(out, "\n%zu cell%s to train, %s flop; about ", waiting, waiting == 1 ? "" : "s", an_human_count(a, left));
+    an_text_add(out, "%s at %zu at a time, %s: ", an_human_time(b, left / rate / (double)at_once), at_once, an_text_get(&basis));
+    an_text_add(out, "%s flop/s each, evaluations not counted\n", an_human_count(a, rate));
     an_text_fini(&basis);
     return AN_OK;
 }
@@ -198,10 +201,10 @@ static an_status print_plan(const an_cli *cli, an_study *s, const an_runner *how
         char flops[AN_HUMAN] = "-", memory[AN_HUMAN] = "-";
         if (cell->flops > 0) an_human_count(flops, cell->flops);
         if (cell->memory) an_human_bytes(memory, (double)cell->memory);
-        an_text_add(&text, "%5zu  %-9s  %7llu  %9s  %9s  %s%s%s%s\n", i + 1, cell->state == AN_CELL_SKIPPED ? "SKIPPED" : an_cell_state_name(cell->state), (unsigned long long)cell->steps, flops, memory, cell->name,
-                    cell->reason ? ": " : "", cell->reason ? cell->reason : "", cell->memory > room.bytes ? ": more memory than there is" : "");
+        an_text_add(&text, "%5zu  %-9s  %7llu  %9s  %9s  ", i + 1, cell->state == AN_CELL_SKIPPED ? "SKIPPED" : an_cell_state_name(cell->state), (unsigned long long)cell->steps, flops, memory);
+        an_text_add(&text, "%s%s%s%s\n", cell->name, cell->reason ? ": " : "", cell->reason ? cell->reason : "", cell->memory > room.bytes ? ": more memory than there is, will be skipped" : "");
     }
-    const an_status status = put_estimate(s, how, &text);
+    const an_status status = put_estimate(s, how, room, &text);
     if (status != AN_OK) an_text_fini(&text);
     return status == AN_OK ? an_cli_print(stdout, &text) : status;
 }
@@ -223,7 +226,8 @@ static an_status work(an_cli *cli, an_study *s, const an_named_study *named)
     const int64_t threads = an_options_int(cli->options, "threads");
     s->threads = threads > 0 ? (int)threads : 1;
     const int room = an_threads_available() / s->threads;
-    an_runner how = { .program = program, .jobs = settings.jobs ? (size_t)settings.jobs : room > 1 ? (size_t)room : 1, .retry = settings.retry, .rank = an_rank_get(), .tell = tell, .tick = tick, .ctx = &w };
+    an_runner how = { .program = program, .jobs = settings.jobs ? (size_t)settings.jobs : room > 1 ? (size_t)room : 1, .retry = settings.retry, .rank = an_rank_get(),
+                      .tell = tell, .tick = tick, .ctx = &w };
     AN_TRY(find_program(program, sizeof program));
     an_progress_init(&w.progress, cli->options, cli->quiet, cli->verbose, cli->color);
     an_status status = an_runner_survey(s, &how);

@@ -130,7 +130,10 @@ static an_status identify(text_memo *memo, const an_options *o, const an_train_c
 static an_status name_it(an_study *s, an_study_cell *cell)
 {
     an_text name = { 0 };
-    for (size_t i = 0; i < cell->n_settings; i++) an_text_add(&name, "%s%s=%s", i ? "," : "", cell->setting[i].key, is_config(&cell->setting[i]) ? an_path_base(cell->setting[i].value) : cell->setting[i].value);
+    for (size_t i = 0; i < cell->n_settings; i++) {
+        const an_study_setting *t = &cell->setting[i];
+        an_text_add(&name, "%s%s=%s", i ? "," : "", t->key, is_config(t) ? an_path_base(t->value) : t->value);
+    }
     if (cell->seed) an_text_add(&name, "%sseed=%s", name.length ? "," : "", cell->seed);
     for (size_t i = 0; i < name.length; i++)
         if (!isalnum((unsigned char)name.s[i]) && !strchr("._+-=,@", name.s[i])) name.s[i] = '_';
@@ -252,7 +255,8 @@ static an_status expand_grid(an_study *s, size_t first, text_memo *memo, refusal
     for (size_t i = first; axis && i < s->n_axes; i++)
         if (strcmp(s->axis[i].grid, s->axis[first].grid) == 0) axis[n++] = &s->axis[i];
     for (size_t i = 0; i < n && status == AN_OK; i++)
-        if (!an_size_mul(cells, axis[i]->n_values, &cells) || cells > MOST_CELLS) status = an_fail(AN_ECONFIG, "%s: %s: more than %d combinations; make several studies of it", axis[i]->place, axis[i]->grid, MOST_CELLS);
+        if (!an_size_mul(cells, axis[i]->n_values, &cells) || cells > MOST_CELLS)
+            status = an_fail(AN_ECONFIG, "%s: %s: more than %d combinations; make several studies of it", axis[i]->place, axis[i]->grid, MOST_CELLS);
     for (size_t at = 0; at < cells && status == AN_OK; at++) {
         an_study_setting *setting = NULL;
         size_t count = 0;

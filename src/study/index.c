@@ -19,8 +19,8 @@ static const char SCHEMA[] =
     "PRAGMA page_size=4096; PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA encoding='UTF-8';"
     "BEGIN;"
     "CREATE TABLE study(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "CREATE TABLE cells(cell INTEGER PRIMARY KEY, name TEXT, run TEXT, identity TEXT, seed TEXT, state TEXT, reason TEXT, outcome TEXT, version TEXT, pre_ln_cell INTEGER, steps INTEGER, tokens INTEGER,"
-    " params INTEGER, flops REAL, unigram_entropy REAL, loss REAL, val_loss REAL, best_val_loss REAL, bits_per_byte REAL, damaged_lines INTEGER);"
+    "CREATE TABLE cells(cell INTEGER PRIMARY KEY, name TEXT, run TEXT, identity TEXT, seed TEXT, state TEXT, reason TEXT, outcome TEXT, version TEXT, pre_ln_cell INTEGER,"
+    " steps INTEGER, tokens INTEGER, params INTEGER, flops REAL, unigram_entropy REAL, loss REAL, val_loss REAL, best_val_loss REAL, bits_per_byte REAL, damaged_lines INTEGER);"
     "CREATE TABLE grid(cell INTEGER, key TEXT, value TEXT, PRIMARY KEY(cell, key)) WITHOUT ROWID;"
     "CREATE TABLE config(cell INTEGER, key TEXT, value TEXT, PRIMARY KEY(cell, key)) WITHOUT ROWID;"
     "CREATE TABLE steps(cell INTEGER, step INTEGER, tokens INTEGER, loss REAL, lr REAL, grad_norm REAL, grad_norm_clipped REAL, update_norm REAL, PRIMARY KEY(cell, step)) WITHOUT ROWID;"
@@ -29,7 +29,8 @@ static const char SCHEMA[] =
 
 enum { CELLS, GRID, CONFIG, STEPS, EVALS, SPIKES, STUDY, STATEMENTS };
 static const char *const INSERT[STATEMENTS] = {
-    "INSERT INTO cells VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "INSERT OR REPLACE INTO grid VALUES(?,?,?)", "INSERT OR REPLACE INTO config VALUES(?,?,?)", "INSERT INTO steps VALUES(?,?,?,?,?,?,?,?)",
+    "INSERT INTO cells VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "INSERT OR REPLACE INTO grid VALUES(?,?,?)", "INSERT OR REPLACE INTO config VALUES(?,?,?)",
+    "INSERT INTO steps VALUES(?,?,?,?,?,?,?,?)",
     "INSERT INTO evals VALUES(?,?,?,?,?)", "INSERT INTO spikes VALUES(?,?,?,?,?,?,?)", "INSERT INTO study VALUES(?,?)",
 };
 
@@ -60,9 +61,9 @@ static void put_cell(writer *w, const an_study *s, size_t i)
     snprintf(run, sizeof run, "cells/%s", cell->name);
     const sqlite3_int64 pre_ln = cell->reference == AN_NO_CELL ? 0 : (sqlite3_int64)cell->reference + 1;
     w->cell = (sqlite3_int64)i + 1;
-    insert(w, CELLS, "itttttttti" "iiirrrrrri", w->cell, cell->name, run, identity, cell->seed, an_cell_state_name(cell->state), cell->reason, an_outcome_name(x->outcome), x->version, pre_ln, (sqlite3_int64)x->steps,
-           (sqlite3_int64)x->tokens, (sqlite3_int64)x->params, cell->flops, x->steps ? x->entropy : NAN, an_cell_quantity(cell, AN_Q_LOSS), an_cell_quantity(cell, AN_Q_VAL_LOSS), x->steps ? x->best_val_loss : NAN,
-           an_cell_quantity(cell, AN_Q_BITS_PER_BYTE), (sqlite3_int64)x->damaged);
+    insert(w, CELLS, "itttttttti" "iiirrrrrri", w->cell, cell->name, run, identity, cell->seed, an_cell_state_name(cell->state), cell->reason, an_outcome_name(x->outcome), x->version, pre_ln,
+           (sqlite3_int64)x->steps, (sqlite3_int64)x->tokens, (sqlite3_int64)x->params, cell->flops, x->steps ? x->entropy : NAN, an_cell_quantity(cell, AN_Q_LOSS),
+           an_cell_quantity(cell, AN_Q_VAL_LOSS), x->steps ? x->best_val_loss : NAN, an_cell_quantity(cell, AN_Q_BITS_PER_BYTE), (sqlite3_int64)x->damaged);
     for (size_t k = 0; k < cell->n_settings; k++) insert(w, GRID, "itt", w->cell, cell->setting[k].key, cell->setting[k].value);
 }
 

@@ -218,8 +218,9 @@ static json_t *cell_json(const an_study *s, size_t i)
     char identity[20], run[512];
     snprintf(identity, sizeof identity, "%016" PRIx64, cell->identity);
     snprintf(run, sizeof run, "cells/%s", cell->name);
-    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:o, s:s?, s:s, s:s?, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "cell", (json_int_t)i + 1, "name", cell->name, "run", run, "identity", identity,
-                     "group", (json_int_t)cell->group + 1, "settings", settings_json(cell), "seed", cell->seed, "state", an_cell_state_name(cell->state), "reason", cell->reason, "outcome", an_outcome_name(x->outcome),
+    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:o, s:s?, s:s, s:s?, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:s}",
+                     "cell", (json_int_t)i + 1, "name", cell->name, "run", run, "identity", identity, "group", (json_int_t)cell->group + 1, "settings", settings_json(cell), "seed", cell->seed,
+                     "state", an_cell_state_name(cell->state), "reason", cell->reason, "outcome", an_outcome_name(x->outcome),
                      "steps", (json_int_t)x->steps, "tokens", (json_int_t)x->tokens, "params", (json_int_t)x->params, "flops", real(cell->flops), "unigram_entropy", real(x->steps ? x->entropy : NAN),
                      "loss", real(an_cell_quantity(cell, AN_Q_LOSS)), "val_loss", real(an_cell_quantity(cell, AN_Q_VAL_LOSS)), "best_val_loss", real(x->steps ? x->best_val_loss : NAN),
                      "bits_per_byte", real(an_cell_quantity(cell, AN_Q_BITS_PER_BYTE)), "pre_ln_cell", cell->reference == AN_NO_CELL ? json_null() : json_integer((json_int_t)cell->reference + 1),

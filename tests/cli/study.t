@@ -73,7 +73,7 @@ $ addnorm study compare a.yaml
 2| addnorm study: compare: an argument is missing; usage: addnorm study compare A.yaml B.yaml
 [2]
 $ addnorm study s.yaml more.yaml
-2| addnorm study: 'more.yaml' is one argument too many; usage: addnorm study s.yaml
+2| addnorm study: 'more.yaml' is one argument too many; usage: addnorm study s.yaml [--key value ...]
 [2]
 $ addnorm study s.yaml --jobs 0
 2| addnorm study: --jobs: '0' is out of range; an integer 1..4096 or auto is needed
