@@ -19,7 +19,7 @@ function(an_add_engine name)
     target_compile_definitions(${name} PUBLIC AN_F64)
     return()
   endif()
-  file(GLOB study CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/study/*.c)   # reports and verdicts: of the product only
+  file(GLOB_RECURSE study CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/study/*.c)   # reports and verdicts: of the product only
   target_sources(${name} PRIVATE ${study} ${AN_EMBEDDED_SOURCE})
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     an_add_simd(${name} avx2 "-mavx2;-mfma;-mf16c")

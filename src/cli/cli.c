@@ -35,6 +35,10 @@ static const an_option JSON[] = {
 
 static const an_option RUN[] = {
     { "preset", AN_CHOICE, "none", NULL, "a recipe to start from", .group = "command", .choices = an_preset_name, .flags = AN_EPHEMERAL, AT(preset) },
+    AN_OPTION_END
+};
+
+static const an_option DUMP[] = {
     { "dump_config", AN_BOOL, "false", NULL, "print the resolved configuration with the source of each value, and stop", .group = "command", .flags = AN_EPHEMERAL, AT(dump_config) },
     AN_OPTION_END
 };
@@ -46,6 +50,7 @@ static an_status add_tables(an_cli *cli)
     else AN_TRY(an_options_create(&cli->options));
     AN_TRY(cli->verb->options(cli));
     if (traits & AN_VERB_RUN_CONFIG) AN_TRY(an_options_add(cli->options, RUN, cli));
+    if ((traits & AN_VERB_RUN_CONFIG) && !(traits & AN_VERB_OWN_FILES)) AN_TRY(an_options_add(cli->options, DUMP, cli));
     if (traits & AN_VERB_JSON) AN_TRY(an_options_add(cli->options, JSON, cli));
     return an_options_add(cli->options, COMMON, cli);
 }
@@ -81,6 +86,10 @@ static an_status read_all(an_cli *cli, int argc, const char **argv)
     cli->argument = argv;
     AN_TRY(an_options_read_env(cli->options, (const char *const *)environ, OTHER_VARIABLES, run_config));
     if (!run_config) return an_options_resolve(cli->options);
+    if (cli->verb->traits & AN_VERB_OWN_FILES) {
+        an_options_bind(cli->options);
+        return AN_OK;
+    }
     AN_TRY(an_cli_need_arguments(cli, 0, 1));
     const bool folder = (cli->verb->traits & AN_VERB_RUN_FOLDER) && cli->arguments == 1 && an_path_is_dir(cli->argument[0]);
     if (folder) AN_TRY(an_options_set(cli->options, "resume", cli->argument[0], AN_FROM_FLAG, "RUN"));

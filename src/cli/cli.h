@@ -33,7 +33,8 @@ typedef struct an_verb {
 enum {
     AN_VERB_JSON = 1,              /* has --json */
     AN_VERB_RUN_CONFIG = 2,        /* takes [CONFIG] and every key of a training run */
-    AN_VERB_RUN_FOLDER = 4         /* with it: or a run or checkpoint folder, which then is what `resume` says */
+    AN_VERB_RUN_FOLDER = 4,        /* with it: or a run or checkpoint folder, which then is what `resume` says */
+    AN_VERB_OWN_FILES = 8          /* with it: the arguments are the verb's own, and it puts the keys of a run together itself */
 };
 
 const an_verb *an_verb_at(size_t i);

@@ -10,6 +10,7 @@
 #include "net/design.h"
 #include "net/init.h"
 #include "net/norm.h"
+#include "study/suite.h"
 #include "train/presets.h"
 
 static struct { bool markdown; } settings;
@@ -56,6 +57,16 @@ static bool presets(size_t i, item *out)
     return p != NULL;
 }
 
+static bool studies(size_t i, item *out)
+{
+    static char text[256];
+    const an_named_study *n = an_named_at(i);
+    if (!n) return false;
+    snprintf(text, sizeof text, "%s%s%s; %s", n->arguments, *n->arguments ? ": " : "", n->help, an_tier_name(n->tier));
+    *out = (item){ .name = n->name, .text = text, .source = n->source };
+    return true;
+}
+
 /* Which instruction sets of this build and machine have a version of their own of each kernel. */
 static bool kernels(size_t i, item *out)
 {
@@ -85,7 +96,7 @@ static bool kernels(size_t i, item *out)
 }
 
 static const struct { const char *name; item_fn *items; } KINDS[] = {
-    { "norms", norms }, { "designs", designs }, { "archs", archs }, { "inits", inits }, { "kernels", kernels }, { "options", NULL }, { "presets", presets },
+    { "norms", norms }, { "designs", designs }, { "archs", archs }, { "inits", inits }, { "kernels", kernels }, { "options", NULL }, { "presets", presets }, { "studies", studies },
 };
 enum { KIND_COUNT = sizeof KINDS / sizeof *KINDS };
 

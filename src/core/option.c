@@ -281,10 +281,15 @@ static void bind(const an_option_slot *slot)
     }
 }
 
+void an_options_bind(const an_options *o)
+{
+    for (size_t i = 0; i < o->count; i++) bind(&o->slot[i]);
+}
+
 an_status an_options_resolve(an_options *o)
 {
     for (size_t i = 0; i < o->count; i++) AN_TRY(check_in_use(o, &o->slot[i]));
-    for (size_t i = 0; i < o->count; i++) bind(&o->slot[i]);
+    an_options_bind(o);
     return AN_OK;
 }
 

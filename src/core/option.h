@@ -79,6 +79,10 @@ an_status an_options_set(an_options *options, const char *key, const char *value
 /* A preset: alternating keys and values, NULL at the end. */
 an_status an_options_set_preset(an_options *options, const char *preset, const char *const *pairs) AN_MUST_USE;
 
+/* Sets in `to` what `from` has from sources of at least `least`, overrides too, with source and place; what is about one invocation
+ * only and what `to` does not know is passed by. Errors: as an_options_set. */
+an_status an_options_copy(an_options *to, const an_options *from, an_source least) AN_MUST_USE;
+
 /* A YAML file or text (see core/config_file.h); a key that stands twice is an error with both lines. */
 an_status an_options_read_file(an_options *options, const char *path) AN_MUST_USE;
 an_status an_options_read_yaml(an_options *options, const char *text, size_t size, const char *name) AN_MUST_USE;
@@ -95,6 +99,9 @@ an_status an_options_read_args(an_options *options, int argc, const char **argv,
  * it was set at least as high as what defeats it, and is otherwise superseded and left out. Strings stay owned by
  * `options`: the bound structs live no longer than it. May be called again after further settings. */
 an_status an_options_resolve(an_options *options) AN_MUST_USE;
+
+/* Writes the bound structs without that check: for a program that has yet to hear the rest. */
+void an_options_bind(const an_options *options);
 
 /* Every override names a layer below n_layer and one of `sites` ("attn|mlp"), and its needs hold at one place at least that it covers. Errors:
  * AN_ECONFIG naming the override. */
@@ -134,5 +141,6 @@ void an_options_markdown(const an_options *options, an_text *out);
 an_status an_options_json(const an_options *options, an_text *out) AN_MUST_USE;
 void an_options_dump(const an_options *options, an_text *out);      /* YAML, each value with its source in a comment */
 void an_options_yaml(const an_options *options, an_text *out);      /* the resolved configuration: reading it back gives the same values */
+void an_options_changes(const an_options *options, an_text *out);   /* as an_options_dump, without what is a default or unused */
 
 #endif

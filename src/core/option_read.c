@@ -115,6 +115,24 @@ an_status an_options_set_preset(an_options *o, const char *preset, const char *c
     return AN_OK;
 }
 
+an_status an_options_copy(an_options *to, const an_options *from, an_source least)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const an_option_slot *slot = &from->slot[i];
+        const char *name = slot->option->name;
+        if ((slot->option->flags & AN_EPHEMERAL) || !an__option_find(to, name, strlen(name))) continue;
+        for (int s = (int)least; s < AN_SOURCES; s++)
+            if (slot->value[s].text) AN_TRY(set_value(to, name, slot->value[s].text, (an_source)s, slot->value[s].place, 0));
+        for (const an_override *v = slot->overrides; v; v = v->next) {
+            if (v->source < least) continue;
+            const char *key = an_arena_printf(&to->arena, "%s@%s", name, v->selector);
+            if (!key) return no_memory();
+            AN_TRY(set_value(to, key, v->value.text, v->source, v->value.place, 0));
+        }
+    }
+    return AN_OK;
+}
+
 /* ---- YAML ---- */
 
 typedef struct file_reading { an_options *options; const char *name; unsigned reading; } file_reading;

@@ -251,7 +251,7 @@ static void put_overrides(const an_option_slot *slot, an_text *out, int comments
             if ((int)v->source == s && !an__option_superseded(slot, v) && (used || comments)) put_entry(out, slot->option, v->selector, &v->value, comments ? v->value.place : NULL, used);
 }
 
-static void put_yaml(const an_options *o, an_text *out, int comments)
+static void put_yaml(const an_options *o, an_text *out, int comments, int changes)
 {
     for (size_t i = 0; i < o->count; i++) {
         const char *group = an__option_group(o->slot[i].option);
@@ -262,19 +262,21 @@ static void put_yaml(const an_options *o, an_text *out, int comments)
         for (size_t k = 0; k <= i; k++) {
             const an_option_slot *slot = &o->slot[k];
             const int used = an__option_in_use(o, slot);
-            if (!in_group(o, k, group) || (slot->option->flags & AN_EPHEMERAL) || (!used && !comments)) continue;
+            if (!in_group(o, k, group) || (slot->option->flags & AN_EPHEMERAL) || (!used && (!comments || changes))) continue;
+            if (changes && an__option_source(slot) == AN_FROM_DEFAULT && !slot->overrides) continue;
             if (!opened) an_text_add(out, "%s:\n", slug);
             opened = 1;
             an_text comment = { 0 };
             const an_setting *value = an__option_setting(slot);
             an_text_put_safe(&comment, value->place, strlen(value->place));
             if (!used) put_needs(slot, "; unused, needs ", &comment);
-            put_entry(out, slot->option, NULL, value, comments ? an_text_get(&comment) : NULL, used);
+            if (!changes || an__option_source(slot) != AN_FROM_DEFAULT) put_entry(out, slot->option, NULL, value, comments ? an_text_get(&comment) : NULL, used);
             an_text_fini(&comment);
             put_overrides(slot, out, comments, used);
         }
     }
 }
 
-void an_options_dump(const an_options *o, an_text *out) { put_yaml(o, out, 1); }
-void an_options_yaml(const an_options *o, an_text *out) { put_yaml(o, out, 0); }
+void an_options_dump(const an_options *o, an_text *out) { put_yaml(o, out, 1, 0); }
+void an_options_yaml(const an_options *o, an_text *out) { put_yaml(o, out, 0, 0); }
+void an_options_changes(const an_options *o, an_text *out) { put_yaml(o, out, 1, 1); }

@@ -347,7 +347,7 @@ command:
   --color NAME            colour; auto: on a terminal, unless NO_COLOR is set: auto|always|never
                           [auto]
 $ addnorm list --help
-addnorm list norms|designs|archs|inits|kernels|options|presets
+addnorm list norms|designs|archs|inits|kernels|options|presets|studies
 what there is to choose from
 1|
 command:

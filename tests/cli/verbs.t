@@ -7,6 +7,7 @@ $ addnorm
 2|   addnorm eval       loss, perplexity and bits per byte of a trained model
 2|   addnorm plan       steps, shapes, bytes, flops, parameters and peak memory; trains nothing
 2|   addnorm check      will this train? theory and measurement at initialisation, a few probe steps, a verdict; --probe: measures on demand, of a run too
+2|   addnorm study      a grid of runs with verdicts: resumable, on all cores, over several machines
 2|   addnorm report     a page from run folders, one or many side by side, or from a study: charts, tables, configuration
 2|   addnorm gradcheck  compare every derivative with finite differences, in double
 2|   addnorm list       what there is to choose from
@@ -19,22 +20,22 @@ addnorm trains transformers in C, with Add & Norm as a choice that can be measur
 1|
   addnorm train      train a model; writes a run folder
 $ addnorm trian
-2| addnorm: unknown verb 'trian'; did you mean 'train'? verbs: train, sample, eval, plan, check, report, gradcheck, list, bench
+2| addnorm: unknown verb 'trian'; did you mean 'train'? verbs: train, sample, eval, plan, check, study, report, gradcheck, list, bench
 [2]
 $ addnorm frobnicate
-2| addnorm: unknown verb 'frobnicate'; verbs: train, sample, eval, plan, check, report, gradcheck, list, bench
+2| addnorm: unknown verb 'frobnicate'; verbs: train, sample, eval, plan, check, study, report, gradcheck, list, bench
 [2]
 $ addnorm help nothing
-2| addnorm: unknown verb 'nothing'; verbs: train, sample, eval, plan, check, report, gradcheck, list, bench
+2| addnorm: unknown verb 'nothing'; verbs: train, sample, eval, plan, check, study, report, gradcheck, list, bench
 [2]
 $ addnorm list
-2| addnorm list: an argument is missing; usage: addnorm list norms|designs|archs|inits|kernels|options|presets
+2| addnorm list: an argument is missing; usage: addnorm list norms|designs|archs|inits|kernels|options|presets|studies
 [2]
 $ addnorm list nroms
-2| addnorm list: 'nroms' is no list; did you mean 'norms'? lists: norms, designs, archs, inits, kernels, options, presets
+2| addnorm list: 'nroms' is no list; did you mean 'norms'? lists: norms, designs, archs, inits, kernels, options, presets, studies
 [2]
 $ addnorm list norms designs
-2| addnorm list: 'designs' is one argument too many; usage: addnorm list norms|designs|archs|inits|kernels|options|presets
+2| addnorm list: 'designs' is one argument too many; usage: addnorm list norms|designs|archs|inits|kernels|options|presets|studies
 [2]
 $ addnorm sample
 2| addnorm sample: an argument is missing; usage: addnorm sample RUN [--prompt TEXT] [--tokens N]

@@ -218,6 +218,46 @@ static void written_reads_back(void **state)
     }
 }
 
+static an_options *another(void)
+{
+    an_options *again;
+    assert_ok(an_options_create(&again));
+    assert_ok(an_options_add(again, TABLE, NULL));
+    return again;
+}
+
+/* What flags and the environment say goes into other options with its place; what is written of them holds only what is no default. */
+static void copies_and_changes(void **state)
+{
+    (void)state;
+    an_text first = { 0 }, second = { 0 };
+    an_options *again = another(), *third = another();
+    const char *env[] = { "ADDNORM_N_LAYER=3", NULL };
+    assert_ok(an_options_set(o, "activation", "relu", AN_FROM_FILE, "a.yaml:1"));
+    assert_ok(an_options_read_env(o, env, "", 0));
+    assert_ok(flags("--norm@0 rmsnorm --lr 0.5 --data one --data two --json --norm_eps 1e-3"));
+    assert_ok(an_options_copy(again, o, AN_FROM_ENV));
+    assert_ok(an_options_resolve(again));
+    assert_true(an_options_int(again, "n_layer") == 3 && an_options_float(again, "lr") == 0.5 && an_options_list(again, "data").count == 2);
+    assert_string_equal(an_options_text(again, "activation"), "gelu_tanh");
+    assert_string_equal(an_options_text_at(again, "norm", 0, "mlp"), "rmsnorm");
+    assert_string_equal(an_options_place(again, "n_layer"), "ADDNORM_N_LAYER");
+    assert_int_equal(an_options_bool(again, "json"), 0);
+    an_options_changes(again, &first);
+    assert_string_equal(first.s, "model:\n  n_layer: 3                            # ADDNORM_N_LAYER\nadd_norm:\n  norm@0: rmsnorm                       # --norm@0\n"
+                                 "training:\n  lr: 0.5                               # --lr\ndata:\n  data: [one, two]                      # --data\n");
+    assert_ok(an_options_read_yaml(third, first.s, first.length, "changes"));
+    assert_ok(an_options_resolve(third));
+    first.length = 0;
+    an_options_yaml(again, &first);
+    an_options_yaml(third, &second);
+    assert_string_equal(first.s, second.s);
+    an_options_destroy(&again);
+    an_options_destroy(&third);
+    an_text_fini(&first);
+    an_text_fini(&second);
+}
+
 static void tables_are_checked(void **state)
 {
     (void)state;
@@ -271,7 +311,7 @@ static void sizes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(defaults_are_bound), TEST(numbers), TEST(sizes), TEST(precedence), TEST(command_line), TEST(files), TEST(overrides), TEST(conditions), TEST(written_reads_back),
+    const struct CMUnitTest tests[] = { TEST(defaults_are_bound), TEST(numbers), TEST(sizes), TEST(precedence), TEST(command_line), TEST(files), TEST(overrides), TEST(conditions), TEST(written_reads_back), TEST(copies_and_changes),
                                         TEST(tables_are_checked), TEST(memory_may_fail_anywhere) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

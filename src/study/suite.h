@@ -1,0 +1,52 @@
+/* study/suite.h
+ * Named studies: a study's text and a judge, which reads the table of finished cells and says what it shows. One file in study/suite/
+ * and one row in suite.def; from the row follow `addnorm study NAME`, its --help line, `addnorm list studies`, the report. */
+#ifndef AN_STUDY_SUITE_H
+#define AN_STUDY_SUITE_H
+
+#include "study/study.h"
+
+typedef enum an_finding_kind {
+    AN_FINDING_PASS, AN_FINDING_FAIL,
+    AN_FINDING_OPEN,               /* cells are missing: not to be told */
+    AN_FINDING_TOLD,               /* a number or an advice, nothing to pass */
+    AN_FINDING_KINDS
+} an_finding_kind;
+const char *an_finding_name(an_finding_kind kind);     /* "PASS", "FAIL", "OPEN", "TOLD" */
+
+typedef struct an_finding { an_finding_kind kind; const char *claim, *expected, *measured; } an_finding;   /* one sentence each; expected NULL: nothing */
+typedef struct an_findings { an_finding *finding; size_t n; an_arena arena; bool failed; } an_findings;     /* failed: no memory */
+
+/* A judge adds what it found; `measured` is a format, with the numbers. */
+void an_findings_add(an_findings *findings, an_finding_kind kind, const char *claim, const char *expected, const char *measured, ...) AN_PRINTF(5, 6);
+void an_findings_fini(an_findings *findings);
+size_t an_findings_count(const an_findings *findings, an_finding_kind kind);
+
+typedef enum an_tier { AN_TIER_CI, AN_TIER_NIGHTLY, AN_TIER_RELEASE } an_tier;
+const char *an_tier_name(an_tier tier);
+
+typedef struct an_named_study {
+    const char *name, *help;       /* help: one line */
+    const char *source;            /* where the claim comes from, "arXiv:2002.04745"; NULL: none */
+    an_tier tier;                  /* the least that it is part of */
+    const char *arguments;         /* configuration files it takes, "[CONFIG.yaml]", "A.yaml B.yaml"; "" for none */
+    size_t least, most;            /* how many of them */
+    const char *group;             /* the group whose key `config` they are, "base" or "grid"; NULL: none */
+    const char *text;              /* YAML, as in study/study.h */
+    void (*judge)(const an_study *study, an_findings *findings);   /* after an_study_judge */
+} an_named_study;
+
+const an_named_study *an_named_at(size_t i);            /* NULL after the last */
+const an_named_study *an_named_find(const char *name);  /* NULL: none */
+
+/* The study's text, with these files as configurations. */
+void an_named_text(const an_named_study *named, const char *const *file, size_t n, an_text *out);
+
+/* What a study's cells show; without `named` nothing. Errors: AN_ENOMEM. */
+an_status an_named_judge(const an_named_study *named, const an_study *study, an_findings *findings) AN_MUST_USE;
+
+#define STUDY(name) extern const an_named_study an_named_##name;
+#include "study/suite.def"
+#undef STUDY
+
+#endif

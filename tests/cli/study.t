@@ -1,0 +1,102 @@
+# A small study, and what is no study.
+$ i=0; while [ $i -lt 200 ]; do echo "the $((i % 7)) quick foxes jump over $((i % 5)) lazy dogs and $((i % 3)) cats"; i=$((i + 1)); done > text.txt
+> printf 'base: { data: text.txt, n_layer: 1, n_head: 2, d_model: 8, seq_len: 8, batch_size: 2, steps: 30, eval_batches: 1 }\ngrid:\n  design: [pre-ln, post-ln]\n  n_kv_head: [1, 3]\nseeds: 2\n' > s.yaml
+$ addnorm study s.yaml -q --jobs 2 | sed 's/[0-9][0-9]*\.[0-9][0-9]*/X/g; s/-[0-9a-f]\{8\}\b/-HASH/'
+s: 8 cells, 4 finished, 4 skipped
+unigram entropy of the text X nats; failed above it - X
+1|
+design   n_kv_head  runs  outcome    train loss      val loss        bits per byte   against pre-ln
+pre-ln   1          2     failed 2   X +- X  X +- X  X +- X  -
+pre-ln   3          2     SKIPPED 2  -               -               -               -
+post-ln  1          2     failed 2   X +- X  X +- X  X +- X  +X +- X
+post-ln  3          2     SKIPPED 2  -               -               -               -
+1|
+SKIPPED design=pre-ln,n_kv_head=3,seed=1-HASH and 3 more: n_kv_head 3 does not divide n_head 2; try n_kv_head 2
+$ ls studies/s; cut -f 2-8 studies/s/table.tsv | sed 's/-[0-9a-f]\{8\}\b/-HASH/'
+cells
+index.sqlite
+study.json
+table.tsv
+work
+name	design	n_kv_head	seed	state	outcome	steps
+design=pre-ln,n_kv_head=1,seed=1-HASH	pre-ln	1	1	finished	failed	30
+design=pre-ln,n_kv_head=1,seed=2-HASH	pre-ln	1	2	finished	failed	30
+design=pre-ln,n_kv_head=3,seed=1-HASH	pre-ln	3	1	skipped		0
+design=pre-ln,n_kv_head=3,seed=2-HASH	pre-ln	3	2	skipped		0
+design=post-ln,n_kv_head=1,seed=1-HASH	post-ln	1	1	finished	failed	30
+design=post-ln,n_kv_head=1,seed=2-HASH	post-ln	1	2	finished	failed	30
+design=post-ln,n_kv_head=3,seed=1-HASH	post-ln	3	1	skipped		0
+design=post-ln,n_kv_head=3,seed=2-HASH	post-ln	3	2	skipped		0
+$ addnorm study s.yaml --dry-run | awk '{ print $1, $2, $3 }'
+cell state steps
+1 finished 30
+2 finished 30
+3 SKIPPED 0
+4 SKIPPED 0
+5 finished 30
+6 finished 30
+7 SKIPPED 0
+8 SKIPPED 0
+$ addnorm study s.yaml -q --rebuild --json | grep -e '^ "' | sed 's/: .*//'
+ "study"
+ "interval"
+ "cells"
+ "groups"
+ "verdicts"
+$ addnorm study s.yaml -q --lr 2e-3 --seeds 1 | head -1
+s: 4 cells, 2 finished, 2 skipped
+$ addnorm list studies
+placement       where the norm stands decides whether warm-up is needed (R2, small); ci                             arXiv:2002.04745
+compare         A.yaml B.yaml: two configurations, five seeds each: is the difference real?; nightly
+find-lr         [CONFIG.yaml]: which learning rate? whole runs at nine rates; nightly
+lr-sensitivity  [CONFIG.yaml]: how much does the loss depend on the learning rate? (the published metric); nightly  arXiv:2309.14322
+needs-warmup    [CONFIG.yaml]: does a configuration need warm-up, and how much?; nightly
+critical-depth  [CONFIG.yaml]: from which depth on does it fail?; nightly
+$ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
+2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice
+[2]
+$ addnorm study find-lr s.yaml --dry-run
+2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'
+[2]
+
+# what is no good
+$ addnorm study
+2| addnorm study: an argument is missing; usage: addnorm study NAME|STUDY.yaml [--key value ...]
+[2]
+$ addnorm study nothing.yaml
+2| addnorm study: 'nothing.yaml' is neither a study's name nor a file; addnorm list studies
+[2]
+$ addnorm study placment
+2| addnorm study: 'placment' is neither a study's name nor a file; did you mean 'placement'?
+[2]
+$ addnorm study compare a.yaml
+2| addnorm study: compare: an argument is missing; usage: addnorm study compare A.yaml B.yaml
+[2]
+$ addnorm study s.yaml more.yaml
+2| addnorm study: 'more.yaml' is one argument too many; usage: addnorm study s.yaml [--key value ...]
+[2]
+$ addnorm study s.yaml --jobs 0
+2| addnorm study: --jobs: '0' is out of range; an integer 1..4096 or auto is needed
+[2]
+$ addnorm study s.yaml --resume auto
+2| addnorm study: --resume: a study goes on by itself, from --out
+[2]
+$ addnorm study s.yaml --design pre-ln
+2| addnorm study: --design: s.yaml:3 gives it several values; leave it out, or change the file
+[2]
+$ addnorm study s.yaml --data missing.txt
+2| addnorm study: none of 8 cells can run; the first: data: missing.txt: cannot open: No such file or directory
+[3]
+$ addnorm study s.yaml --dry-run --rebuild
+2| addnorm study: --dry_run and --rebuild are two questions; ask one
+[2]
+$ printf 'grid:\n  desing: [pre-ln]\n' > bad.yaml; addnorm study bad.yaml
+2| addnorm study: bad.yaml:2: unknown key 'desing'; did you mean 'design'?
+[2]
+$ printf 'base: { lr: 1 }\ngrid: {}\n' > bad.yaml; addnorm study bad.yaml
+2| addnorm study: bad.yaml: the grid is empty; a study needs 'grid:' with lines 'key: [value, ...]', or seeds
+[2]
+$ printf 'grid:\n  d_model: [16, 1048576]\n' > big.yaml; addnorm study big.yaml --data text.txt --n_head 1 --n_layer 1 --seq_len 8 --steps 1 -q --eval_batches 1 | grep -o -e '^1048576 .*SKIPPED 1' -e '^SKIPPED d_model=1048576' -e 'available'
+1048576  1     SKIPPED 1
+SKIPPED d_model=1048576
+available
