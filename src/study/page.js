@@ -61,7 +61,7 @@ function lines(d) {
         shared = x || shared;
         const stroke = color < 0 ? css('--soft') : colors[color % colors.length], dash = style === 'dash' ? [6, 4] : style === 'dots' ? [2, 3] : color >= colors.length ? [10, 3] : [];
         return { label, group: color, data: d.labels ? y : y.map((v, i) => ({ x: shared[i], y: d.log && v <= 0 ? null : v })), borderColor: many ? stroke + '99' : stroke, backgroundColor: stroke,
-                 borderWidth: many ? 1 : 1.75, borderDash: dash, pointRadius: style === 'dots' || y.length === 1 ? 2.5 : d.labels && y.length <= 48 && style !== 'dash' ? 2 : 0, pointHitRadius: 8, spanGaps: false };
+                 borderWidth: many ? 1 : 1.75, borderDash: dash, pointRadius: many && style === 'dots' ? 1 : style === 'dots' || y.length === 1 ? 2.5 : d.labels && y.length <= 48 && style !== 'dash' ? 2 : 0, pointHitRadius: 8, spanGaps: false };
     });
     let last = 0;
     if (!d.labels) for (const s of datasets) for (const p of s.data) last = Math.max(last, p.x);

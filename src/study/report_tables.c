@@ -293,11 +293,12 @@ void an__report_spikes(const an_runs *runs, an_page *page)
 
 void an__report_samples(const an_runs *runs, an_page *page)
 {
-    enum { MOST_SAMPLES = 20 };
+    enum { MOST_SAMPLES = 20, OF_MANY = 3 };   /* of many runs a few show what there is */
+    const size_t most = runs->n > AN_RUNS_SIDE_BY_SIDE ? OF_MANY : MOST_SAMPLES;
     size_t given = 0;
     char title[160], id[32];
     an_page_heading(page, "Samples");
-    for (size_t i = 0; i < runs->n && given < MOST_SAMPLES; i++) {
+    for (size_t i = 0; i < runs->n && given < most; i++) {
         const an_record *r = runs->record[i];
         if (!r->n_samples) continue;
         given++;

@@ -73,7 +73,7 @@ head -c 19000 text >less
 ( cd other && "$AN" train -q --resume run --steps 8 --data ../less ) >other/out 2>other/err
 CODE=$?
 expect "other data ends with 3, not $CODE" [ $CODE -eq 3 ]
-expect "other data is named" one_line other/err "not the text that"
+expect "other data is named" one_line other/err "not the data that"
 
 # no run at all
 for what in nowhere text less; do
