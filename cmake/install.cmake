@@ -15,15 +15,6 @@ install(FILES ${PROJECT_BINARY_DIR}/addnorm-config.cmake ${PROJECT_BINARY_DIR}/a
 
 # addnorm.pc: libraries without a .pc of their own stand in Libs.
 set(AN_PC_LIBS "-pthread -lm")
-set(AN_PC_MODULES "")
-foreach(module ZLIB=zlib HTTP=libmicrohttpd)   # what the optional parts stand on
-  string(REPLACE "=" ";" module ${module})
-  list(GET module 0 found)
-  list(GET module 1 name)
-  if(${found}_FOUND)
-    string(APPEND AN_PC_MODULES " ${name}")
-  endif()
-endforeach()
 if(OpenMP_C_FOUND)
   string(PREPEND AN_PC_LIBS "${OpenMP_C_FLAGS} ")
 endif()

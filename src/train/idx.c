@@ -10,7 +10,7 @@
 #include "core/arena.h"
 #include "core/file.h"
 
-#ifdef AN_ZLIB
+#ifdef AN_HAVE_ZLIB
 #include <zlib.h>
 typedef gzFile source;
 static source source_open(const char *path) { return gzopen(path, "rb"); }
