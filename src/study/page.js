@@ -79,7 +79,7 @@ function lines(d) {
 function legend(d, colors) {
     const entries = new Map();
     d.sets.forEach(([label, color]) => { if (color >= 0 && !entries.has(color)) entries.set(color, d.groups ? d.groups[color] : label); });
-    return { display: entries.size > 1 && entries.size < 40, position: 'bottom', align: 'start',
+    return { display: entries.size > 1 && entries.size < 40, texts: [...entries.values()], position: 'bottom', align: 'start',
         labels: { usePointStyle: true, pointStyle: 'line', pointStyleWidth: 28, boxHeight: 7, generateLabels: chart => [...entries].map(([color, text]) => ({
             text, index: color, strokeStyle: colors[color % colors.length], fontColor: css('--soft'), lineWidth: 2, pointStyle: 'line', lineDash: color >= colors.length ? [10, 3] : [],
             hidden: chart.data.datasets.every((s, k) => s.group !== color || !chart.isDatasetVisible(k)) })) },
@@ -87,6 +87,21 @@ function legend(d, colors) {
             owner.chart.data.datasets.forEach((s, k) => { if (s.group === item.index) owner.chart.setDatasetVisibility(k, item.hidden); });
             owner.chart.update();
         } };
+}
+
+/* What a legend takes beyond two rows its plot is made taller by. */
+function fit(plot, legend) {
+    const pen = plot.querySelector('canvas').getContext('2d'), row = 22, besides = 28 + 20;
+    let rows = 1, at = 0;
+    plot.style.height = '';
+    if (!legend.display) return;
+    pen.font = `${Chart.defaults.font.size}px ${Chart.defaults.font.family}`;
+    for (const text of legend.texts) {
+        const width = besides + pen.measureText(text).width;
+        if (at && at + width > plot.clientWidth) { rows++; at = 0; }
+        at += width;
+    }
+    if (rows > 2) plot.style.height = `${plot.clientHeight + (rows - 2) * row}px`;
 }
 
 /* ---- heat maps: one image of a pixel per cell, stretched; Chart.js has the axes ---- */
@@ -136,6 +151,7 @@ function draw(figure) {
     if (charts.has(figure.id)) return;
     const d = JSON.parse(figure.querySelector('script').textContent), config = d.rows ? heat(d, figure) : lines(d), off = hidden.get(figure.id);
     config.data.datasets.forEach(s => { if (off && off.has(s.label)) s.hidden = true; });
+    fit(figure.querySelector('.plot'), config.options.plugins.legend);
     charts.set(figure.id, new Chart(figure.querySelector('canvas'), config));
 }
 function drawAll() {
