@@ -95,8 +95,8 @@ AN_API an_code an_session_open(an_session **session, const char *path) AN_CHECK;
 
 typedef struct an_score {
     double loss;               /* nats per token */
-    double perplexity, bits_per_byte;
-    uint64_t tokens;
+    double perplexity, bits_per_byte;   /* bits_per_byte: NaN of a model of images */
+    uint64_t tokens;           /* or images */
 } an_score;
 
 /* The model on a whole file. Codes: AN_BAD_DATA, AN_WRONG_USAGE (no model yet), AN_FAILED. */

@@ -25,6 +25,12 @@ const an_arch *an_arch_find(const char *name)
     return NULL;
 }
 
+bool an_arch_reads_tokens(const an_options *options)
+{
+    const an_arch *arch = an_arch_find(an_options_text(options, "arch"));
+    return arch && arch->tokens;
+}
+
 an_status an_arch_options_add(an_options *options)
 {
     for (size_t i = 0; an_arch_at(i); i++) {

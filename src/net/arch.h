@@ -21,5 +21,7 @@ const an_arch *an_arch_find(const char *name);
 const an_arch *an_arch_at(size_t i);
 const char *an_arch_name(size_t i);
 an_status an_arch_options_add(an_options *options) AN_MUST_USE;
+bool an_arch_reads_tokens(const an_options *options);                       /* whether the architecture chosen there does */
+#define AN_NEEDS_TOKENS "arch!=resnet"                                      /* an option's needs: of every row of arch.def that has not `tokens` */
 
 #endif

@@ -13,8 +13,7 @@
 #include "op/op.h"
 
 #define MODEL .group = "model"
-#define NEEDS_TOKENS "arch!=resnet"
-#define TOKENS MODEL, .needs = NEEDS_TOKENS   /* of architectures that read tokens */
+#define TOKENS MODEL, .needs = AN_NEEDS_TOKENS   /* of architectures that read tokens */
 #define RUNNING .group = "running"
 #define SITE .flags = AN_PER_SITE
 
@@ -37,8 +36,8 @@ static const an_option TABLE[] = {
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
     { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },
     { "init", AN_CHOICE, "auto", NULL, "law that the first weights are drawn from; auto: what the design prescribes (gpt2 for most)", .choices = an_init_choice, SITE },
-    { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE, .needs = NEEDS_TOKENS },
-    { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE, .needs = NEEDS_TOKENS },
+    { "qk_norm", AN_CHOICE, "auto", "auto|off,none|head|full", "RMSNorm on queries and keys, per head or over all heads; auto: what the design prescribes (off for most)", SITE, .needs = AN_NEEDS_TOKENS },
+    { "value_residual", AN_CHOICE, "auto", "auto|off,none|half|learned", "mix the first layer's values into every later layer's; auto: what the design prescribes (off for most)", SITE, .needs = AN_NEEDS_TOKENS },
 
     { "precision", AN_CHOICE, "f32", "f32|bf16,bfloat16,mixed", "bf16: what products read and write is held as bfloat16, weights and all sums stay f32 (docs/precision.md)", RUNNING, .aliases = "dtype" },
     { "stream_precision", AN_CHOICE, "f32", "f32|bf16", "numbers that the residual stream is held in", RUNNING, .needs = "precision=bf16" },

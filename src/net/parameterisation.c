@@ -5,10 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "net/arch.h"
 #include "net/design.h"
 
 const an_option an_scaling_options[] = {
-    { "parameterization", AN_CHOICE, "standard", "standard|mup|depth-mup|completep", "how learning rates, sizes and eps follow width and depth", .group = "model", .needs = "arch!=resnet" },
+    { "parameterization", AN_CHOICE, "standard", "standard|mup|depth-mup|completep", "how learning rates, sizes and eps follow width and depth", .group = "model", .needs = AN_NEEDS_TOKENS },
     { "base_width", AN_INT, "256", "1..1048576", "d_model of the model that the settings were tuned on", .group = "model", .needs = "parameterization=mup|depth-mup|completep", .aliases = "mup_base_width" },
     { "base_depth", AN_INT, "2", "1..100000", "n_layer of the model that the settings were tuned on", .group = "model", .needs = "parameterization=depth-mup|completep", .aliases = "mup_base_depth" },
     { "input_multiplier", AN_FLOAT, "1", ">0", "multiplies the embedding", .group = "model", .needs = "parameterization=mup|depth-mup|completep" },

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "net/arch.h"
 #include "net/theory.h"
 #include "train/stats.h"
 #include "train/trial.h"
@@ -271,7 +272,7 @@ static an_status suggest(an_check *k, an_check *reference, const an_options *opt
 
 an_status an_check_subject(const an_options *options)
 {
-    if (!an_options_in_use(options, "image_size")) return AN_OK;
+    if (an_arch_reads_tokens(options)) return AN_OK;
     return an_fail(AN_ECONFIG, "theory, rules and probes are those of transformers over tokens, and arch %s (%s) reads images; train it, its log tells the same numbers", an_options_text(options, "arch"),
                    an_options_place(options, "arch"));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/threads.h"
+#include "net/arch.h"
 
 static const char *schedule_name(size_t i)
 {
@@ -93,7 +94,7 @@ an_status an_train_config_finish(an_train_config *config, const an_options *opti
     if (c->telemetry_every == 0) c->telemetry_every = c->log_every;
     if (c->min_lr < 0) c->min_lr = c->lr / 10;
     AN_TRY(check_pairs(c));
-    if (c->sample_every > 0 && an_options_find(options, "image_size") && an_options_in_use(options, "image_size"))
+    if (c->sample_every > 0 && an_options_find(options, "arch") && !an_arch_reads_tokens(options))
         return an_fail(AN_ECONFIG, "sample_every %lld: arch %s gives classes to images and writes no text; leave it out", (long long)c->sample_every, an_options_text(options, "arch"));
     if (an_options_find(options, "vocab_size") && an_options_int(options, "vocab_size") < 256)
         return an_fail(AN_ECONFIG, "vocab_size %lld is below the 256 tokens of tokenizer byte; set it to 256", (long long)an_options_int(options, "vocab_size"));

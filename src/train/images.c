@@ -106,11 +106,18 @@ void an_images_close(an_images **images)
 
 uint64_t an_images_count(const an_images *s) { return s->n; }
 
+/* The pair of files that holds image *i, which becomes its number there. */
+static size_t find_pair(const an_images *s, uint64_t *i)
+{
+    size_t pair = 0;
+    for (; *i >= s->file[pair].dim[0]; pair++) *i -= s->file[pair].dim[0];
+    return pair;
+}
+
 int32_t an_images_get(const an_images *s, uint64_t i, int32_t *pixels)
 {
     if (!s->file) return (int32_t)an_shapes_draw(i, s->shape.side, s->shape.channels, s->shape.classes, pixels);
-    size_t pair = 0;
-    for (; i >= s->file[pair].dim[0]; pair++) i -= s->file[pair].dim[0];
+    const size_t pair = find_pair(s, &i);
     const unsigned char *from = s->file[pair].data + i * image_bytes(&s->shape);
     for (size_t k = 0; k < image_bytes(&s->shape); k++) pixels[k] = from[k];
     return s->label[pair].data[i];
@@ -118,8 +125,7 @@ int32_t an_images_get(const an_images *s, uint64_t i, int32_t *pixels)
 
 static unsigned char label_of(const an_images *s, uint64_t i)
 {
-    size_t pair = 0;
-    for (; i >= s->file[pair].dim[0]; pair++) i -= s->file[pair].dim[0];
+    const size_t pair = find_pair(s, &i);
     return s->label[pair].data[i];
 }
 

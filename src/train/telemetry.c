@@ -113,7 +113,7 @@ static an_status put(an_tensorboard *tb, uint64_t step, const char *before, cons
 an_status an_tb_step(an_tensorboard *tb, const an_event_step *e)
 {
     AN_TRY(an_tensorboard_scalar(tb, e->step, "train/loss", e->loss));
-    if (!isnan(e->accuracy)) AN_TRY(an_tensorboard_scalar(tb, e->step, "train/accuracy", e->accuracy));
+    AN_TRY(scalar(tb, e->step, "train", "accuracy", e->accuracy));
     AN_TRY(an_tensorboard_scalar(tb, e->step, "train/lr", e->lr));
     AN_TRY(an_tensorboard_scalar(tb, e->step, "train/grad_norm", e->grad_norm));
     if (e->update_norm > 0) AN_TRY(an_tensorboard_scalar(tb, e->step, "train/update_norm", e->update_norm));
@@ -124,8 +124,8 @@ an_status an_tb_step(an_tensorboard *tb, const an_event_step *e)
 an_status an_tb_eval(an_tensorboard *tb, const an_event_eval *e)
 {
     AN_TRY(an_tensorboard_scalar(tb, e->step, "val/loss", e->val.loss));
-    if (isnan(e->val.accuracy)) AN_TRY(an_tensorboard_scalar(tb, e->step, "val/bits_per_byte", e->val.bits_per_byte));
-    else AN_TRY(an_tensorboard_scalar(tb, e->step, "val/accuracy", e->val.accuracy));
+    AN_TRY(scalar(tb, e->step, "val", "bits_per_byte", e->val.bits_per_byte));
+    AN_TRY(scalar(tb, e->step, "val", "accuracy", e->val.accuracy));
     return an_tensorboard_flush(tb);
 }
 

@@ -6,6 +6,7 @@
 
 #include "train/data.h"
 #include "train/idx.h"
+#include "net/arch.h"
 #include "train/images.h"
 #include "train/shapes.h"
 
@@ -180,6 +181,22 @@ static void an_epoch_sees_each_image_once(void **state)
     assert_fails(an_data_open_for(&d, &few, &model), AN_EDATA, "none to validate on");
 }
 
+/* The keys of tokens mean something to exactly the architectures whose rows say so. */
+static void token_keys_follow_the_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; an_arch_at(i); i++) {
+        an_options *options;
+        an_train_config config;
+        assert_int_equal(an_run_options_create(&options, &config), AN_OK);
+        assert_int_equal(an_options_set(options, "arch", an_arch_name(i), AN_FROM_FLAG, "test"), AN_OK);
+        assert_int_equal(an_options_resolve(options), AN_OK);
+        assert_int_equal(an_arch_reads_tokens(options), an_arch_at(i)->tokens);
+        assert_int_equal(an_options_in_use(options, "n_head"), an_arch_at(i)->tokens);
+        an_options_destroy(&options);
+    }
+}
+
 static void auto_is_what_the_files_say(void **state)
 {
     (void)state;
@@ -202,7 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read), cmocka_unit_test(compressed_labels_are_read), cmocka_unit_test(bad_files_are_named), cmocka_unit_test(shapes_are_drawn),
-        cmocka_unit_test(an_epoch_sees_each_image_once), cmocka_unit_test(auto_is_what_the_files_say),
+        cmocka_unit_test(an_epoch_sees_each_image_once), cmocka_unit_test(auto_is_what_the_files_say), cmocka_unit_test(token_keys_follow_the_rows),
     };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
 }
