@@ -3,7 +3,9 @@
  * of the stream, what the skip keeps of the gradient. Xavier, RMS(x0) = 1; with N(0, 0.02) Post-LN's chain does not shrink: the init decides.
  * Source    Xiong et al. 2020, arXiv:2002.04745; Kim et al. 2025, arXiv:2502.02732; Sun et al. 2025, arXiv:2502.05795
  * Threshold slopes: Post-LN 0 +- 0.15 (a single run reached 0.12, its mean is 0.06), Pre-LN and DeepNorm -0.6..-0.3, KEEL -1 +- 0.15. Attenuation over
- *           depth L is carried on to 64 layers by the power 64 / L. Set at width 128 */
+ *           depth L is carried on to 64 layers by the power 64 / L. Set at width 128
+ * Measured  ci tier, Tiny Shakespeare, two seeds, width 64: slopes 0.00, -0.45, -0.50, -0.99; R^2 0.997; Peri-LN 0.96 per sub-layer; exponent 0.23;
+ *           chains 1e-13 and 0.998, beside whole gradients 2.8 and 1.0 */
 #include <math.h>
 #include <stdlib.h>
 
