@@ -15,7 +15,7 @@
 #include "train/memory.h"
 #include "train/signals.h"
 
-static struct study_options { int64_t jobs, seeds; bool dry_run, rebuild, retry; } settings;
+static struct study_options { int64_t jobs, seeds; bool dry_run, rebuild, retry; const char *tier; } settings;
 
 #define AT(field) .at = AN_AT(struct study_options, field), .group = "study", .flags = AN_EPHEMERAL
 
@@ -25,6 +25,7 @@ static const an_option TABLE[] = {
     { "dry_run", AN_BOOL, "false", NULL, "train nothing: the cells, their flops and memory, and how long it will take", AT(dry_run) },
     { "rebuild", AN_BOOL, "false", NULL, "train nothing: tables and index anew from the run folders that are there", AT(rebuild) },
     { "retry", AN_BOOL, "false", NULL, "give failed cells two more attempts", AT(retry) },
+    { "tier", AN_CHOICE, "auto", "auto|ci|nightly|release", "how much of a study of the suite: minutes, hours, all; auto: the least that it has, for the suite ci", AT(tier) },
     AN_OPTION_END
 };
 
@@ -54,26 +55,44 @@ static an_status refuse_name(const char *word)
     return an_fail(AN_EUSAGE, "'%s' is neither a study's name nor a file%s%s%s", word, close ? "; did you mean '" : "; addnorm list studies", near, close ? "'?" : "");
 }
 
-static an_status open_study(an_cli *cli, const an_named_study **named, an_study **study)
+static an_tier chosen_tier(const an_named_study *named)
 {
-    an_text text = { 0 }, place = { 0 };
+    for (size_t i = 0; an_tier_name(i); i++)
+        if (strcmp(settings.tier, an_tier_name(i)) == 0) return (an_tier)i;
+    return named ? named->tier : AN_TIER_CI;
+}
+
+static an_status need_tier(const an_named_study *named, const char *word)
+{
+    if (strcmp(settings.tier, "auto") == 0) return AN_OK;
+    if (!named || named->text) return an_fail(AN_EUSAGE, "--tier: %s has none; studies of the suite do: addnorm list studies", word);
+    const char *least = an_tier_name(named->tier);
+    return chosen_tier(named) >= named->tier ? AN_OK : an_fail(AN_EUSAGE, "--tier %s: %s begins at tier %s; try --tier %s", settings.tier, word, least, least);
+}
+
+/* The study that `word` means; of the suite at one tier it is called "r2-ci", so that tiers have tables of their own. */
+static an_status open_study(an_cli *cli, const char *word, const char *folder, const an_named_study **named, an_study **study)
+{
+    an_text text = { 0 }, place = { 0 }, name = { 0 };
     char *file = NULL;
     size_t size = 0;
-    if (cli->arguments < 1) return an_fail(AN_EUSAGE, "an argument is missing; usage: addnorm %s %s", cli->verb->name, cli->verb->usage);
-    const char *word = cli->argument[0];
     *named = an_named_find(word);
     AN_TRY(need_files(cli, *named));
     if (!*named && (!an_path_exists(word) || an_path_is_dir(word))) return refuse_name(word);
+    AN_TRY(need_tier(*named, word));
     an_status status = AN_OK;
-    if (*named) an_named_text(*named, cli->argument + 1, (size_t)cli->arguments - 1, &text);
+    if (*named) an_named_text(*named, chosen_tier(*named), cli->argument + 1, (size_t)cli->arguments - 1, &text);
     else status = an_file_read(word, &file, &size);
     an_text_add(&place, "%s%s", *named ? "study " : "", word);
-    const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), word, (size_t)settings.seeds };
+    an_text_add(&name, "%s%s%s", word, *named && !(*named)->text ? "-" : "", *named && !(*named)->text ? an_tier_name(chosen_tier(*named)) : "");
+    const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), an_text_get(&name), (size_t)settings.seeds };
     if (status == AN_OK) status = an_text_status(&text);
     if (status == AN_OK) status = an_text_status(&place);
-    if (status == AN_OK) status = an_study_open(study, &source, cli->options, an_options_text(cli->options, "out"));
+    if (status == AN_OK) status = an_text_status(&name);
+    if (status == AN_OK) status = an_study_open(study, &source, cli->options, folder);
     an_text_fini(&text);
     an_text_fini(&place);
+    an_text_fini(&name);
     free(file);
     return status;
 }
@@ -241,14 +260,42 @@ static an_status work(an_cli *cli, an_study *s, const an_named_study *named)
     return settings.dry_run ? print_plan(cli, s, &how) : conclude(cli, s, named, &how, &w);
 }
 
-an_status an_cmd_study(an_cli *cli)
+static an_status work_on(an_cli *cli, const char *word, const char *folder)
 {
     an_study *study = NULL;
     const an_named_study *named = NULL;
-    if (an_options_text(cli->options, "resume")[0]) return an_fail(AN_EUSAGE, "--resume: a study goes on by itself, from --out");
-    if (settings.dry_run && settings.rebuild) return an_fail(AN_EUSAGE, "--dry_run and --rebuild are two questions; ask one");
-    AN_TRY(open_study(cli, &named, &study));
+    AN_TRY(open_study(cli, word, folder, &named, &study));
     const an_status status = work(cli, study, named);
     an_study_close(&study);
     return status;
+}
+
+/* All studies of the suite that belong to a tier, each in a folder of its own. A claim that does not hold stops none of them; the first failure is told at the end. */
+static an_status work_on_suite(an_cli *cli)
+{
+    char first[1024] = "";
+    size_t failed = 0, all = 0;
+    const char *out = an_options_text(cli->options, "out");
+    if (cli->json) return an_fail(AN_EUSAGE, "--json: one document a study; addnorm study r1 --json");
+    for (size_t i = 0; an_named_at(i); i++) {
+        const an_named_study *named = an_named_at(i);
+        if (!an_named_in_suite(named, chosen_tier(NULL))) continue;
+        char *folder = strcmp(out, "auto") == 0 ? an_strdup(out) : an_path_join(out, named->name);
+        const an_status status = folder ? work_on(cli, named->name, folder) : an_fail(AN_ENOMEM, "study: no memory");
+        free(folder);
+        if (status != AN_OK && status != AN_EFAIL) return status;
+        if (status != AN_OK && failed++ == 0) snprintf(first, sizeof first, "%s: %s", named->name, an_error_text());
+        all++;
+    }
+    return failed ? an_fail(AN_EFAIL, "%zu of %zu studies of the suite, the first %s", failed, all, first) : AN_OK;
+}
+
+an_status an_cmd_study(an_cli *cli)
+{
+    if (an_options_text(cli->options, "resume")[0]) return an_fail(AN_EUSAGE, "--resume: a study goes on by itself, from --out");
+    if (settings.dry_run && settings.rebuild) return an_fail(AN_EUSAGE, "--dry_run and --rebuild are two questions; ask one");
+    if (cli->arguments < 1) return an_fail(AN_EUSAGE, "an argument is missing; usage: addnorm %s %s", cli->verb->name, cli->verb->usage);
+    const bool suite = strcmp(cli->argument[0], "suite") == 0;
+    if (!suite) return work_on(cli, cli->argument[0], an_options_text(cli->options, "out"));
+    return cli->arguments > 1 ? an_fail(AN_EUSAGE, "'%s' is one argument too many; usage: addnorm study suite [--tier ci|nightly|release]", cli->argument[1]) : work_on_suite(cli);
 }

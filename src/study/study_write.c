@@ -154,7 +154,7 @@ void an_study_table(const an_study *s, const an_findings *findings, an_text *out
     if (findings && findings->n) an_text_add(out, "\n");
     for (size_t i = 0; findings && i < findings->n; i++) {
         const an_finding *f = &findings->finding[i];
-        an_text_add(out, "%s    %s: %s", an_finding_name(f->kind), f->claim, f->measured);
+        an_text_add(out, "%-8s%s: %s", an_finding_name(f->kind), f->claim, f->measured);
         if (f->expected) an_text_add(out, " (expected: %s)", f->expected);
         an_text_add(out, "\n");
     }

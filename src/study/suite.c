@@ -24,15 +24,17 @@ const an_named_study *an_named_find(const char *name)
     return NULL;
 }
 
-const char *an_tier_name(an_tier tier)
+const char *an_tier_name(size_t tier)
 {
-    static const char *const NAMES[] = { "ci", "nightly", "release" };
-    return NAMES[tier];
+    static const char *const NAMES[AN_TIERS] = { "ci", "nightly", "release" };
+    return tier < AN_TIERS ? NAMES[tier] : NULL;
 }
+
+bool an_named_in_suite(const an_named_study *named, an_tier tier) { return !named->text && named->tier <= tier; }
 
 const char *an_finding_name(an_finding_kind kind)
 {
-    static const char *const NAMES[AN_FINDING_KINDS] = { "PASS", "FAIL", "OPEN", "TOLD" };
+    static const char *const NAMES[AN_FINDING_KINDS] = { "PASS", "FAIL", "OPEN", "SKIPPED", "TOLD" };
     return NAMES[kind];
 }
 
@@ -64,9 +66,11 @@ size_t an_findings_count(const an_findings *f, an_finding_kind kind)
     return n;
 }
 
-void an_named_text(const an_named_study *named, const char *const *file, size_t n, an_text *out)
+void an_named_text(const an_named_study *named, an_tier tier, const char *const *file, size_t n, an_text *out)
 {
-    an_text_add(out, "%s", named->text);
+    size_t at = tier;
+    while (!named->text && at > named->tier && !named->tier_text[at]) at--;
+    an_text_add(out, "%s", named->text ? named->text : named->tier_text[at]);
     if (n == 0) return;
     an_text_add(out, "%s:\n  config: [", named->group);
     for (size_t i = 0; i < n; i++) {

@@ -9,10 +9,11 @@
 typedef enum an_finding_kind {
     AN_FINDING_PASS, AN_FINDING_FAIL,
     AN_FINDING_OPEN,               /* cells are missing: not to be told */
+    AN_FINDING_SKIPPED,            /* part of the published claim, and not measured here: `measured` says why */
     AN_FINDING_TOLD,               /* a number or an advice, nothing to pass */
     AN_FINDING_KINDS
 } an_finding_kind;
-const char *an_finding_name(an_finding_kind kind);     /* "PASS", "FAIL", "OPEN", "TOLD" */
+const char *an_finding_name(an_finding_kind kind);     /* "PASS", "FAIL", "OPEN", "SKIPPED", "TOLD" */
 
 typedef struct an_finding { an_finding_kind kind; const char *claim, *expected, *measured; } an_finding;   /* one sentence each; expected NULL: nothing */
 typedef struct an_findings { an_finding *finding; size_t n; an_arena arena; bool failed; } an_findings;     /* failed: no memory */
@@ -22,8 +23,8 @@ void an_findings_add(an_findings *findings, an_finding_kind kind, const char *cl
 void an_findings_fini(an_findings *findings);
 size_t an_findings_count(const an_findings *findings, an_finding_kind kind);
 
-typedef enum an_tier { AN_TIER_CI, AN_TIER_NIGHTLY, AN_TIER_RELEASE } an_tier;
-const char *an_tier_name(an_tier tier);
+typedef enum an_tier { AN_TIER_CI, AN_TIER_NIGHTLY, AN_TIER_RELEASE, AN_TIERS } an_tier;
+const char *an_tier_name(size_t tier);                 /* "ci", "nightly", "release"; NULL after the last */
 
 typedef struct an_named_study {
     const char *name, *help;       /* help: one line */
@@ -32,15 +33,17 @@ typedef struct an_named_study {
     const char *arguments;         /* configuration files it takes, "[CONFIG.yaml]", "A.yaml B.yaml"; "" for none */
     size_t least, most;            /* how many of them */
     const char *group;             /* the group whose key `config` they are, "base" or "grid"; NULL: none */
-    const char *text;              /* YAML, as in study/study.h */
+    const char *text;              /* YAML, as in study/study.h; NULL: each tier has its own */
+    const char *tier_text[AN_TIERS];   /* from `tier` on; NULL: as the tier below. These studies are the suite, "study suite" */
     void (*judge)(const an_study *study, an_findings *findings);   /* after an_study_judge */
 } an_named_study;
 
 const an_named_study *an_named_at(size_t i);            /* NULL after the last */
 const an_named_study *an_named_find(const char *name);  /* NULL: none */
 
-/* The study's text, with these files as configurations. */
-void an_named_text(const an_named_study *named, const char *const *file, size_t n, an_text *out);
+/* The study's text at a tier, with these files as configurations. */
+void an_named_text(const an_named_study *named, an_tier tier, const char *const *file, size_t n, an_text *out);
+bool an_named_in_suite(const an_named_study *named, an_tier tier);
 
 /* What a study's cells show; without `named` nothing. Errors: AN_ENOMEM. */
 an_status an_named_judge(const an_named_study *named, const an_study *study, an_findings *findings) AN_MUST_USE;

@@ -52,6 +52,14 @@ find-lr         [CONFIG.yaml]: which learning rate? whole runs at nine rates; ni
 lr-sensitivity  [CONFIG.yaml]: how much does the loss depend on the learning rate? (the published metric); nightly  arXiv:2309.14322
 needs-warmup    [CONFIG.yaml]: does a configuration need warm-up, and how much?; nightly
 critical-depth  [CONFIG.yaml]: from which depth on does it fail?; nightly
+r1              R1: laws at initialisation, by runs of one step; ci                                                 arXiv:2002.04745
+r2              R2: warm-up and the place of the norm; ci                                                           arXiv:2002.04745
+r3              R3: the depth ladder, plain against residual; ci                                                    arXiv:1512.03385
+r5              R5: sensitivity to the learning rate; nightly                                                       arXiv:2309.14322
+r6              R6: growth of the stream, the curse of depth; release                                               arXiv:2502.05795
+r8              R8: branches that start at zero, steps to a loss; release                                           arXiv:2003.04887
+r9              R9: learning rates across depth; release                                                            arXiv:2505.01618
+r10             R10: gain of several streams; release                                                               arXiv:2512.24880
 $ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
 2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice
 [2]
@@ -100,3 +108,9 @@ $ printf 'grid:\n  d_model: [16, 1048576]\n' > big.yaml; addnorm study big.yaml 
 1048576  1     SKIPPED 1
 SKIPPED d_model=1048576
 available
+$ addnorm study find-lr --tier ci
+2| addnorm study: --tier: find-lr has none; studies of the suite do: addnorm list studies
+[2]
+$ addnorm study r5 --tier ci
+2| addnorm study: --tier ci: r5 begins at tier nightly; try --tier nightly
+[2]

@@ -5,7 +5,7 @@
  * Threshold that of the failure rule (study/statistics.h), set on models of twice this width */
 #include <math.h>
 
-#include "study/suite.h"
+#include "study/evidence.h"
 
 static const char TEXT[] =
     "name: placement\n"
@@ -16,26 +16,11 @@ static const char TEXT[] =
     "  warmup: [0, 100]\n"
     "seeds: 2\n";
 
-/* At least `share` of a group's runs are to end as wanted; or, for anything but trained, worse. */
-static void judge_group(const an_study *s, an_findings *f, const char *settings, an_outcome wanted, double share, const char *claim, const char *expected)
-{
-    const an_study_group *g = an_study_find(s, settings);
-    size_t over = 0, as_wanted = 0;
-    for (an_outcome o = AN_OUTCOME_FAILED; g && o < AN_OUTCOMES; o++) {
-        over += an_group_count(s, g, o);
-        as_wanted += o == wanted || (wanted != AN_OUTCOME_TRAINED && o < wanted) ? an_group_count(s, g, o) : 0;
-    }
-    const an_mean loss = g ? an_group_mean(s, g, AN_Q_LOSS) : (an_mean){ .mean = NAN };
-    if (!g || over < g->n) an_findings_add(f, AN_FINDING_OPEN, claim, expected, "%zu of %zu runs are there", over, g ? g->n : (size_t)0);
-    else an_findings_add(f, (double)as_wanted >= share * (double)g->n ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%zu of %zu, mean loss %.3f beside H1 %.3f", as_wanted, g->n, loss.mean,
-                         s->cell[g->first].result.entropy);
-}
-
 static void judge(const an_study *s, an_findings *f)
 {
-    judge_group(s, f, "design=post-ln warmup=0", AN_OUTCOME_DEGRADED, 2.0 / 3, "Post-LN without warm-up fails", "failed, partial or degraded in two thirds of the runs");
-    judge_group(s, f, "design=pre-ln warmup=0", AN_OUTCOME_TRAINED, 1, "Pre-LN needs no warm-up", "trained in all runs");
-    judge_group(s, f, "design=pre-ln warmup=100", AN_OUTCOME_TRAINED, 1, "Pre-LN with warm-up trains as well", "trained in all runs");
+    an_find_outcome(s, f, "design=post-ln warmup=0", AN_OUTCOME_DEGRADED, 2.0 / 3, "Post-LN without warm-up fails", "failed, partial or degraded in two thirds of the runs");
+    an_find_outcome(s, f, "design=pre-ln warmup=0", AN_OUTCOME_TRAINED, 1, "Pre-LN needs no warm-up", "trained in all runs");
+    an_find_outcome(s, f, "design=pre-ln warmup=100", AN_OUTCOME_TRAINED, 1, "Pre-LN with warm-up trains as well", "trained in all runs");
     const an_study_group *without = an_study_find(s, "design=post-ln warmup=0"), *with = an_study_find(s, "design=post-ln warmup=100");
     const an_mean gain = without && with ? an_group_difference(s, without, with, AN_Q_LOSS) : (an_mean){ .mean = NAN };
     if (gain.n < 2) an_findings_add(f, AN_FINDING_OPEN, "Warm-up rescues Post-LN", "loss more than 0.3 nats lower with it", "%zu pairs of runs are there", gain.n);

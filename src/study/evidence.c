@@ -1,0 +1,130 @@
+/* study/evidence.c
+ * From logs to what a judge asks. */
+#include "study/evidence.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "study/record.h"
+
+/* A cell's log, or NULL: what cannot be read is not there. */
+static an_record *read_log(const an_study *s, const an_study_cell *cell, bool telemetry)
+{
+    an_record *r = NULL;
+    char *run = cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, "") : NULL;
+    if (run && an_record_read(&r, run, telemetry) != AN_OK) r = NULL;
+    free(run);
+    return r;
+}
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    const size_t n = strlen(name), k = strlen(suffix);
+    return n >= k && strcmp(name + n - k, suffix) == 0;
+}
+
+static double at_look(const an_record_table *t, an_when when, size_t metric, size_t name)
+{
+    if (when != AN_AT_MOST) return an_record_value(t, when == AN_AT_FIRST ? 0 : t->n_looks - 1, metric, name);
+    double most = NAN;
+    for (size_t i = 0; i < t->n_looks; i++) most = fmax(most, an_record_value(t, i, metric, name));
+    return most;
+}
+
+void an_cell_profile(const an_study *s, const an_study_cell *cell, an_wanted w, an_profile *out)
+{
+    size_t metric = 0;
+    an_record *r = read_log(s, cell, true);
+    const an_record_table *t = r ? an_record_find(r, w.family, w.metric, &metric) : NULL;
+    out->n = 0;
+    for (size_t i = 0; t && t->n_looks && i < t->n_names && out->n < AN_PROFILE_MOST; i++)
+        if (ends_in(t->name[i], w.suffix)) out->y[out->n++] = at_look(t, w.when, metric, i);
+    an_record_destroy(&r);
+}
+
+void an_group_squares(const an_study *s, const char *settings, an_wanted w, an_profile *out)
+{
+    const an_study_group *g = an_study_find(s, settings);
+    an_profile one;
+    *out = (an_profile){ .n = 0 };
+    for (size_t i = 0; g && i < g->n; i++) {
+        an_cell_profile(s, &s->cell[g->first + i], w, &one);
+        if (one.n == 0 || (i && one.n != out->n)) {
+            out->n = 0;
+            return;
+        }
+        out->n = one.n;
+        for (size_t k = 0; k < one.n; k++) out->y[k] += one.y[k] * one.y[k] / (double)g->n;
+    }
+}
+
+double an_group_measure(const an_study *s, const char *settings, an_cell_measure measure)
+{
+    const an_study_group *g = an_study_find(s, settings);
+    double sum = g ? 0 : NAN;
+    for (size_t i = 0; g && i < g->n; i++) sum += measure(s, &s->cell[g->first + i]) / (double)g->n;
+    return sum;
+}
+
+double an_group_quantity(const an_study *s, const char *settings, an_quantity quantity)
+{
+    const an_study_group *g = an_study_find(s, settings);
+    const an_mean m = g ? an_group_mean(s, g, quantity) : (an_mean){ .mean = NAN };
+    return g && m.n == g->n ? m.mean : NAN;
+}
+
+enum { WINDOW = 10 };
+
+double an_cell_steps_to(const an_study *s, const an_study_cell *cell, double target)
+{
+    an_record *r = read_log(s, cell, false);
+    double sum = 0, steps = r && isfinite(target) ? INFINITY : NAN;
+    for (size_t i = 0; r && i < r->n_steps; i++) {
+        sum += r->step[i].loss - (i >= WINDOW ? r->step[i - WINDOW].loss : 0);
+        if (isinf(steps) && i + 1 >= WINDOW && sum / WINDOW <= target) steps = (double)r->step[i].step;
+    }
+    an_record_destroy(&r);
+    return steps;
+}
+
+double an_cell_loss_at(const an_study *s, const an_study_cell *cell, uint64_t step)
+{
+    an_record *r = read_log(s, cell, false);
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = r ? r->n_steps : 0; i-- > 0 && n < WINDOW;) {
+        if (r->step[i].step > step) continue;
+        sum += r->step[i].loss;
+        n++;
+    }
+    an_record_destroy(&r);
+    return n == WINDOW ? sum / WINDOW : NAN;
+}
+
+void an_find_number(an_findings *f, double x, an_limits limits, const char *claim, const char *expected, const char *measured, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, measured);
+    vsnprintf(text, sizeof text, measured, args);
+    va_end(args);
+    if (isnan(x)) an_findings_add(f, AN_FINDING_OPEN, claim, expected, "runs are missing or not finite");
+    else an_findings_add(f, x >= limits.least && x <= limits.most ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%s", text);
+}
+
+void an_find_outcome(const an_study *s, an_findings *f, const char *settings, an_outcome wanted, double share, const char *claim, const char *expected)
+{
+    const an_study_group *g = an_study_find(s, settings);
+    size_t over = 0, as_wanted = 0;
+    for (an_outcome o = AN_OUTCOME_FAILED; g && o < AN_OUTCOMES; o++) {
+        over += an_group_count(s, g, o);
+        as_wanted += o == wanted || (wanted != AN_OUTCOME_TRAINED && o < wanted) ? an_group_count(s, g, o) : 0;
+    }
+    const an_mean loss = g ? an_group_mean(s, g, AN_Q_LOSS) : (an_mean){ .mean = NAN };
+    if (!g || over < g->n) an_findings_add(f, AN_FINDING_OPEN, claim, expected, "%zu of %zu runs are there", over, g ? g->n : (size_t)0);
+    else an_findings_add(f, (double)as_wanted >= share * (double)g->n ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%zu of %zu, mean loss %.3f beside H1 %.3f", as_wanted, g->n, loss.mean,
+                         s->cell[g->first].result.entropy);
+}

@@ -1,0 +1,37 @@
+/* study/evidence.h
+ * What judges of named studies read beyond the table of cells: telemetry of a cell's log as profiles over depth, means over a group's
+ * seeds, and findings made of a number and its limits. A number that is not there is NaN, and a finding about it is OPEN. */
+#ifndef AN_STUDY_EVIDENCE_H
+#define AN_STUDY_EVIDENCE_H
+
+#include "study/suite.h"
+
+enum { AN_PROFILE_MOST = 512 };
+
+/* One number of a telemetry table for every name that ends in `suffix`, in the order of the log. */
+typedef struct an_profile { size_t n; double y[AN_PROFILE_MOST]; } an_profile;
+typedef enum an_when { AN_AT_FIRST, AN_AT_LAST, AN_AT_MOST } an_when;      /* the first or last look; the largest of all looks */
+typedef struct an_wanted { const char *family, *metric, *suffix; an_when when; } an_wanted;
+
+void an_cell_profile(const an_study *study, const an_study_cell *cell, an_wanted wanted, an_profile *out);         /* n 0: not there */
+
+/* Mean over the seeds of the square of such a profile, of the group that an_study_find finds; n 0: a cell is missing. */
+void an_group_squares(const an_study *study, const char *settings, an_wanted wanted, an_profile *out);
+
+/* Mean over the seeds of a number of a cell; NaN when one has none. */
+typedef double (*an_cell_measure)(const an_study *study, const an_study_cell *cell);
+double an_group_measure(const an_study *study, const char *settings, an_cell_measure measure);
+double an_group_quantity(const an_study *study, const char *settings, an_quantity quantity);   /* NaN unless all runs finished */
+
+/* Update after which the mean of ten logged losses is at most `target`; INFINITY: never, NaN: not finished. */
+double an_cell_steps_to(const an_study *study, const an_study_cell *cell, double target);
+double an_cell_loss_at(const an_study *study, const an_study_cell *cell, uint64_t step);       /* that mean where `step` is the last of the ten; NaN likewise */
+
+/* PASS when x lies in least..most, FAIL when outside, OPEN when it is NaN. */
+typedef struct an_limits { double least, most; } an_limits;
+void an_find_number(an_findings *findings, double x, an_limits limits, const char *claim, const char *expected, const char *measured, ...) AN_PRINTF(6, 7);
+
+/* At least `share` of a group's runs are to end as wanted; or, for anything but trained, worse. */
+void an_find_outcome(const an_study *study, an_findings *findings, const char *settings, an_outcome wanted, double share, const char *claim, const char *expected);
+
+#endif

@@ -1,0 +1,226 @@
+/* The suite's judges on planted runs: where every claim holds all of them pass, where each is violated all of them fail, and with
+ * runs missing none does either. Tiers fall back to the tier below. */
+#include "unit.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/file.h"
+#include "study/suite.h"
+
+static an_options *flags;
+static an_train_config flag_config;
+
+static int setup(void **state)
+{
+    if (unit_scratch_setup(state) != 0) return -1;
+    FILE *f = fopen(unit_path("text"), "w");
+    for (unsigned i = 0; f && i < 2000; i++) fprintf(f, "%u words of text ", i * 2654435761u >> 20);
+    if (!f || fclose(f) != 0 || an_run_options_create(&flags, &flag_config) != AN_OK) return -1;
+    return an_options_set(flags, "data", unit_path("text"), AN_FROM_FLAG, "--data") == AN_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    an_options_destroy(&flags);
+    return unit_scratch_teardown(state);
+}
+
+/* What a planted run says. H1 is 3.3: a loss of 2 is trained, one of 3.3 failed. */
+typedef struct planted { double first, loss, slope; an_text tables; } planted;
+
+static bool is(const an_study_cell *c, const char *key, const char *value) { return strcmp(an_cell_value(c, key), value) == 0; }
+
+/* One telemetry line: n names "layers.I" and `suffix`, value a + b i^power. */
+static void add_table(planted *p, const char *family, const char *suffix, const char *metric, int n, double a, double b, double power)
+{
+    an_text_add(&p->tables, "{\"event\":\"%s\",\"step\":1,\"%s\":[", family, strcmp(family, "ledger") == 0 ? "site" : "name");
+    for (int i = 0; i < n; i++) an_text_add(&p->tables, "%s\"layers.%d.%s\"", i ? "," : "", i, suffix);
+    an_text_add(&p->tables, "],\"%s\":[", metric);
+    for (int i = 0; i < n; i++) an_text_add(&p->tables, "%s%.9g", i ? "," : "", a + b * pow(i, power));
+    an_text_add(&p->tables, "]}\n");
+}
+
+static void plant_r1(const an_study_cell *c, bool holds, planted *p)
+{
+    const double depth = an_cell_number(c, "n_layer");
+    const double slope = is(c, "design", "keel") ? -1 : is(c, "design", "post-ln") ? 0 : -0.5, keeps = is(c, "design", "post-ln") == holds ? 0.8 : 0.9999;
+    add_table(p, "updates", "mlp.down.weight", "grad", (int)depth, pow(depth, holds ? slope : slope + 0.7), 0, 1);
+    add_table(p, "ledger", "mlp", "attenuation", (int)(2 * depth), keeps, 0, 1);
+    add_table(p, "ledger", "mlp", "g_in", (int)(2 * depth), 1, 0, 1);
+    add_table(p, "ledger", "mlp", "g_out", (int)(2 * depth), 1, 0, 1);
+    if (is(c, "design", "pre-ln")) add_table(p, "ledger", "mlp", "y_rms", 64, holds ? 0 : 1, holds ? 1 : 1e-9, holds ? 0.5 : 5);
+    if (is(c, "design", "peri-ln")) add_table(p, "ledger", "mlp", "y_rms", 48, 0, holds ? 1 : 2, 0.5);
+    if (is(c, "design", "peri-ln")) add_table(p, "ledger", "mlp", "f_rms", 48, holds ? 1 : 1.1, 0, 1);
+    if (is(c, "design", "layernorm-scaling")) add_table(p, "ledger", "mlp", "y_rms", 48, 1, holds ? 0.01 : 1, holds ? 0.1 : 1);
+}
+
+static void plant_r2(const an_study_cell *c, bool holds, planted *p)
+{
+    const bool fails = is(c, "design", "post-ln") && is(c, "warmup", "0");
+    p->loss = fails == holds ? 3.3 : 2;
+    if (!holds && is(c, "design", "pre-ln") && !is(c, "warmup", "0")) p->loss = 3.5;
+}
+
+static void plant_r3(const an_study_cell *c, bool holds, planted *p)
+{
+    const double depth = an_cell_number(c, "n_layer");
+    const bool plain = is(c, "design", "plain"), post = is(c, "design", "post-ln"), b2t = is(c, "design", "b2t");
+    const bool fails = plain ? depth > 2 : (post && depth > 6) || (b2t && depth > 12);
+    p->loss = fails ? 3.3 : 2;
+    if (!holds) p->loss = plain || post || b2t ? 2 : 3.3 + 0.1 * depth;
+}
+
+static void plant_r5(const an_study_cell *c, bool holds, planted *p)
+{
+    const bool post = is(c, "design", "post-ln"), peri = is(c, "design", "peri-ln"), qk = is(c, "qk_norm", "head"), deep = is(c, "design", "deepnorm");
+    const double more = holds ? (post ? 2 : peri ? 0.5 : qk ? 0.2 : deep ? 0.3 : 1) : post ? 0.1 : peri ? 1.5 : qk ? 1.2 : 1;
+    p->loss = is(c, "lr", "1e-3") ? 2 : 2 + more;
+    add_table(p, "attention", "attn.attention", "max_logit", 6, holds ? 60 : 20, 1, 1);
+}
+
+static void plant_r6(const an_study_cell *c, bool holds, planted *p)
+{
+    const bool pre = is(c, "design", "pre-ln"), peri = is(c, "design", "peri-ln");
+    add_table(p, "ledger", "mlp", "y_rms", 48, 1, pre ? (holds ? 2 : 0.01) : peri && holds ? 0.5 : 1e-7, peri ? (holds ? 0.5 : 6) : pre ? 1 : 4);
+    add_table(p, "ledger", "mlp", "g_in", 48, is(c, "design", "mix-ln") == holds ? 2 : 1, 0, 1);
+}
+
+static void plant_r8(const an_study_cell *c, bool holds, planted *p) { p->slope = (is(c, "design", "rezero") ? (holds ? 2 : 0.9) : 1) * 1e-3; }
+
+static void plant_r9(const an_study_cell *c, bool holds, planted *p)
+{
+    static const char *const RATE[] = { "5e-4", "1e-3", "2e-3", "4e-3", "8e-3", "16e-3" };
+    const bool moves = is(c, "parameterization", "completep") != holds;
+    const int best = moves && is(c, "n_layer", "32") ? 0 : 3;
+    for (int i = 0; i < 6; i++)
+        if (is(c, "lr", RATE[i])) p->loss = 2 + 0.1 * abs(i - best);
+}
+
+static void plant_r10(const an_study_cell *c, bool holds, planted *p)
+{
+    if (is(c, "design", "pre-ln")) return;
+    add_table(p, "streams", "mlp", "gain", 48, is(c, "design", "mhc") == holds ? 1 : 7, 0, 1);
+    add_table(p, "streams", "mlp", "cosine", 48, holds ? 0.5 : 0.999, 0, 1);
+}
+
+static void write_run(const an_study *s, const an_study_cell *c, planted *p)
+{
+    char *run = an_study_path(s, "cells", c->name, ""), *config = an_path_join(run, "config.yaml"), *log = an_path_join(run, "log.jsonl");
+    an_text text = { 0 };
+    const unsigned steps = p->slope > 0 ? (unsigned)c->steps : 60;
+    assert_ok(an_dir_create(run));
+    assert_ok(an_file_write(config, c->config, strlen(c->config)));
+    an_text_add(&text, "{\"event\":\"run\",\"step\":0,\"steps\":%u,\"version\":\"%s\",\"params\":9,\"unigram_entropy\":3.3,\"flops_per_step\":10}\n", steps, AN_VERSION);
+    an_text_add(&text, "{\"event\":\"step\",\"step\":1,\"tokens\":16,\"loss\":%.17g}\n%s", p->first, an_text_get(&p->tables));
+    for (unsigned i = p->slope > 0 ? 2 : steps; i <= steps; i++) an_text_add(&text, "{\"event\":\"step\",\"step\":%u,\"tokens\":%u,\"loss\":%.17g}\n", i, 16 * i, p->slope > 0 ? p->first - p->slope * i : p->loss);
+    an_text_add(&text, "{\"event\":\"eval\",\"step\":%u,\"val_loss\":%.17g,\"bits_per_byte\":3}\n{\"event\":\"end\",\"step\":%u,\"exit_code\":0}\n", steps, p->loss, steps);
+    assert_ok(an_file_write(log, an_text_get(&text), text.length));
+    an_text_fini(&text);
+    an_text_fini(&p->tables);
+    free(run);
+    free(config);
+    free(log);
+}
+
+typedef void plant(const an_study_cell *cell, bool holds, planted *p);
+static const struct { const char *name; an_tier tier; plant *plant; } STUDIES[] = {
+    { "r1", AN_TIER_CI, plant_r1 }, { "r1", AN_TIER_NIGHTLY, plant_r1 }, { "r2", AN_TIER_CI, plant_r2 }, { "r2", AN_TIER_NIGHTLY, plant_r2 }, { "r3", AN_TIER_CI, plant_r3 }, { "r3", AN_TIER_NIGHTLY, plant_r3 },
+    { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
+};
+
+static void judge(size_t at, bool planted_too, bool holds, an_findings *f)
+{
+    const an_named_study *named = an_named_find(STUDIES[at].name);
+    an_text text = { 0 };
+    an_study *s = NULL;
+    assert_non_null(named);
+    assert_ok(an_dir_remove(unit_path("out")));
+    an_named_text(named, STUDIES[at].tier, NULL, 0, &text);
+    const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 1 };
+    assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
+    assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
+    for (size_t i = 0; planted_too && i < s->n_cells; i++) {
+        planted p = { .first = 5.5, .loss = 2 };
+        STUDIES[at].plant(&s->cell[i], holds, &p);
+        write_run(s, &s->cell[i], &p);
+    }
+    for (size_t i = 0; i < s->n_cells; i++) assert_ok(an_study_look(s, &s->cell[i]));
+    an_study_judge(s);
+    assert_ok(an_named_judge(named, s, f));
+    an_study_close(&s);
+    an_text_fini(&text);
+}
+
+/* Nothing but `kind` where something is judged. */
+static void only(size_t at, an_findings *f, an_finding_kind kind)
+{
+    assert_true(an_findings_count(f, kind) > 0);
+    for (size_t i = 0; i < f->n; i++)
+        if (f->finding[i].kind != kind && f->finding[i].kind != AN_FINDING_SKIPPED && f->finding[i].kind != AN_FINDING_TOLD)
+            fail_msg("%s at %s: '%s' is %s, not %s: %s", STUDIES[at].name, an_tier_name(STUDIES[at].tier), f->finding[i].claim, an_finding_name(f->finding[i].kind), an_finding_name(kind), f->finding[i].measured);
+    an_findings_fini(f);
+}
+
+static void what_holds_passes(void **state)
+{
+    (void)state;
+    an_findings f = { 0 };
+    for (size_t i = 0; i < COUNT(STUDIES); i++) {
+        judge(i, true, true, &f);
+        only(i, &f, AN_FINDING_PASS);
+    }
+}
+
+static void what_is_violated_fails(void **state)
+{
+    (void)state;
+    an_findings f = { 0 };
+    for (size_t i = 0; i < COUNT(STUDIES); i++) {
+        judge(i, true, false, &f);
+        only(i, &f, AN_FINDING_FAIL);
+    }
+}
+
+static void what_has_not_run_is_open(void **state)
+{
+    (void)state;
+    an_findings f = { 0 };
+    for (size_t i = 0; i < COUNT(STUDIES); i++) {
+        judge(i, false, true, &f);
+        only(i, &f, AN_FINDING_OPEN);
+    }
+}
+
+/* Every study of the suite is planted above, opens at every tier that it has, and a tier without a text of its own has that of the one below. */
+static void tiers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; an_named_at(i); i++) {
+        const an_named_study *named = an_named_at(i);
+        size_t planted_here = 0;
+        if (!an_named_in_suite(named, AN_TIER_RELEASE)) continue;
+        for (size_t k = 0; k < COUNT(STUDIES); k++) planted_here += strcmp(STUDIES[k].name, named->name) == 0;
+        if (!planted_here || !named->tier_text[named->tier] || !named->source) fail_msg("%s: not planted, without a text at its first tier, or without a source", named->name);
+        for (size_t tier = named->tier; an_tier_name(tier); tier++) {
+            an_text text = { 0 };
+            an_study *s = NULL;
+            an_named_text(named, (an_tier)tier, NULL, 0, &text);
+            const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 0 };
+            assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
+            assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
+            an_study_close(&s);
+            an_text_fini(&text);
+        }
+    }
+    assert_true(an_named_in_suite(an_named_find("r2"), AN_TIER_CI) && !an_named_in_suite(an_named_find("r5"), AN_TIER_CI) && !an_named_in_suite(an_named_find("placement"), AN_TIER_RELEASE));
+    assert_null(an_tier_name(AN_TIERS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_holds_passes), cmocka_unit_test(what_is_violated_fails), cmocka_unit_test(what_has_not_run_is_open), cmocka_unit_test(tiers),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
