@@ -33,17 +33,26 @@ typedef struct an_named_study {
     size_t least, most;            /* how many of them */
     const char *group;             /* the group whose key `config` they are, "base" or "grid"; NULL: none */
     const char *text;              /* YAML, as in study/study.h */
+    const char *quick;             /* the same in few minutes, for --quick; NULL: there is none */
+    const char *folder;            /* whose files are the text where data names none; NULL: data must name one */
     void (*judge)(const an_study *study, an_findings *findings);   /* after an_study_judge */
+    an_status (*page)(const an_study *study, const an_findings *findings, an_text *out);   /* OUT/NAME.html; NULL: addnorm report OUT says all */
 } an_named_study;
 
 const an_named_study *an_named_at(size_t i);            /* NULL after the last */
 const an_named_study *an_named_find(const char *name);  /* NULL: none */
 
-/* The study's text, with these files as configurations. */
-void an_named_text(const an_named_study *named, const char *const *file, size_t n, an_text *out);
+/* The study's text, or its quick form, with these files as configurations. Errors: AN_EUSAGE without a quick form. */
+an_status an_named_text(const an_named_study *named, bool quick, const char *const *file, size_t n, an_text *out) AN_MUST_USE;
+
+/* Puts the files of its folder in the place of `data` where nobody set that. Errors: AN_EDATA when there are none. */
+an_status an_named_data(const an_named_study *named, an_options *options) AN_MUST_USE;
 
 /* What a study's cells show; without `named` nothing. Errors: AN_ENOMEM. */
 an_status an_named_judge(const an_named_study *named, const an_study *study, an_findings *findings) AN_MUST_USE;
+
+/* Writes OUT/NAME.html; *path is freed with free(), NULL: it has none. Errors: AN_EIO, AN_ENOMEM. */
+an_status an_named_page(const an_named_study *named, const an_study *study, const an_findings *findings, char **path) AN_MUST_USE;
 
 #define STUDY(name) extern const an_named_study an_named_##name;
 #include "study/suite.def"
