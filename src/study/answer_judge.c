@@ -68,14 +68,14 @@ static void judge_path(const an_answer *a, an_findings *f)
 static void judge_depth(const an_answer *a, an_findings *f)
 {
     static const char DEEP[] = "With residual connections more than 100 layers can be trained", BELOW[] = "104 layers: residual at least 0.3 nats below the unigram entropy, plain not";
-    static const char HURTS[] = "Without them more layers make it worse", RISES[] = "plain: 104 layers more than 0.1 nats above 6";
+    static const char HURTS[] = "Without them more layers make it worse", RISES[] = "plain: 104 layers more than 0.1 nats above 1";
     const an_answer_runs *p = &a->depth[0][2], *r = &a->depth[1][2], *shallow = &a->depth[0][0];
     char x[48], y[48];
     if (!are_missing(f, DEEP, BELOW, p, r))
         an_findings_add(f, told(!diverged(r) && r->loss.mean <= r->entropy - FAILS && (diverged(p) || p->loss.mean > p->entropy - FAILS)), DEEP, BELOW, "residual %s, plain %s, unigram entropy %.3f",
                         mean(x, r->loss), diverged(p) ? "diverged" : mean(y, p->loss), r->entropy);
     if (!are_missing(f, HURTS, RISES, p, shallow))
-        an_findings_add(f, told(is_worse(p, shallow, WORSE)), HURTS, RISES, "%s at 6 layers, %s at 104", mean(x, shallow->loss), diverged(p) ? "diverged" : mean(y, p->loss));
+        an_findings_add(f, told(is_worse(p, shallow, WORSE)), HURTS, RISES, "%s at 1 layer, %s at 104", mean(x, shallow->loss), diverged(p) ? "diverged" : mean(y, p->loss));
 }
 
 static void judge_images(const an_answer *a, an_findings *f)

@@ -58,8 +58,8 @@ static an_status take_runs(const an_study *s, const char *settings, const char *
 
 static an_status take_all_runs(const an_study *s, an_answer *a)
 {
-    static const int TEXT[] = { 6, 24, 104 }, IMAGE[] = { 20, 56, 110 };
-    static const char *const LABEL[2][AN_ANSWER_DEPTHS] = { { "6", "24", "104" }, { "20", "56", "110" } };
+    static const int TEXT[] = { 1, 24, 104 }, IMAGE[] = { 20, 56, 110 };
+    static const char *const LABEL[2][AN_ANSWER_DEPTHS] = { { "1", "24", "104" }, { "20", "56", "110" } };
     static const char *const PLACE[2][2] = { { "Post-LN, no warm-up", "Post-LN, warm-up" }, { "Pre-LN, no warm-up", "Pre-LN, warm-up" } };
     char settings[96];
     for (int d = 0; d < 2; d++) {

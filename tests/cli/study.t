@@ -66,12 +66,11 @@ $ addnorm study answer --quick --dry-run --json --data text.txt | grep -o -e '"s
 4 "n_layer": "20"
 4 "n_layer": "24"
 4 "n_layer": "56"
-4 "n_layer": "6"
+4 "n_layer": "1"
 8 "n_layer": "8"
-6 "state": "skipped"
-10 "state": "waiting"
+16 "state": "waiting"
 $ addnorm study placement --quick
-2| addnorm study: study placement: byte 3: invalid leading UTF-8 octet
+2| addnorm study: --quick: study placement has no quick form
 [2]
 $ addnorm study s.yaml --quick
 2| addnorm study: --quick: s.yaml is a file; named studies have a quick form
