@@ -11,15 +11,14 @@
 
 static void put_verdicts(an_page *page, const an_findings *f)
 {
-    static const char *const COLUMNS[] = { "claim", "verdict", "measured", "holds when" };
+    static const char *const COLUMNS[] = { "claim, and what was measured", "verdict", "holds when" };
     static const char *const WORD[AN_FINDING_KINDS] = { "holds", "does not hold here", "open", "told" };
-    an_page_table_begin(page, COLUMNS, 4);
+    an_page_table_begin(page, COLUMNS, 3);
     for (size_t i = 0; i < f->n; i++) {
         const an_finding *x = &f->finding[i];
         an_page_row_begin(page, false);
-        an_page_cell(page, AN_CELL_LONG, x->claim, NULL);
+        an_page_cell(page, AN_CELL_LONG, x->claim, x->measured);
         an_page_cell(page, x->kind == AN_FINDING_PASS ? AN_CELL_GOOD : x->kind == AN_FINDING_FAIL ? AN_CELL_BAD : AN_CELL_TEXT, WORD[x->kind], NULL);
-        an_page_cell(page, AN_CELL_LONG, x->measured, NULL);
         an_page_cell(page, AN_CELL_LONG, x->expected ? x->expected : "", NULL);
         an_page_row_end(page);
     }
@@ -51,7 +50,7 @@ static an_status put_path(const an_study *s, const an_answer *a, an_page *page)
     if (status == AN_OK)
         put_lines(page, (an_chart){ .id = "path", .title = "Gradient before each of 48 sub-layers, over that behind the last", .note = "last observed step; the plain network has no identity part", .x_title = "sub-layer",
                                     .label = sheet.label, .n_labels = n, .logarithmic = true },
-                  (const line[]){ { "residual: whole", a->residual.in, 0, AN_CURVE_LINE }, { "residual: came down the skip", a->residual.identity, 0, AN_CURVE_DASHED },
+                  (const line[]){ { "residual: whole", a->residual.in, 0, AN_CURVE_LINE }, { "residual: came down the skip", a->residual.identity, 3, AN_CURVE_LINE },
                                   { "residual: came down the branch", a->residual.branch, 2, AN_CURVE_LINE }, { "plain: whole", a->plain.in, 1, AN_CURVE_LINE } }, 4);
     an_sheet_close(&sheet);
     return status;
@@ -62,6 +61,9 @@ static void put_depths(an_page *page, const char *id, const char *title, const a
 {
     double y[3][AN_ANSWER_DEPTHS];
     const char *label[AN_ANSWER_DEPTHS];
+    size_t over = 0;
+    for (int i = 0; i < 2 * AN_ANSWER_DEPTHS; i++) over += runs[i % 2][i / 2].over;
+    if (!over) return;
     for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
         label[i] = runs[0][i].label;
         for (int d = 0; d < 2; d++) y[d][i] = accuracy ? 100 * runs[d][i].accuracy.mean : runs[d][i].loss.mean;
