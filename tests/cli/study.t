@@ -61,12 +61,12 @@ $ addnorm study find-lr s.yaml --dry-run
 [2]
 
 $ addnorm study answer --quick --dry-run --json --data text.txt | grep -o -e '"state": "[a-z]*"' -e '"n_layer": "[0-9]*"' | sort | uniq -c | awk '{ print $1, $2, $3 }'
+4 "n_layer": "1"
 4 "n_layer": "104"
 4 "n_layer": "110"
 4 "n_layer": "20"
 4 "n_layer": "24"
 4 "n_layer": "56"
-4 "n_layer": "1"
 8 "n_layer": "8"
 16 "state": "waiting"
 $ addnorm study placement --quick
