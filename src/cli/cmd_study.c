@@ -15,7 +15,7 @@
 #include "train/memory.h"
 #include "train/signals.h"
 
-static struct study_options { int64_t jobs, seeds; bool dry_run, rebuild, retry; const char *tier; } settings;
+static struct study_options { int64_t jobs, seeds; bool dry_run, rebuild, retry, quick; const char *tier; } settings;
 
 #define AT(field) .at = AN_AT(struct study_options, field), .group = "study", .flags = AN_EPHEMERAL
 
@@ -24,6 +24,7 @@ static const an_option TABLE[] = {
     { "seeds", AN_INT, "auto", "1..10000", "seeds 1..N in place of those of the study", .words = "auto=0", AT(seeds) },
     { "dry_run", AN_BOOL, "false", NULL, "train nothing: the cells, their flops and memory, and how long it will take", AT(dry_run) },
     { "rebuild", AN_BOOL, "false", NULL, "train nothing: tables and index anew from the run folders that are there", AT(rebuild) },
+    { "quick", AN_BOOL, "false", NULL, "the form of a named study that takes a few minutes: less of everything, one seed", AT(quick) },
     { "retry", AN_BOOL, "false", NULL, "give failed cells two more attempts", AT(retry) },
     { "tier", AN_CHOICE, "auto", "auto|ci|nightly|release", "how much of a study of the suite: minutes, hours, all; auto: the least that it has, for the suite ci", AT(tier) },
     AN_OPTION_END
@@ -81,12 +82,13 @@ static an_status open_study(an_cli *cli, const char *word, const char *folder, c
     if (!*named && (!an_path_exists(word) || an_path_is_dir(word))) return refuse_name(word);
     AN_TRY(need_tier(*named, word));
     an_status status = AN_OK;
-    if (*named) an_named_text(*named, chosen_tier(*named), cli->argument + 1, (size_t)cli->arguments - 1, &text);
-    else status = an_file_read(word, &file, &size);
+    if (settings.quick && !*named) return an_fail(AN_EUSAGE, "--quick: %s is a file; named studies have a quick form", word);
+    if (*named) status = an_named_data(*named, cli->options);
+    const an_named_form form = { chosen_tier(*named), settings.quick };
+    if (status == AN_OK) status = *named ? an_named_text(*named, form, cli->argument + 1, (size_t)cli->arguments - 1, &text) : an_file_read(word, &file, &size);
     an_text_add(&place, "%s%s", *named ? "study " : "", word);
-    an_text_add(&name, "%s%s%s", word, *named && !(*named)->text ? "-" : "", *named && !(*named)->text ? an_tier_name(chosen_tier(*named)) : "");
+    an_text_add(&name, "%s%s%s", word, *named && !(*named)->text ? "-" : "", *named && !(*named)->text ? an_tier_name(form.tier) : "");
     const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), an_text_get(&name), (size_t)settings.seeds };
-    if (status == AN_OK) status = an_text_status(&text);
     if (status == AN_OK) status = an_text_status(&place);
     if (status == AN_OK) status = an_text_status(&name);
     if (status == AN_OK) status = an_study_open(study, &source, cli->options, folder);
@@ -145,13 +147,17 @@ static an_status print_results(const an_cli *cli, const an_study *s, const an_fi
 static an_status conclude(const an_cli *cli, an_study *s, const an_named_study *named, const an_runner *how, show *w)
 {
     an_findings findings = { 0 };
+    char *page = NULL;
     if (how->rank.id != 0) return AN_OK;
     an_study_judge(s);
     an_status status = an_named_judge(named, s, &findings);
     if (status == AN_OK) status = an_study_write(s, &findings);
+    if (status == AN_OK) status = an_named_page(named, s, &findings, &page);
     if (status == AN_OK) status = an_index_build(s, tick_index, w);
     an_progress_clear(&w->progress);
     if (status == AN_OK) status = print_results(cli, s, &findings);
+    if (status == AN_OK && page && !cli->quiet) fprintf(stderr, "page: %s\n", page);
+    free(page);
     const size_t wrong = an_findings_count(&findings, AN_FINDING_FAIL), lost = an_study_count(s, AN_CELL_FAILED);
     if (status == AN_OK && lost) status = an_fail(AN_EFAIL, "%zu of %zu cells failed; --retry tries them again", lost, s->n_cells);
     if (status == AN_OK && wrong) status = an_fail(AN_EFAIL, "%zu of %zu claims do not hold here", wrong, findings.n);

@@ -82,7 +82,7 @@ static an_status set_override(an_options *o, an_option_slot *slot, const char *s
     return AN_OK;
 }
 
-/* reading > 0: a second value of the same reading is an error; 0: it replaces (or, for paths, is appended). */
+/* reading > 0: a second value of the same reading is an error; 0: it replaces (or, for paths on the command line, is appended, and an empty one takes all away). */
 static an_status set_value(an_options *o, const char *key, const char *text, an_source source, const char *place, unsigned reading)
 {
     const size_t n = strcspn(key, "@");
@@ -97,7 +97,7 @@ static an_status set_value(an_options *o, const char *key, const char *text, an_
     an_setting *old = &slot->value[source];
     if (old->text && reading && old->reading == reading) return refuse_twice(place, key, n, old);
     if (row->type == AN_PATHS) {
-        if (old->text && *old->text && source == AN_FROM_FLAG) value.text = an_arena_printf(&o->arena, "%s\n%s", old->text, value.text);
+        if (old->text && *old->text && *text && source == AN_FROM_FLAG) value.text = an_arena_printf(&o->arena, "%s\n%s", old->text, value.text);
         if (!value.text) return no_memory();
         AN_TRY(an__option_to_list(&o->arena, value.text, &value.list));
     }

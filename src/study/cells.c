@@ -11,6 +11,7 @@
 #include "study/study_impl.h"
 #include "train/checksum.h"
 #include "train/data.h"
+#include "train/images.h"
 #include "train/presets.h"
 
 enum { MOST_CELLS = 10000, MOST_NAME = 120 };
@@ -57,13 +58,16 @@ static an_status read_all(const an_study *s, const an_study_cell *cell, const ch
     AN_TRY(read_below_grid(s, cell, o));
     for (size_t i = 0; i < cell->n_settings; i++) {
         const an_study_setting *t = &cell->setting[i];
+        const an_option *row = an_options_find(o, t->key);
         if (is_config(t) || (design && strcmp(t->key, "design") == 0)) continue;
+        if (row && row->type == AN_PATHS) AN_TRY(an_options_set(o, t->key, "", AN_FROM_FLAG, t->place));   /* in place of those of the command line, not beside them */
         AN_TRY(an_options_set(o, t->key, t->value, design ? AN_FROM_ENV : AN_FROM_FLAG, t->place));   /* below another design: what that leaves without a meaning is passed by */
     }
     if (cell->seed) AN_TRY(an_options_set(o, "seed", cell->seed, AN_FROM_FLAG, s->place));
     if (design) AN_TRY(an_options_set(o, "design", design, AN_FROM_FLAG, "design"));
     AN_TRY(an_options_resolve(o));
     AN_TRY(an_train_config_finish(config, o));
+    AN_TRY(an_images_settle(o, &config->data));
     return an_model_config_read(&model, o);
 }
 
@@ -79,17 +83,19 @@ an_status an_study_configure(const an_study *s, const an_study_cell *cell, const
 
 /* ---- what a cell is ---- */
 
-/* The fingerprint of the text of one configuration; neighbours mostly share it, so the last one is kept. */
+/* The fingerprint of the text, or of the images, of one configuration; neighbours mostly share it, so the last one is kept. */
 typedef struct text_memo { char *key; uint64_t fingerprint; } text_memo;
 
 static an_status fingerprint(text_memo *memo, const an_options *o, const an_train_config *c, uint64_t *out)
 {
     an_text key = { 0 };
     an_data *data;
-    const size_t seq = (size_t)an_options_int(o, "seq_len");
-    an_text_add(&key, "%s|%s|%g|%zu", an_options_text(o, "data"), an_options_text(o, "val_data"), c->val_fraction, seq);
+    an_model_config model;
+    AN_TRY(an_model_config_read(&model, o));
+    an_text_add(&key, "%s|%s|%g|%zu", an_options_text(o, "data"), an_options_text(o, "val_data"), c->val_fraction, model.seq_len);
+    an_text_add(&key, "|%zu|%zu|%zu|%lld", model.image.side, model.image.channels, model.image.classes, (long long)c->shapes);
     if (!memo->key || strcmp(memo->key, an_text_get(&key)) != 0) {
-        const an_status status = an_data_open(&data, &c->data, &c->val_data, c->val_fraction, seq);
+        const an_status status = an_data_open_for(&data, c, &model);
         if (status != AN_OK) {
             an_text_fini(&key);
             return status;

@@ -156,22 +156,18 @@ static size_t parts_of(const char *text)
     return n;
 }
 
-/* The keys of an axis, and that none of them stands in the base, in this grid, or on the command line. */
+/* The keys of an axis, and that none of them stands in this grid before. */
 static an_status take_axis_keys(reader *r, an_axis *a, const char *text)
 {
     const an_study *s = r->study;
     for (size_t k = 0; k < a->n_keys; k++, text += strcspn(text, "|") + 1) {
         AN_TRY(take_key(r, a->place, text, strcspn(text, "|"), &a->key[k]));
         const char *key = a->key[k];
-        for (size_t i = 0; i < s->n_base; i++)
-            if (strcmp(s->base[i].key, key) == 0 && strcmp(key, "config") != 0) return an_fail(AN_ECONFIG, "%s: '%s' stands in the grid and in the base, %s; keep one", a->place, key, s->base[i].place);
         for (size_t i = 0; i <= s->n_axes; i++) {
             const an_axis *other = i < s->n_axes ? &s->axis[i] : a;
             for (size_t m = 0; m < (other == a ? k : other->n_keys); m++)
                 if (strcmp(other->grid, a->grid) == 0 && strcmp(other->key[m], key) == 0) return an_fail(AN_ECONFIG, "%s: '%s' stands twice in this grid; first in %s", a->place, key, other->place);
         }
-        if (s->flags && an_options_find(s->flags, key) && an_options_source(s->flags, key) == AN_FROM_FLAG)
-            return an_fail(AN_EUSAGE, "--%s: %s gives it several values; leave it out, or change the file", key, a->place);
     }
     return AN_OK;
 }
@@ -225,6 +221,33 @@ static an_status visit(void *ctx, const an_config_entry *e)
     return an_fail(AN_ECONFIG, "%s: unknown group '%s'%s%s%s", place, e->group, close ? "; did you mean '" : "; a study has base and grid", near, close ? "'?" : "");
 }
 
+static bool sets(const an_study *s, const char *grid, const char *key)
+{
+    for (size_t i = 0; i < s->n_axes; i++)
+        for (size_t k = 0; strcmp(s->axis[i].grid, grid) == 0 && k < s->axis[i].n_keys; k++)
+            if (strcmp(s->axis[i].key[k], key) == 0) return true;
+    return false;
+}
+
+/* A key of the grids may stand in the base or on the command line for the grids that do not set it; where all of them do, it would mean nothing. */
+static an_status settle_key(const an_study *s, const char *place, const char *key)
+{
+    for (size_t i = 0; i < s->n_axes; i++)
+        if (!sets(s, s->axis[i].grid, key)) return AN_OK;
+    for (size_t i = 0; i < s->n_base; i++)
+        if (strcmp(s->base[i].key, key) == 0 && strcmp(key, "config") != 0) return an_fail(AN_ECONFIG, "%s: '%s' stands in the grid and in the base, %s; keep one", place, key, s->base[i].place);
+    if (s->flags && an_options_find(s->flags, key) && an_options_source(s->flags, key) == AN_FROM_FLAG)
+        return an_fail(AN_EUSAGE, "--%s: %s gives it several values; leave it out, or change the file", key, place);
+    return AN_OK;
+}
+
+static an_status settle_keys(const an_study *s)
+{
+    for (size_t i = 0; i < s->n_axes; i++)
+        for (size_t k = 0; k < s->axis[i].n_keys; k++) AN_TRY(settle_key(s, s->axis[i].place, s->axis[i].key[k]));
+    return AN_OK;
+}
+
 /* A grid's `seed` and `seeds` mean the same; seeds go last, so that cells that differ by them alone stand together. */
 static an_status settle_seeds(an_study *s)
 {
@@ -245,6 +268,7 @@ an_status an__study_read(an_study *s, const an_study_source *source)
     AN_TRY(an_run_options_create(&r.known, &config));
     an_status status = an_config_read(source->text, source->size, s->place, visit, &r);
     an_options_destroy(&r.known);
+    if (status == AN_OK) status = settle_keys(s);
     if (status == AN_OK && source->seeds) status = count_seeds(s, source->seeds);
     return status == AN_OK ? settle_seeds(s) : status;
 }

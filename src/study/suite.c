@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "core/file.h"
 #include "study/record.h"
 
 static const an_named_study *const LIST[] = {
@@ -66,12 +68,8 @@ size_t an_findings_count(const an_findings *f, an_finding_kind kind)
     return n;
 }
 
-void an_named_text(const an_named_study *named, an_tier tier, const char *const *file, size_t n, an_text *out)
+static void put_files(const an_named_study *named, const char *const *file, size_t n, an_text *out)
 {
-    size_t at = tier;
-    while (!named->text && at > named->tier && !named->tier_text[at]) at--;
-    an_text_add(out, "%s", named->text ? named->text : named->tier_text[at]);
-    if (n == 0) return;
     an_text_add(out, "%s:\n  config: [", named->group);
     for (size_t i = 0; i < n; i++) {
         an_text_add(out, "%s\"", i ? ", " : "");
@@ -81,8 +79,59 @@ void an_named_text(const an_named_study *named, an_tier tier, const char *const 
     an_text_add(out, "]\n");
 }
 
+an_status an_named_text(const an_named_study *named, an_named_form form, const char *const *file, size_t n, an_text *out)
+{
+    size_t at = form.tier;
+    while (!named->text && at > named->tier && !named->tier_text[at]) at--;
+    if (form.quick && !named->quick) return an_fail(AN_EUSAGE, "--quick: study %s has no quick form", named->name);
+    an_text_add(out, "%s", form.quick ? named->quick : named->text ? named->text : named->tier_text[at]);
+    if (n) put_files(named, file, n, out);
+    return an_text_status(out);
+}
+
+static bool is_plain_file(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
+}
+
+an_status an_named_data(const an_named_study *named, an_options *options)
+{
+    char **name = NULL;
+    size_t n = 0;
+    an_text files = { 0 };
+    if (!named->folder || *an_options_text(options, "data")) return AN_OK;
+    if (an_path_is_dir(named->folder)) AN_TRY(an_dir_list(named->folder, &name, &n));
+    for (size_t i = 0; i < n; i++) {
+        char *path = an_path_join(named->folder, name[i]);
+        if (!path) files.failed = 1;
+        else if (is_plain_file(path)) an_text_add(&files, "%s%s", files.length ? "\n" : "", path);
+        free(path);
+    }
+    an_dir_list_free(name, n);
+    an_status status = an_text_status(&files);
+    if (status == AN_OK && files.length == 0) status = an_fail(AN_EDATA, "no text in %s, which study %s reads unless told otherwise; name a file, --data FILE", named->folder, named->name);
+    if (status == AN_OK) status = an_options_set(options, "data", an_text_get(&files), AN_FROM_ENV, named->folder);
+    an_text_fini(&files);
+    return status;
+}
+
 an_status an_named_judge(const an_named_study *named, const an_study *study, an_findings *findings)
 {
     if (named) named->judge(study, findings);
     return findings->failed ? an_fail(AN_ENOMEM, "%s: no memory for its verdicts", study->place) : AN_OK;
+}
+
+an_status an_named_page(const an_named_study *named, const an_study *study, const an_findings *findings, char **path)
+{
+    char file[80];
+    an_text page = { 0 };
+    *path = NULL;
+    if (!named || !named->page) return AN_OK;
+    snprintf(file, sizeof file, "%s.html", named->name);
+    *path = an_path_join(study->out, file);
+    an_status status = *path ? named->page(study, findings, &page) : an_fail(AN_ENOMEM, "%s: no memory for its page", study->place);
+    if (status == AN_OK) status = an_file_write(*path, an_text_get(&page), page.length);
+    an_text_fini(&page);
+    return status;
 }

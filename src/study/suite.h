@@ -35,18 +35,30 @@ typedef struct an_named_study {
     const char *group;             /* the group whose key `config` they are, "base" or "grid"; NULL: none */
     const char *text;              /* YAML, as in study/study.h; NULL: each tier has its own */
     const char *tier_text[AN_TIERS];   /* from `tier` on; NULL: as the tier below. These studies are the suite, "study suite" */
+    const char *quick;             /* the same in few minutes, for --quick; NULL: there is none */
+    const char *folder;            /* whose files are the text where data names none; NULL: data must name one */
     void (*judge)(const an_study *study, an_findings *findings);   /* after an_study_judge */
+    an_status (*page)(const an_study *study, const an_findings *findings, an_text *out);   /* OUT/NAME.html; NULL: addnorm report OUT says all */
 } an_named_study;
 
 const an_named_study *an_named_at(size_t i);            /* NULL after the last */
 const an_named_study *an_named_find(const char *name);  /* NULL: none */
 
-/* The study's text at a tier, with these files as configurations. */
-void an_named_text(const an_named_study *named, an_tier tier, const char *const *file, size_t n, an_text *out);
+/* Which form of a named study: a tier of the suite, or the quick form. */
+typedef struct an_named_form { an_tier tier; bool quick; } an_named_form;
+
+/* The study's text in this form, with these files as configurations. Errors: AN_EUSAGE without a quick form. */
+an_status an_named_text(const an_named_study *named, an_named_form form, const char *const *file, size_t n, an_text *out) AN_MUST_USE;
 bool an_named_in_suite(const an_named_study *named, an_tier tier);
+
+/* Puts the files of its folder in the place of `data` where nobody set that. Errors: AN_EDATA when there are none. */
+an_status an_named_data(const an_named_study *named, an_options *options) AN_MUST_USE;
 
 /* What a study's cells show; without `named` nothing. Errors: AN_ENOMEM. */
 an_status an_named_judge(const an_named_study *named, const an_study *study, an_findings *findings) AN_MUST_USE;
+
+/* Writes OUT/NAME.html; *path is freed with free(), NULL: it has none. Errors: AN_EIO, AN_ENOMEM. */
+an_status an_named_page(const an_named_study *named, const an_study *study, const an_findings *findings, char **path) AN_MUST_USE;
 
 #define STUDY(name) extern const an_named_study an_named_##name;
 #include "study/suite.def"

@@ -46,25 +46,42 @@ $ addnorm study s.yaml -q --rebuild --json | grep -e '^ "' | sed 's/: .*//'
 $ addnorm study s.yaml -q --lr 2e-3 --seeds 1 | head -1
 s: 4 cells, 2 finished, 2 skipped
 $ addnorm list studies
-placement       where the norm stands decides whether warm-up is needed (R2, small); ci                             arXiv:2002.04745
+answer          what do residual connections and layer normalisation do? each sentence measured, and a page of it; ci  arXiv:1512.03385
+placement       where the norm stands decides whether warm-up is needed (R2, small); ci                                arXiv:2002.04745
 compare         A.yaml B.yaml: two configurations, five seeds each: is the difference real?; nightly
 find-lr         [CONFIG.yaml]: which learning rate? whole runs at nine rates; nightly
-lr-sensitivity  [CONFIG.yaml]: how much does the loss depend on the learning rate? (the published metric); nightly  arXiv:2309.14322
+lr-sensitivity  [CONFIG.yaml]: how much does the loss depend on the learning rate? (the published metric); nightly     arXiv:2309.14322
 needs-warmup    [CONFIG.yaml]: does a configuration need warm-up, and how much?; nightly
 critical-depth  [CONFIG.yaml]: from which depth on does it fail?; nightly
-r1              R1: laws at initialisation, by runs of one step; ci                                                 arXiv:2002.04745
-r2              R2: warm-up and the place of the norm; ci                                                           arXiv:2002.04745
-r3              R3: the depth ladder, plain against residual; ci                                                    arXiv:1512.03385
-r5              R5: sensitivity to the learning rate; nightly                                                       arXiv:2309.14322
-r6              R6: growth of the stream, the curse of depth; release                                               arXiv:2502.05795
-r8              R8: branches that start at zero, steps to a loss; release                                           arXiv:2003.04887
-r9              R9: learning rates across depth; release                                                            arXiv:2505.01618
-r10             R10: gain of several streams; release                                                               arXiv:2512.24880
+r1              R1: laws at initialisation, by runs of one step; ci                                                    arXiv:2002.04745
+r2              R2: warm-up and the place of the norm; ci                                                              arXiv:2002.04745
+r3              R3: the depth ladder, plain against residual; ci                                                       arXiv:1512.03385
+r5              R5: sensitivity to the learning rate; nightly                                                          arXiv:2309.14322
+r6              R6: growth of the stream, the curse of depth; release                                                  arXiv:2502.05795
+r8              R8: branches that start at zero, steps to a loss; release                                              arXiv:2003.04887
+r9              R9: learning rates across depth; release                                                               arXiv:2505.01618
+r10             R10: gain of several streams; release                                                                  arXiv:2512.24880
 $ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
 2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice
 [2]
 $ addnorm study find-lr s.yaml --dry-run
 2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'
+[2]
+
+$ addnorm study answer --quick --dry-run --json --data text.txt | grep -o -e '"state": "[a-z]*"' -e '"n_layer": "[0-9]*"' | sort | uniq -c | awk '{ print $1, $2, $3 }'
+4 "n_layer": "1"
+4 "n_layer": "104"
+4 "n_layer": "110"
+4 "n_layer": "20"
+4 "n_layer": "24"
+4 "n_layer": "56"
+8 "n_layer": "8"
+16 "state": "waiting"
+$ addnorm study placement --quick
+2| addnorm study: --quick: study placement has no quick form
+[2]
+$ addnorm study s.yaml --quick
+2| addnorm study: --quick: s.yaml is a file; named studies have a quick form
 [2]
 
 # what is no good

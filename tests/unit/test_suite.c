@@ -136,7 +136,7 @@ static void judge(size_t at, bool planted_too, bool holds, an_findings *f)
     an_study *s = NULL;
     assert_non_null(named);
     assert_ok(an_dir_remove(unit_path("out")));
-    an_named_text(named, STUDIES[at].tier, NULL, 0, &text);
+    assert_ok(an_named_text(named, (an_named_form){ STUDIES[at].tier, false }, NULL, 0, &text));
     const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 1 };
     assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
     assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
@@ -205,7 +205,7 @@ static void tiers(void **state)
         for (size_t tier = named->tier; an_tier_name(tier); tier++) {
             an_text text = { 0 };
             an_study *s = NULL;
-            an_named_text(named, (an_tier)tier, NULL, 0, &text);
+            assert_ok(an_named_text(named, (an_named_form){ (an_tier)tier, false }, NULL, 0, &text));
             const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 0 };
             assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
             assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);

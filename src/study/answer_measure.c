@@ -1,0 +1,165 @@
+/* study/answer_measure.c
+ * From the cells of the study to the numbers of study/answer.h. Cells are found by what the grid says of them. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "study/answer.h"
+#include "study/record.h"
+
+static const char *const DESIGN[] = { "plain", "pre-ln" };
+
+/* ---- runs ---- */
+
+/* Mean accuracy of the last AN_TAIL_STEPS steps. */
+static double tail_accuracy(const an_record *r)
+{
+    double sum = 0;
+    size_t n = 0;
+    const uint64_t last = r->n_steps ? r->step[r->n_steps - 1].step : 0;
+    for (size_t i = r->n_steps; i-- > 0 && r->step[i].step + AN_TAIL_STEPS > last; n++) sum += r->step[i].accuracy;
+    return n ? sum / (double)n : NAN;
+}
+
+static an_status read_cell(const an_study *s, size_t cell, bool telemetry, an_record **out)
+{
+    char *run = an_study_path(s, "cells", s->cell[cell].name, "");
+    const an_status status = run ? an_record_read(out, run, telemetry) : an_fail(AN_ENOMEM, "%s: no memory", s->place);
+    free(run);
+    return status;
+}
+
+static bool is_over(const an_study_cell *cell) { return cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED; }
+
+static an_status take_runs(const an_study *s, const char *settings, const char *label, bool images, an_answer_runs *out)
+{
+    enum { MOST = 64 };
+    const an_study_group *g = an_study_find(s, settings);
+    double accuracy[MOST];
+    *out = (an_answer_runs){ .label = label, .cell = g ? g->first : AN_NO_CELL, .loss.mean = NAN, .accuracy.mean = NAN, .entropy = NAN };
+    if (!g) return AN_OK;
+    out->runs = g->n;
+    out->loss = an_group_mean(s, g, AN_Q_LOSS);
+    out->entropy = s->cell[g->first].result.entropy;
+    out->trained = an_group_count(s, g, AN_OUTCOME_TRAINED);
+    out->failed = an_group_count(s, g, AN_OUTCOME_FAILED);
+    for (size_t i = 0; i < g->n; i++) out->over += is_over(&s->cell[g->first + i]);
+    for (size_t i = 0; i < g->n && i < MOST && images; i++) {
+        an_record *r = NULL;
+        accuracy[i] = NAN;
+        if (s->cell[g->first + i].state != AN_CELL_FINISHED) continue;
+        AN_TRY(read_cell(s, g->first + i, false, &r));
+        accuracy[i] = tail_accuracy(r);
+        an_record_destroy(&r);
+    }
+    if (images) out->accuracy = an_stat_mean(g->n < MOST ? g->n : MOST, accuracy);
+    return AN_OK;
+}
+
+static an_status take_all_runs(const an_study *s, an_answer *a)
+{
+    static const int TEXT[] = { 1, 24, 104 }, IMAGE[] = { 20, 56, 110 };
+    static const char *const LABEL[2][AN_ANSWER_DEPTHS] = { { "1", "24", "104" }, { "20", "56", "110" } };
+    static const char *const PLACE[2][2] = { { "Post-LN, no warm-up", "Post-LN, warm-up" }, { "Pre-LN, no warm-up", "Pre-LN, warm-up" } };
+    char settings[96];
+    for (int d = 0; d < 2; d++) {
+        for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
+            snprintf(settings, sizeof settings, "d_model=32 design=%s n_layer=%d", DESIGN[d], TEXT[i]);
+            AN_TRY(take_runs(s, settings, LABEL[0][i], false, &a->depth[d][i]));
+            snprintf(settings, sizeof settings, "arch=resnet design=%s n_layer=%d", DESIGN[d], IMAGE[i]);
+            AN_TRY(take_runs(s, settings, LABEL[1][i], true, &a->image[d][i]));
+        }
+        for (int w = 0; w < 2; w++) {
+            snprintf(settings, sizeof settings, "design=%s warmup=%d", d ? "pre-ln" : "post-ln", w ? 100 : 0);
+            AN_TRY(take_runs(s, settings, PLACE[d][w], false, &a->placement[d][w]));
+        }
+    }
+    return AN_OK;
+}
+
+/* ---- the gradient ledger ---- */
+
+/* A column of the last look, by the name of its number. */
+static double last(const an_record *r, const char *metric, size_t site)
+{
+    size_t at = 0;
+    const an_record_table *t = an_record_find(r, "ledger", metric, &at);
+    return t && t->n_looks ? an_record_value(t, t->n_looks - 1, at, site) : NAN;
+}
+
+static void take_ledger(const an_record *r, an_answer_ledger *out)
+{
+    size_t at;
+    const an_record_table *t = an_record_find(r, "ledger", "g_in", &at);
+    *out = (an_answer_ledger){ .kept = 1, .reach = NAN };
+    if (!t || t->n_looks == 0) return;
+    out->sites = t->n_names < AN_ANSWER_SITES ? t->n_names : AN_ANSWER_SITES;
+    const double end = last(r, "g_out", out->sites - 1);
+    for (size_t i = 0; i < out->sites; i++) {
+        const double in = last(r, "g_in", i), id = last(r, "g_identity", i), br = last(r, "g_branch", i), cosine = last(r, "g_cos", i);
+        const double sum = id * id + br * br + (isfinite(cosine) ? 2 * cosine * id * br : 0);
+        out->shortcuts += id > 0;
+        out->closure = fmax(out->closure, in > 0 ? fabs(in * in - sum) / (in * in) : 0);
+        out->kept *= last(r, "attenuation", i);
+        out->in[i] = in / end;
+        out->identity[i] = id / end;
+        out->branch[i] = br / end;
+    }
+    out->reach = out->in[0];
+}
+
+static an_status take_ledgers(const an_study *s, an_answer *a)
+{
+    for (int d = 0; d < 2; d++) {
+        const size_t cell = a->depth[d][1].cell;
+        an_answer_ledger *ledger = d ? &a->residual : &a->plain;
+        an_record *r = NULL;
+        *ledger = (an_answer_ledger){ .reach = NAN };
+        if (cell == AN_NO_CELL || !is_over(&s->cell[cell])) continue;
+        AN_TRY(read_cell(s, cell, true, &r));
+        take_ledger(r, ledger);
+        an_record_destroy(&r);
+    }
+    return AN_OK;
+}
+
+/* ---- batch statistics against running ones ---- */
+
+static double mean_of_norms(const an_record *r, const char *metric)
+{
+    size_t at = 0, n = 0;
+    double sum = 0;
+    const an_record_table *t = an_record_find(r, "norm", metric, &at);
+    for (size_t i = 0; t && t->n_looks && i < t->n_names; i++) {
+        const double x = an_record_value(t, t->n_looks - 1, at, i);
+        if (!isfinite(x)) continue;
+        sum += x;
+        n++;
+    }
+    return n ? sum / (double)n : NAN;
+}
+
+static an_status take_discrepancy(const an_study *s, an_answer *a)
+{
+    const size_t cell = a->image[1][0].cell;
+    an_record *r = NULL;
+    a->tid_mean = a->tid_dev = NAN;
+    if (cell == AN_NO_CELL || !is_over(&s->cell[cell])) return AN_OK;
+    AN_TRY(read_cell(s, cell, true, &r));
+    a->tid_mean = mean_of_norms(r, "tid_mean");
+    a->tid_dev = mean_of_norms(r, "tid_dev");
+    an_record_destroy(&r);
+    return AN_OK;
+}
+
+an_status an_answer_measure(const an_study *s, an_answer *a)
+{
+    *a = (an_answer){ .tid_mean = NAN };
+    AN_TRY(take_all_runs(s, a));
+    AN_TRY(take_ledgers(s, a));
+    AN_TRY(take_discrepancy(s, a));
+    AN_TRY(an_answer_try_norm("layernorm", &a->layer));
+    AN_TRY(an_answer_try_norm("batchnorm", &a->batch));
+    const size_t cell = a->depth[1][1].cell;
+    return cell != AN_NO_CELL && s->cell[cell].state == AN_CELL_FINISHED ? an_answer_try_decode(s, &s->cell[cell], &a->decode) : AN_OK;
+}

@@ -1,0 +1,243 @@
+/* study/answer_page.c
+ * The answer as a page: what was asked, all verdicts in one table, then section by section what is claimed, what was measured and a chart
+ * of it. Equal runs give equal bytes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "study/answer.h"
+#include "study/page.h"
+#include "study/record.h"
+
+static void put_verdicts(an_page *page, const an_findings *f)
+{
+    static const char *const COLUMNS[] = { "claim, and what was measured", "verdict", "holds when" };
+    static const char *const WORD[AN_FINDING_KINDS] = { "holds", "does not hold here", "open", "told" };
+    an_page_table_begin(page, COLUMNS, 3);
+    for (size_t i = 0; i < f->n; i++) {
+        const an_finding *x = &f->finding[i];
+        an_page_row_begin(page, false);
+        an_page_cell(page, AN_CELL_LONG, x->claim, x->measured);
+        an_page_cell(page, x->kind == AN_FINDING_PASS ? AN_CELL_GOOD : x->kind == AN_FINDING_FAIL ? AN_CELL_BAD : AN_CELL_TEXT, WORD[x->kind], NULL);
+        an_page_cell(page, AN_CELL_LONG, x->expected ? x->expected : "", NULL);
+        an_page_row_end(page);
+    }
+    an_page_table_end(page);
+}
+
+/* ---- charts over names ---- */
+
+enum { MOST_LINES = 4 };
+typedef struct line { const char *name; const double *y; int color; an_curve_style style; } line;
+
+static void put_lines(an_page *page, an_chart chart, const line *lines, size_t n)
+{
+    an_curve curve[MOST_LINES];
+    for (size_t i = 0; i < n && i < MOST_LINES; i++) curve[i] = (an_curve){ .name = lines[i].name, .y = lines[i].y, .n = chart.n_labels, .color = lines[i].color, .style = lines[i].style };
+    chart.curve = curve;
+    chart.n_curves = n;
+    an_page_curves(page, &chart);
+}
+
+static an_status put_path(const an_study *s, const an_answer *a, an_page *page)
+{
+    an_sheet sheet;
+    (void)s;
+    const size_t n = a->residual.sites && a->plain.sites ? a->residual.sites : 0;
+    if (!n) return AN_OK;
+    an_status status = an_sheet_open(&sheet, n, 0);
+    for (size_t i = 0; i < n && status == AN_OK; i++) an_sheet_number(&sheet, i, i + 1);
+    if (status == AN_OK)
+        put_lines(page, (an_chart){ .id = "path", .title = "Gradient before each of 48 sub-layers, over that behind the last", .note = "last observed step; the plain network has no identity part", .x_title = "sub-layer",
+                                    .label = sheet.label, .n_labels = n, .logarithmic = true },
+                  (const line[]){ { "residual: whole", a->residual.in, 0, AN_CURVE_LINE }, { "residual: came down the skip", a->residual.identity, 3, AN_CURVE_LINE },
+                                  { "residual: came down the branch", a->residual.branch, 2, AN_CURVE_LINE }, { "plain: whole", a->plain.in, 1, AN_CURVE_LINE } }, 4);
+    an_sheet_close(&sheet);
+    return status;
+}
+
+/* Losses, or shares, over depth. */
+static void put_depths(an_page *page, const char *id, const char *title, const an_answer_runs runs[2][AN_ANSWER_DEPTHS], bool accuracy)
+{
+    double y[3][AN_ANSWER_DEPTHS];
+    const char *label[AN_ANSWER_DEPTHS];
+    size_t over = 0;
+    for (int i = 0; i < 2 * AN_ANSWER_DEPTHS; i++) over += runs[i % 2][i / 2].over;
+    if (!over) return;
+    for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
+        label[i] = runs[0][i].label;
+        for (int d = 0; d < 2; d++) y[d][i] = accuracy ? 100 * runs[d][i].accuracy.mean : runs[d][i].loss.mean;
+        y[2][i] = accuracy ? NAN : runs[1][i].entropy;
+    }
+    put_lines(page, (an_chart){ .id = id, .title = title, .note = "mean of the last 50 steps", .x_title = "layers", .y_title = accuracy ? "%" : "nats", .label = label, .n_labels = AN_ANSWER_DEPTHS },
+              (const line[]){ { "residual", y[1], 0, AN_CURVE_LINE }, { "plain", y[0], 1, AN_CURVE_LINE }, { "unigram entropy", y[2], AN_COLOR_NEUTRAL, AN_CURVE_DASHED } }, accuracy ? 2 : 3);
+}
+
+static void put_sizes(an_page *page, const char *id, const char *title, const char *x_title, const double *layer, const double *batch)
+{
+    static const char *const LABEL[AN_ANSWER_SIZES] = { "64", "32", "16", "8", "4", "2", "1" };
+    put_lines(page, (an_chart){ .id = id, .title = title, .note = "root mean square of the change, of values of size 1", .x_title = x_title, .label = LABEL, .n_labels = AN_ANSWER_SIZES },
+              (const line[]){ { "LayerNorm", layer, 0, AN_CURVE_LINE }, { "BatchNorm", batch, 1, AN_CURVE_LINE } }, 2);
+}
+
+/* ---- charts over steps ---- */
+
+/* Training losses of the first run of each, smoothed by nothing. */
+static an_status put_losses(const an_study *s, an_page *page, const char *id, const char *title, const an_answer_runs *const *runs, const char *const *name, size_t n)
+{
+    an_record *record[MOST_LINES] = { NULL };
+    an_curve curve[MOST_LINES];
+    double *room[MOST_LINES] = { NULL };
+    an_status status = AN_OK;
+    size_t shown = 0;
+    for (size_t i = 0; i < n && status == AN_OK; i++) {
+        if (runs[i]->cell == AN_NO_CELL || !runs[i]->over) continue;
+        char *path = an_study_path(s, "cells", s->cell[runs[i]->cell].name, "");
+        status = path ? an_record_read(&record[i], path, false) : an_fail(AN_ENOMEM, "answer: no memory");
+        free(path);
+        const size_t steps = status == AN_OK ? record[i]->n_steps : 0;
+        room[i] = status == AN_OK ? an_alloc(2 * (steps + 1) * sizeof **room) : NULL;
+        if (status == AN_OK && !room[i]) status = an_fail(AN_ENOMEM, "answer: no memory");
+        for (size_t k = 0; k < steps && room[i]; k++) {
+            room[i][k] = (double)record[i]->step[k].step;
+            room[i][steps + k] = record[i]->step[k].loss;
+        }
+        if (room[i]) curve[shown++] = (an_curve){ .name = name[i], .x = room[i], .y = room[i] + steps, .n = steps, .color = (int)i };
+    }
+    if (status == AN_OK && shown)
+        an_page_curves(page, &(an_chart){ .id = id, .title = title, .note = "training loss of the first seed", .x_title = "step", .y_title = "nats", .curve = curve, .n_curves = shown });
+    for (size_t i = 0; i < n; i++) {
+        an_record_destroy(&record[i]);
+        free(room[i]);
+    }
+    return status;
+}
+
+static an_status put_deep(const an_study *s, const an_answer *a, an_page *page)
+{
+    static const char *const NAME[] = { "residual", "plain" };
+    put_depths(page, "depth", "Training loss over depth", a->depth, false);
+    return put_losses(s, page, "deep", "104 layers", (const an_answer_runs *const[]){ &a->depth[1][2], &a->depth[0][2] }, NAME, 2);
+}
+
+static an_status put_images(const an_study *s, const an_answer *a, an_page *page)
+{
+    static const char *const NAME[] = { "residual", "plain" };
+    put_depths(page, "images", "Images put into the right class while training", a->image, true);
+    return put_losses(s, page, "images110", "110 layers", (const an_answer_runs *const[]){ &a->image[1][2], &a->image[0][2] }, NAME, 2);
+}
+
+static an_status put_place(const an_study *s, const an_answer *a, an_page *page)
+{
+    static const char *const NAME[] = { "Pre-LN, no warm-up", "Post-LN, no warm-up", "Pre-LN, warm-up", "Post-LN, warm-up" };
+    return put_losses(s, page, "place", "8 layers, four ways", (const an_answer_runs *const[]){ &a->placement[1][0], &a->placement[0][0], &a->placement[1][1], &a->placement[0][1] }, NAME, 4);
+}
+
+static an_status put_sizes_of_batch(const an_study *s, const an_answer *a, an_page *page)
+{
+    (void)s;
+    put_sizes(page, "batch", "The same token in smaller batches", "tokens in the batch", a->layer.batch, a->batch.batch);
+    put_sizes(page, "length", "The same token in shorter sequences", "tokens in each of 4 sequences", a->layer.length, a->batch.length);
+    return AN_OK;
+}
+
+static an_status put_decode(const an_study *s, const an_answer *a, an_page *page)
+{
+    an_sheet sheet;
+    (void)s;
+    if (!a->decode.tokens) return AN_OK;
+    an_status status = an_sheet_open(&sheet, a->decode.tokens, 0);
+    for (size_t i = 0; i < a->decode.tokens && status == AN_OK; i++) an_sheet_number(&sheet, i, i + 1);
+    if (status == AN_OK)
+        put_lines(page, (an_chart){ .id = "decode", .title = "Logits of one step against one pass over all", .note = "largest difference; a difference of 0 is not drawn", .x_title = "token", .label = sheet.label,
+                                    .n_labels = a->decode.tokens, .logarithmic = true }, (const line[]){ { "difference", a->decode.each, 0, AN_CURVE_DOTS } }, 1);
+    an_sheet_close(&sheet);
+    return status;
+}
+
+/* ---- tables ---- */
+
+static void put_row(an_page *page, const char *what, double layer, double batch)
+{
+    char x[24], y[24];
+    an_page_row_begin(page, false);
+    an_page_cell(page, AN_CELL_TEXT, what, NULL);
+    an_page_cell_number(page, layer, an_page_number(x, layer));
+    an_page_cell_number(page, batch, an_page_number(y, batch));
+    an_page_row_end(page);
+}
+
+static an_status put_changes(const an_study *s, const an_answer *a, an_page *page)
+{
+    static const char *const COLUMNS[] = { "how much a token's output changes when", "LayerNorm", "BatchNorm" };
+    const an_answer_norm *l = &a->layer, *b = &a->batch;
+    (void)s;
+    an_page_table_begin(page, COLUMNS, 3);
+    put_row(page, "it is moved by 3", l->shift, b->shift);
+    put_row(page, "it is multiplied by 7", l->scale, b->scale);
+    put_row(page, "the other 63 are replaced", l->others, b->others);
+    put_row(page, "the batch is 2 instead of 64", l->batch[AN_ANSWER_SIZES - 2], b->batch[AN_ANSWER_SIZES - 2]);
+    put_row(page, "sequences are 1 long instead of 64", l->length[AN_ANSWER_SIZES - 1], b->length[AN_ANSWER_SIZES - 1]);
+    put_row(page, "it is alone, at inference", l->inference, b->inference);
+    an_page_table_end(page);
+    return AN_OK;
+}
+
+/* ---- the page ---- */
+
+typedef struct part { const char *sentence; bool charts; an_status (*put)(const an_study *, const an_answer *, an_page *); } part;
+
+static const part PARTS[AN_ANSWER_SECTIONS] = {
+    { "y = x + F(x), so the gradient of x is that of y plus what came through F: a sum, where the plain y = F(x) leaves a product of Jacobians. The ledger takes the two parts apart at every sub-layer.", true, put_path },
+    { "The same blocks with and without the skip, at three depths.", true, put_deep },
+    { "The mechanism comes from vision: convolutions with BatchNorm, with and without the skip, which has no parameters of its own.", true, put_images },
+    { "Each token is normalised over its own channels: what other tokens are, how many there are and how long the text is does not enter.", false, put_changes },
+    { "BatchNorm normalises each channel over all tokens of the batch, and at inference by statistics it has collected.", true, put_sizes_of_batch },
+    { "The residual model of 24 layers, trained, on text it has not seen.", true, put_decode },
+    { "Post-LN normalises behind the sum and so on the path of the gradient, Pre-LN inside the branch. The same learning rate, 1e-3, without and with 100 steps of warm-up; gradients are not clipped, which would be help of the same kind.", true, put_place },
+};
+
+static an_status put_section(const an_study *s, const an_answer *a, an_answer_section section, an_page *page)
+{
+    an_findings f = { 0 };
+    an_answer_judge(a, section, &f);
+    an_page_heading(page, an_answer_titles[section]);
+    an_page_paragraph(page, PARTS[section].sentence);
+    put_verdicts(page, &f);
+    if (PARTS[section].charts) an_page_group_begin(page, 2);
+    an_status status = f.failed ? an_fail(AN_ENOMEM, "answer: no memory") : PARTS[section].put(s, a, page);
+    if (PARTS[section].charts) an_page_group_end(page);
+    an_findings_fini(&f);
+    return status;
+}
+
+static void put_summary(const an_answer *a, an_page *page)
+{
+    an_findings f = { 0 };
+    char text[256];
+    an_answer_judge_all(a, &f);
+    const size_t pass = an_findings_count(&f, AN_FINDING_PASS), fail = an_findings_count(&f, AN_FINDING_FAIL), open = an_findings_count(&f, AN_FINDING_OPEN);
+    const size_t seeds = a->depth[1][1].runs;
+    snprintf(text, sizeof text, "%zu of %zu sentences hold here, %zu do not, %zu are open. %zu seed%s%s.", pass, f.n, fail, open, seeds, seeds == 1 ? "" : "s",
+             seeds > 1 ? "; +- is half of the 95 % interval over them" : ": one run of each, without intervals; addnorm study answer has them");
+    an_page_paragraph(page, text);
+    page->out->failed |= f.failed;
+    an_findings_fini(&f);
+}
+
+an_status an_answer_page(const an_study *s, const an_answer *a, an_text *out)
+{
+    an_page page;
+    char text[160];
+    an_status status = AN_OK;
+    an_page_begin(&page, out, "What residual connections and layer normalisation do", 0);
+    an_page_paragraph(&page, "What roles do residual connections and layer normalisation play in transformer training? Each sentence of the answer, measured on this machine.");
+    put_summary(a, &page);
+    for (an_answer_section i = 0; i < AN_ANSWER_SECTIONS && status == AN_OK; i++) status = put_section(s, a, i, &page);
+    if (status != AN_OK) return status;
+    an_page_heading(&page, "Again");
+    an_page_note(&page, "The runs lie beside this page, in cells/, each an ordinary run; addnorm report of this folder shows them all.");
+    snprintf(text, sizeof text, "addnorm study answer%s", s->n_seeds > 1 ? "" : " --quick");
+    an_page_command(&page, text);
+    return an_page_finish(&page);
+}
