@@ -6,9 +6,8 @@
  * A panel of B (32 columns of KC) takes 16 KiB of the first cache, a block of A 128 KiB of the second.
  * The tile shape is loaded at each block, since a library on this thread may have loaded another.
  * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18 */
+#include "kern/amx/pack.h"
 #include "kern/gemm_micro.h"
-
-#include <string.h>
 
 #ifdef AN_AMX_EMULATED
 #define AMX_MICRO an_amx_emulated_gemm_micro
@@ -18,42 +17,37 @@ extern const an_gemm_micro AMX_MICRO;   /* lives in the tests only */
 #define AMX_MICRO an_amx_gemm_micro
 #endif
 
-enum { SIDE = 16, MR = 32, NR = 32, STEP = 32, KC = 256, MC = 256, NC = 1536, TILE = SIDE * STEP };   /* TILE: elements of one operand tile */
+enum { SIDE = PACK, MR = 32, NR = 32, STEP = 32, KC = 256, MC = 256, NC = 1536 };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR, "gemm_native.c relies on these");
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
-static an_bf16 number(an_operand x, size_t at) { return x.store == AN_STORE_BF16 ? ((const an_bf16 *)x.p)[at] : an_bf16_round(((const float *)x.p)[at]); }
 
-/* Where element (p, i) of a panel lies. A: tile [i][p]; B: tile [pair of p][i][which of the pair]. */
-static inline size_t place(int of_b, size_t p, size_t i)
+/* Panels of 32 vectors, two tiles a step, each of two blocks along k. What does not exist is zero. */
+static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out)
 {
-    const size_t within = of_b ? p % STEP / 2 * STEP + i % SIDE * 2 + p % 2 : i % SIDE * STEP + p % STEP;
-    return (p / STEP * 2 + i / SIDE) * TILE + within;
-}
-
-/* Panels of 32 vectors. The inner loop walks along memory on the reading side; rows of A that are bfloat16 already are copied a step at a time. */
-static inline void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out)
-{
-    for (size_t i0 = 0; i0 < n; i0 += MR, out += steps_of(k) * 2 * TILE) {
-        const size_t have = n - i0 < MR ? n - i0 : MR;
-        if (have < MR || k % STEP) memset(out, 0, steps_of(k) * 2 * TILE * sizeof *out);
-        for (size_t p = 0; !trans && p < k; p++)
-            for (size_t i = 0; i < have; i++) out[place(of_b, p, i)] = number(x, p * x.ld + i0 + i);
-        for (size_t i = 0; trans && i < have; i++)
-            for (size_t p = 0, run; p < k; p += run) {
-                const size_t at = (i0 + i) * x.ld + p;
-                run = of_b || x.store != AN_STORE_BF16 ? 1 : k - p < STEP ? k - p : STEP;
-                if (run > 1) memcpy(out + place(of_b, p, i), (const an_bf16 *)x.p + at, run * sizeof *out);
-                else out[place(of_b, p, i)] = number(x, at);
+    for (size_t i0 = 0; i0 < n; i0 += MR)
+        for (size_t p = 0; p < steps_of(k) * STEP; p += PACK)
+            for (size_t i = i0; i < i0 + MR; i += PACK) {
+                an_bf16 *to = out + (i0 / MR * steps_of(k) + p / STEP) * 2 * TILE + (i - i0) / PACK * TILE + p % STEP * (of_b ? PACK : 1);
+                const int there = i < n && p < k;
+                pack_block(of_b, trans, there ? n - i : 0, there ? k - p : 0, there ? an_operand_at(x, trans ? i : p, trans ? p : i) : x, to);
             }
-    }
 }
+
+#define PACK_AS(of_b)                                                                                                  \
+    do {                                                                                                               \
+        const an_operand low = { x.p, x.ld, AN_STORE_BF16 }, reals = { x.p, x.ld, AN_STORE_REAL };                      \
+        if (x.store == AN_STORE_BF16 && trans) pack(of_b, 1, n, k, low, out);                                          \
+        else if (x.store == AN_STORE_BF16) pack(of_b, 0, n, k, low, out);                                              \
+        else if (trans) pack(of_b, 1, n, k, reals, out);                                                               \
+        else pack(of_b, 0, n, k, reals, out);                                                                          \
+    } while (0)
 
 _Static_assert((int)MR == (int)NR, "one packing serves both");
 
-static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { pack(0, trans, n, k, x, out); }
-static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { pack(1, trans, n, k, x, out); }
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { PACK_AS(0); }
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { PACK_AS(1); }
 
 typedef struct tile_shape { unsigned char palette, start, reserved[14]; unsigned short bytes[16]; unsigned char rows[16]; } tile_shape;
 
