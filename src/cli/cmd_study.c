@@ -127,6 +127,12 @@ static void tick(void *ctx, const an_runner_progress *p)
     an_progress_note(&w->progress, p->running ? "study" : p->what, line);
 }
 
+static void tick_judge(void *ctx, const char *what, uint64_t done, uint64_t all)
+{
+    show *w = ctx;
+    an_progress_part(&w->progress, what, (double)done, (double)all);
+}
+
 static void tick_index(void *ctx, size_t done, size_t all)
 {
     show *w = ctx;
@@ -146,7 +152,7 @@ static an_status print_results(const an_cli *cli, const an_study *s, const an_fi
 /* Tables, index and verdicts; by one of the processes that work on the study. */
 static an_status conclude(const an_cli *cli, an_study *s, const an_named_study *named, const an_runner *how, show *w)
 {
-    an_findings findings = { 0 };
+    an_findings findings = { .tick = tick_judge, .ctx = w };
     char *page = NULL;
     if (how->rank.id != 0) return AN_OK;
     an_study_judge(s);

@@ -4,6 +4,7 @@
 #ifndef AN_STUDY_EVIDENCE_H
 #define AN_STUDY_EVIDENCE_H
 
+#include "study/probe.h"
 #include "study/suite.h"
 
 enum { AN_PROFILE_MOST = 512 };
@@ -26,6 +27,12 @@ double an_group_quantity(const an_study *study, const char *settings, an_quantit
 /* Update after which the mean of ten logged losses is at most `target`; INFINITY: never, NaN: not finished. */
 double an_cell_steps_to(const an_study *study, const an_study_cell *cell, double target);
 double an_cell_loss_at(const an_study *study, const an_study_cell *cell, uint64_t step);       /* that mean where `step` is the last of the ten; NaN likewise */
+
+/* What `addnorm check --probe KIND` says of a finished cell, at its checkpoint or, for what follows updates, from its start: the member KIND of
+ * that document, a new reference. Kept in the cell's folder, so that only the first call measures, which can take minutes. NULL: not to be had. */
+json_t *an_cell_probe(const an_study *study, const an_study_cell *cell, an_probe_kind kind, const an_findings *findings);
+double an_probe_number(const json_t *of_kind, const char *key);                                /* NaN: not there */
+size_t an_probe_numbers(const json_t *of_kind, const char *key, an_profile *out);              /* how many */
 
 /* PASS when x lies in least..most, FAIL when outside, OPEN when it is NaN. */
 typedef struct an_limits { double least, most; } an_limits;

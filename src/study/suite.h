@@ -16,7 +16,14 @@ typedef enum an_finding_kind {
 const char *an_finding_name(an_finding_kind kind);     /* "PASS", "FAIL", "OPEN", "SKIPPED", "TOLD" */
 
 typedef struct an_finding { an_finding_kind kind; const char *claim, *expected, *measured; } an_finding;   /* one sentence each; expected NULL: nothing */
-typedef struct an_findings { an_finding *finding; size_t n; an_arena arena; bool failed; } an_findings;     /* failed: no memory */
+typedef struct an_findings {
+    an_finding *finding;
+    size_t n;
+    an_arena arena;
+    bool failed;                   /* no memory */
+    void (*tick)(void *ctx, const char *what, uint64_t done, uint64_t all);   /* set by the caller: progress of judges that measure; NULL: none */
+    void *ctx;
+} an_findings;
 
 /* A judge adds what it found; `measured` is a format, with the numbers. */
 void an_findings_add(an_findings *findings, an_finding_kind kind, const char *claim, const char *expected, const char *measured, ...) AN_PRINTF(5, 6);

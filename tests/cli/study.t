@@ -56,8 +56,10 @@ critical-depth  [CONFIG.yaml]: from which depth on does it fail?; nightly
 r1              R1: laws at initialisation, by runs of one step; ci                                                    arXiv:2002.04745
 r2              R2: warm-up and the place of the norm; ci                                                              arXiv:2002.04745
 r3              R3: the depth ladder, plain against residual; ci                                                       arXiv:1512.03385
+r4              R4: path lengths and lesions; release                                                                  arXiv:1605.06431
 r5              R5: sensitivity to the learning rate; nightly                                                          arXiv:2309.14322
 r6              R6: growth of the stream, the curse of depth; release                                                  arXiv:2502.05795
+r7              R7: kinds of norms; release                                                                            arXiv:2003.07845
 r8              R8: branches that start at zero, steps to a loss; release                                              arXiv:2003.04887
 r9              R9: learning rates across depth; release                                                               arXiv:2505.01618
 r10             R10: gain of several streams; release                                                                  arXiv:2512.24880

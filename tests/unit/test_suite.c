@@ -27,7 +27,7 @@ static int teardown(void **state)
 }
 
 /* What a planted run says. H1 is 3.3: a loss of 2 is trained, one of 3.3 failed. */
-typedef struct planted { double first, loss, slope; an_text tables; } planted;
+typedef struct planted { double first, loss, val_loss, slope; an_text tables; const char *measured; an_text document; } planted;   /* val_loss 0: as loss; measured: a file of the run, what stands in it */
 
 static bool is(const an_study_cell *c, const char *key, const char *value) { return strcmp(an_cell_value(c, key), value) == 0; }
 
@@ -71,6 +71,28 @@ static void plant_r3(const an_study_cell *c, bool holds, planted *p)
     if (!holds) p->loss = plain || post || b2t ? 2 : 3.3 + 0.1 * depth;
 }
 
+/* What a probe would have measured: `n` lesions that cost a, of the last third b. */
+static void add_lesions(planted *p, int n, double a, double b)
+{
+    p->measured = "probe-lesion.json";
+    an_text_add(&p->document, "{\"lesion\":{\"change\":[");
+    for (int i = 0; i < n; i++) an_text_add(&p->document, "%s%.9g", i ? "," : "", 3 * i >= 2 * n ? b : a);
+    an_text_add(&p->document, "]}}");
+}
+
+static void plant_r4(const an_study_cell *c, bool holds, planted *p)
+{
+    char *run = an_path_join(unit_path("out"), "cells"), *cell = an_path_join(run, c->name), *paths = an_path_join(cell, "probe-paths.json");
+    const bool plain = is(c, "design", "plain");
+    const char *document = holds ? "{\"paths\":{\"r2\":0.99,\"slope\":-2,\"short_share\":1.0}}" : "{\"paths\":{\"r2\":0.5,\"slope\":-2,\"short_share\":0.5}}";
+    add_lesions(p, plain ? 2 : 48, plain == holds ? 2 : 0.01, plain == holds ? 2 : 0.01);
+    assert_ok(an_dir_create(cell));
+    if (!plain) assert_ok(an_file_write(paths, document, strlen(document)));
+    free(run);
+    free(cell);
+    free(paths);
+}
+
 static void plant_r5(const an_study_cell *c, bool holds, planted *p)
 {
     const bool post = is(c, "design", "post-ln"), peri = is(c, "design", "peri-ln"), qk = is(c, "qk_norm", "head"), deep = is(c, "design", "deepnorm");
@@ -84,6 +106,15 @@ static void plant_r6(const an_study_cell *c, bool holds, planted *p)
     const bool pre = is(c, "design", "pre-ln"), peri = is(c, "design", "peri-ln");
     add_table(p, "ledger", "mlp", "y_rms", 48, 1, pre ? (holds ? 2 : 0.01) : peri && holds ? 0.5 : 1e-7, peri ? (holds ? 0.5 : 6) : pre ? 1 : 4);
     add_table(p, "ledger", "mlp", "g_in", 48, is(c, "design", "mix-ln") == holds ? 2 : 1, 0, 1);
+    add_lesions(p, 48, 0.1, is(c, "design", "layernorm-scaling") && holds ? 0.2 : 0.1);
+}
+
+static void plant_r7(const an_study_cell *c, bool holds, planted *p)
+{
+    const bool batch = is(c, "design", "custom"), twelve = is(c, "n_layer", "12"), small = is(c, "dyt_alpha", "0.5");
+    p->loss = twelve && is(c, "norm", "dyt") && small != holds ? 3.3 : !twelve && is(c, "norm", "rmsnorm") ? (holds ? 2.01 : 2.1) : 2;
+    p->val_loss = p->loss + (batch == holds ? 0.3 : 0);
+    if (batch) add_table(p, "norm", "pre.norm", "tid_dev", 8, 0.2, 0, 1);
 }
 
 static void plant_r8(const an_study_cell *c, bool holds, planted *p) { p->slope = (is(c, "design", "rezero") ? (holds ? 2 : 0.9) : 1) * 1e-3; }
@@ -95,6 +126,8 @@ static void plant_r9(const an_study_cell *c, bool holds, planted *p)
     const int best = moves && is(c, "n_layer", "32") ? 0 : 3;
     for (int i = 0; i < 6; i++)
         if (is(c, "lr", RATE[i])) p->loss = 2 + 0.1 * abs(i - best);
+    p->measured = "probe-amplification.json";
+    an_text_add(&p->document, "{\"amplification\":[{\"change\":%.9g},{\"change\":%.9g}]}", moves ? an_cell_number(c, "n_layer") : 1, moves ? an_cell_number(c, "n_layer") : 1);
 }
 
 static void plant_r10(const an_study_cell *c, bool holds, planted *p)
@@ -114,10 +147,14 @@ static void write_run(const an_study *s, const an_study_cell *c, planted *p)
     an_text_add(&text, "{\"event\":\"run\",\"step\":0,\"steps\":%u,\"version\":\"%s\",\"params\":9,\"unigram_entropy\":3.3,\"flops_per_step\":10}\n", steps, AN_VERSION);
     an_text_add(&text, "{\"event\":\"step\",\"step\":1,\"tokens\":16,\"loss\":%.17g}\n%s", p->first, an_text_get(&p->tables));
     for (unsigned i = p->slope > 0 ? 2 : steps; i <= steps; i++) an_text_add(&text, "{\"event\":\"step\",\"step\":%u,\"tokens\":%u,\"loss\":%.17g}\n", i, 16 * i, p->slope > 0 ? p->first - p->slope * i : p->loss);
-    an_text_add(&text, "{\"event\":\"eval\",\"step\":%u,\"val_loss\":%.17g,\"bits_per_byte\":3}\n{\"event\":\"end\",\"step\":%u,\"exit_code\":0}\n", steps, p->loss, steps);
+    an_text_add(&text, "{\"event\":\"eval\",\"step\":%u,\"val_loss\":%.17g,\"bits_per_byte\":3}\n{\"event\":\"end\",\"step\":%u,\"exit_code\":0}\n", steps, p->val_loss > 0 ? p->val_loss : p->loss, steps);
     assert_ok(an_file_write(log, an_text_get(&text), text.length));
+    char *kept = p->measured ? an_path_join(run, p->measured) : NULL;
+    if (kept) assert_ok(an_file_write(kept, an_text_get(&p->document), p->document.length));
+    free(kept);
     an_text_fini(&text);
     an_text_fini(&p->tables);
+    an_text_fini(&p->document);
     free(run);
     free(config);
     free(log);
@@ -126,7 +163,7 @@ static void write_run(const an_study *s, const an_study_cell *c, planted *p)
 typedef void plant(const an_study_cell *cell, bool holds, planted *p);
 static const struct { const char *name; an_tier tier; plant *plant; } STUDIES[] = {
     { "r1", AN_TIER_CI, plant_r1 }, { "r1", AN_TIER_NIGHTLY, plant_r1 }, { "r2", AN_TIER_CI, plant_r2 }, { "r2", AN_TIER_NIGHTLY, plant_r2 }, { "r3", AN_TIER_CI, plant_r3 }, { "r3", AN_TIER_NIGHTLY, plant_r3 },
-    { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
+    { "r4", AN_TIER_RELEASE, plant_r4 }, { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r7", AN_TIER_RELEASE, plant_r7 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
 };
 
 static void judge(size_t at, bool planted_too, bool holds, an_findings *f)

@@ -27,6 +27,23 @@ static double deep_gradient(const an_study *s, const an_study_cell *cell)
     return p.n ? sum : NAN;
 }
 
+/* What the last third of the sub-layers is worth over what the others are: mean rise of the loss without one; mean over the seeds. */
+static double worth(const an_study *s, const char *settings, const an_findings *f)
+{
+    const an_study_group *g = an_study_find(s, settings);
+    double sum = g ? 0 : NAN;
+    for (size_t i = 0; g && i < g->n; i++) {
+        an_profile p;
+        double part[2] = { 0 };
+        json_t *lesion = an_cell_probe(s, &s->cell[g->first + i], AN_PROBE_LESION, f);
+        const size_t n = an_probe_numbers(lesion, "change", &p), last = n / 3;
+        for (size_t k = 0; k < n; k++) part[k >= n - last] += p.y[k] / (double)(k >= n - last ? last : n - last);
+        sum += part[1] / part[0] / (double)g->n;
+        json_decref(lesion);
+    }
+    return sum;
+}
+
 static void judge(const an_study *s, an_findings *f)
 {
     static const char PRE[] = "design=pre-ln init=xavier";
@@ -41,7 +58,9 @@ static void judge(const an_study *s, an_findings *f)
     const an_line line = an_stat_line(p.n, x, p.y);
     an_find_number(f, p.n ? line.r2 : NAN, (an_limits){ 0.9, 1 }, "Peri-LN's variance stays linear in depth", "R^2 at least 0.9", "R^2 %.3f, %.3f per sub-layer", line.r2, line.slope);
     an_find_number(f, g_mix / g_pre, (an_limits){ 1, INFINITY }, "Mix-LN's deep layers have Pre-LN's gradient or more", "at least Pre-LN's, deeper half", "%.4g beside %.4g", g_mix, g_pre);
-    an_findings_add(f, AN_FINDING_SKIPPED, "Deep layers are worth more under LayerNorm Scaling", "lesions of the last third 1.3 times Pre-LN's", "lesions are measured on demand, addnorm check RUN --probe lesion, and stand in no log");
+    const double worth_pre = worth(s, PRE, f), worth_scaled = worth(s, "design=layernorm-scaling", f);
+    an_find_number(f, worth_scaled / worth_pre, (an_limits){ 1.3, INFINITY }, "Deep layers are worth more under LayerNorm Scaling", "what lesions of the last third cost beside those before is 1.3 times Pre-LN's",
+        "%.3f beside %.3f", worth_scaled, worth_pre);
 }
 
 const an_named_study an_named_r6 = { .name = "r6", .help = "R6: growth of the stream, the curse of depth", .source = "arXiv:2502.05795", .tier = AN_TIER_RELEASE,
