@@ -33,10 +33,9 @@ void an_options_destroy(an_options **options)
 
 static int same_name(const char *name, const char *word, size_t n)
 {
-    if (strlen(name) != n) return 0;
     for (size_t i = 0; i < n; i++)
-        if (name[i] != (word[i] == '-' ? '_' : word[i])) return 0;
-    return 1;
+        if (!name[i] || name[i] != (word[i] == '-' ? '_' : word[i])) return 0;
+    return name[n] == '\0';
 }
 
 /* The k-th name of a row: 0 is the canonical one, then the aliases. Into `buffer`; NULL after the last. */
@@ -61,7 +60,9 @@ an_option_slot *an__option_find(const an_options *options, const char *name, siz
     char buffer[AN_NAME];
     const char *known;
     for (size_t i = 0; i < options->count; i++)
-        for (size_t k = 0; (known = name_of(options->slot[i].option, k, buffer)) != NULL; k++)
+        if (same_name(options->slot[i].option->name, name, length)) return &options->slot[i];
+    for (size_t i = 0; i < options->count; i++)       /* aliases are few, and rarely asked for */
+        for (size_t k = 1; options->slot[i].option->aliases && (known = name_of(options->slot[i].option, k, buffer)) != NULL; k++)
             if (same_name(known, name, length)) return &options->slot[i];
     return NULL;
 }
