@@ -129,6 +129,26 @@ def a_study_of_many_runs(page, folder):
     quiet(page, url)
 
 
+def the_answer_has_its_page(page, folder):
+    folder.run("study", "answer", "--quick", "--rebuild", "--data", "text", "--out", "answer", "-q")     # trains nothing: what norms show, the rest is open
+    url = "file://" + folder.file("answer", "answer.html")
+    page.open(url, width=1280, height=900, dark=False)
+    verdicts = page.run("[...document.querySelectorAll('table')].filter(t => t.tHead.textContent.includes('verdict')).flatMap(t => [...t.tBodies[0].rows].map(r => r.cells[1].textContent))")
+    expect(f"sixteen sentences, those of norms judged: {verdicts}", len(verdicts) == 16 and verdicts.count("holds") >= 5 and "open" in verdicts)
+    head = "table th:nth-child(2)"
+    page.point(*centre(page, head + " button"), click=True)
+    expect("its tables sort", page.run(f"document.querySelector('{head}').getAttribute('aria-sort')") == "ascending")
+    page.point(*centre(page, "#batch canvas"))
+    told = page.run("(t => t.opacity > 0 ? t.body.flatMap(b => b.lines) : [])(Chart.getChart(document.querySelector('#batch canvas')).tooltip)")
+    expect(f"its charts tell values: {told}", any("BatchNorm" in line for line in told))
+    ground = page.run("getComputedStyle(document.body).backgroundColor")
+    page.run("document.getElementById('theme').click()")
+    expect("its button turns light to dark", page.run("getComputedStyle(document.body).backgroundColor") != ground)
+    page.open(url, width=390, height=800)
+    expect("a phone can read it", page.run("document.documentElement.scrollWidth") <= 390)
+    quiet(page, url)
+
+
 def a_live_page_grows(page, folder):
     process, url = folder.serve("live", "--serve", "--steps", "1000000", "--log_every", "200", "--eval_every", "0", "--telemetry_every", "1000")
     try:
@@ -170,7 +190,7 @@ def main():
         folder.run("report", "pre", "post", "no <b>skip</b> & \"so on\"", "--out", "page.html")
         url, page = "file://" + folder.file("page.html"), browser.Browser(program)
         for test, argument in ((tables_sort, url), (pointing_shows_values, url), (the_legend_hides_a_run, url), (light_and_dark, url), (a_phone_can_read_it, url), (differences_and_commands, url), (the_command_makes_it_again, folder),
-                               (hostile_texts_are_texts, url), (a_study_of_many_runs, folder), (a_live_page_grows, folder)):
+                               (hostile_texts_are_texts, url), (the_answer_has_its_page, folder), (a_study_of_many_runs, folder), (a_live_page_grows, folder)):
             try:
                 test(page, argument)
                 print(f"PASS {test.__name__}")
