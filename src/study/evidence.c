@@ -45,6 +45,24 @@ void an_cell_profile(const an_study *s, const an_study_cell *cell, an_wanted w, 
     an_record_destroy(&r);
 }
 
+double an_cell_mean(const an_study *s, const an_study_cell *cell, an_wanted w)
+{
+    an_profile p;
+    double sum = 0;
+    an_cell_profile(s, cell, w, &p);
+    for (size_t i = 0; i < p.n; i++) sum += p.y[i] / (double)p.n;
+    return p.n ? sum : NAN;
+}
+
+double an_cell_most(const an_study *s, const an_study_cell *cell, an_wanted w)
+{
+    an_profile p;
+    double most = NAN;
+    an_cell_profile(s, cell, w, &p);
+    for (size_t i = 0; i < p.n; i++) most = fmax(most, p.y[i]);
+    return most;
+}
+
 void an_group_squares(const an_study *s, const char *settings, an_wanted w, an_profile *out)
 {
     const an_study_group *g = an_study_find(s, settings);

@@ -16,6 +16,9 @@ typedef struct an_wanted { const char *family, *metric, *suffix; an_when when; }
 
 void an_cell_profile(const an_study *study, const an_study_cell *cell, an_wanted wanted, an_profile *out);         /* n 0: not there */
 
+double an_cell_mean(const an_study *study, const an_study_cell *cell, an_wanted wanted);       /* over that profile; NaN: not there */
+double an_cell_most(const an_study *study, const an_study_cell *cell, an_wanted wanted);
+
 /* Mean over the seeds of the square of such a profile, of the group that an_study_find finds; n 0: a cell is missing. */
 void an_group_squares(const an_study *study, const char *settings, an_wanted wanted, an_profile *out);
 

@@ -10,24 +10,10 @@
 static const char RELEASE[] = "base: { n_layer: 24, n_head: 4, d_model: 128, seq_len: 128, batch_size: 16, steps: 800, lr: 1e-3, warmup: 100, grad_clip: 1, eval_every: 0, eval_batches: 20, telemetry_every: 50 }\n"
                               "grid:\n  design|init: [pre-ln|, hyper-connections|, mhc|]\nseeds: 2\n";
 
-static double gain(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double most = NAN;
-    an_cell_profile(s, cell, (an_wanted){ "streams", "gain", "", AN_AT_MOST }, &p);
-    for (size_t i = 0; i < p.n; i++) most = fmax(most, p.y[i]);
-    return most;
-}
+static double gain(const an_study *s, const an_study_cell *cell) { return an_cell_most(s, cell, (an_wanted){ "streams", "gain", "", AN_AT_MOST }); }
 
 /* Mean over sub-layers of the cosine of two streams, at the end. */
-static double cosine(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double sum = 0;
-    an_cell_profile(s, cell, (an_wanted){ "streams", "cosine", "", AN_AT_LAST }, &p);
-    for (size_t i = 0; i < p.n; i++) sum += p.y[i] / (double)p.n;
-    return p.n ? sum : NAN;
-}
+static double cosine(const an_study *s, const an_study_cell *cell) { return an_cell_mean(s, cell, (an_wanted){ "streams", "cosine", "", AN_AT_LAST }); }
 
 static void judge(const an_study *s, an_findings *f)
 {

@@ -31,14 +31,7 @@ static double sensitivity(const an_study *s, const char *design, const char *qk_
     return n && isfinite(lowest) ? sum / (double)n : NAN;
 }
 
-static double largest_logit(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double most = NAN;
-    an_cell_profile(s, cell, (an_wanted){ "attention", "max_logit", "", AN_AT_MOST }, &p);
-    for (size_t i = 0; i < p.n; i++) most = fmax(most, p.y[i]);
-    return most;
-}
+static double largest_logit(const an_study *s, const an_study_cell *cell) { return an_cell_most(s, cell, (an_wanted){ "attention", "max_logit", "", AN_AT_MOST }); }
 
 static void judge(const an_study *s, an_findings *f)
 {

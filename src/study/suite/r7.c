@@ -22,14 +22,7 @@ enum { TOKENS = sizeof TOKEN / sizeof *TOKEN, BATCHES = sizeof BATCH / sizeof *B
 /* Runs as points: how far deviations at inference are from those of training, and validation loss less training loss. */
 typedef struct points { size_t n; double x[MOST], y[MOST]; } points;
 
-static double discrepancy(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double sum = 0;
-    an_cell_profile(s, cell, (an_wanted){ "norm", "tid_dev", "", AN_AT_LAST }, &p);
-    for (size_t i = 0; i < p.n; i++) sum += p.y[i] / (double)p.n;
-    return p.n ? sum : NAN;
-}
+static double discrepancy(const an_study *s, const an_study_cell *cell) { return an_cell_mean(s, cell, (an_wanted){ "norm", "tid_dev", "", AN_AT_LAST }); }
 
 static void add_points(const an_study *s, const char *settings, bool batch, points *to)
 {
