@@ -58,7 +58,7 @@ typedef struct an_named_form { an_tier tier; bool quick; } an_named_form;
 an_status an_named_text(const an_named_study *named, an_named_form form, const char *const *file, size_t n, an_text *out) AN_MUST_USE;
 bool an_named_in_suite(const an_named_study *named, an_tier tier);
 
-/* Puts the files of its folder in the place of `data` where nobody set that. Errors: AN_EDATA when there are none. */
+/* Puts the files of its folder in the place of `data` where nobody set that. Errors: AN_EDATA when there are none, or a file that was named is not there. */
 an_status an_named_data(const an_named_study *named, an_options *options) AN_MUST_USE;
 
 /* What a study's cells show; without `named` nothing. Errors: AN_ENOMEM. */

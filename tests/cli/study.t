@@ -70,6 +70,9 @@ $ addnorm study find-lr s.yaml --dry-run
 2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'
 [2]
 
+$ addnorm study answer --quick --dry-run --data text.txt --data nowhere.txt
+2| addnorm study: data: nowhere.txt: no such file
+[3]
 $ addnorm study answer --quick --dry-run --json --data text.txt | grep -o -e '"state": "[a-z]*"' -e '"n_layer": "[0-9]*"' | sort | uniq -c | awk '{ print $1, $2, $3 }'
 4 "n_layer": "1"
 4 "n_layer": "104"
