@@ -63,10 +63,12 @@ static an_tier chosen_tier(const an_named_study *named)
     return named ? named->tier : AN_TIER_CI;
 }
 
+static bool has_tiers(const an_named_study *named) { return named && an_named_in_suite(named, AN_TIER_RELEASE); }
+
 static an_status need_tier(const an_named_study *named, const char *word)
 {
     if (strcmp(settings.tier, "auto") == 0) return AN_OK;
-    if (!named || named->text) return an_fail(AN_EUSAGE, "--tier: %s has none; studies of the suite do: addnorm list studies", word);
+    if (!has_tiers(named)) return an_fail(AN_EUSAGE, "--tier: %s has none; studies of the suite do: addnorm list studies", word);
     const char *least = an_tier_name(named->tier);
     return chosen_tier(named) >= named->tier ? AN_OK : an_fail(AN_EUSAGE, "--tier %s: %s begins at tier %s; try --tier %s", settings.tier, word, least, least);
 }
@@ -87,7 +89,7 @@ static an_status open_study(an_cli *cli, const char *word, const char *folder, c
     const an_named_form form = { chosen_tier(*named), settings.quick };
     if (status == AN_OK) status = *named ? an_named_text(*named, form, cli->argument + 1, (size_t)cli->arguments - 1, &text) : an_file_read(word, &file, &size);
     an_text_add(&place, "%s%s", *named ? "study " : "", word);
-    an_text_add(&name, "%s%s%s", word, *named && !(*named)->text ? "-" : "", *named && !(*named)->text ? an_tier_name(form.tier) : "");
+    an_text_add(&name, "%s%s%s", word, has_tiers(*named) ? "-" : "", has_tiers(*named) ? an_tier_name(form.tier) : "");
     const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), an_text_get(&name), (size_t)settings.seeds };
     if (status == AN_OK) status = an_text_status(&place);
     if (status == AN_OK) status = an_text_status(&name);

@@ -11,16 +11,6 @@ static const char *const DESIGN[] = { "plain", "pre-ln" };
 
 /* ---- runs ---- */
 
-/* Mean accuracy of the last AN_TAIL_STEPS steps. */
-static double tail_accuracy(const an_record *r)
-{
-    double sum = 0;
-    size_t n = 0;
-    const uint64_t last = r->n_steps ? r->step[r->n_steps - 1].step : 0;
-    for (size_t i = r->n_steps; i-- > 0 && r->step[i].step + AN_TAIL_STEPS > last; n++) sum += r->step[i].accuracy;
-    return n ? sum / (double)n : NAN;
-}
-
 static an_status read_cell(const an_study *s, size_t cell, bool telemetry, an_record **out)
 {
     char *run = an_study_path(s, "cells", s->cell[cell].name, "");
@@ -49,7 +39,7 @@ static an_status take_runs(const an_study *s, const char *settings, const char *
         accuracy[i] = NAN;
         if (s->cell[g->first + i].state != AN_CELL_FINISHED) continue;
         AN_TRY(read_cell(s, g->first + i, false, &r));
-        accuracy[i] = tail_accuracy(r);
+        accuracy[i] = an_record_tail(r).accuracy;
         an_record_destroy(&r);
     }
     if (images) out->accuracy = an_stat_mean(g->n < MOST ? g->n : MOST, accuracy);

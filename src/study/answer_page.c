@@ -1,9 +1,10 @@
 /* study/answer_page.c
- * The answer as a page: what was asked, all verdicts in one table, then section by section what is claimed, what was measured and a chart
- * of it. Equal runs give equal bytes. */
+ * The answer as a page: what was asked, how much of it holds, then section by section what is claimed, what was measured and a chart of it.
+ * Equal runs give equal bytes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "study/answer.h"
 #include "study/page.h"
@@ -12,7 +13,9 @@
 static void put_verdicts(an_page *page, const an_findings *f)
 {
     static const char *const COLUMNS[] = { "claim, and what was measured", "verdict", "holds when" };
-    static const char *const WORD[AN_FINDING_KINDS] = { "holds", "does not hold here", "open", "told" };
+    static const char *const WORD[AN_FINDING_KINDS] = {
+        [AN_FINDING_PASS] = "holds", [AN_FINDING_FAIL] = "does not hold here", [AN_FINDING_OPEN] = "open", [AN_FINDING_SKIPPED] = "not measured", [AN_FINDING_TOLD] = "told",
+    };
     an_page_table_begin(page, COLUMNS, 3);
     for (size_t i = 0; i < f->n; i++) {
         const an_finding *x = &f->finding[i];
@@ -237,7 +240,7 @@ an_status an_answer_page(const an_study *s, const an_answer *a, an_text *out)
     if (status != AN_OK) return status;
     an_page_heading(&page, "Again");
     an_page_note(&page, "The runs lie beside this page, in cells/, each an ordinary run; addnorm report of this folder shows them all.");
-    snprintf(text, sizeof text, "addnorm study answer%s", s->n_seeds > 1 ? "" : " --quick");
+    snprintf(text, sizeof text, "addnorm study answer%s", strcmp(s->name, "answer") == 0 ? "" : " --quick");
     an_page_command(&page, text);
     return an_page_finish(&page);
 }

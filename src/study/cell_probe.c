@@ -9,9 +9,6 @@
 
 enum { SETS = 4, UPDATES = 10 };   /* sets of branches for each path length; updates that are followed */
 
-static const char *const FILE_NAME[AN_PROBES] = { [AN_PROBE_LESION] = "/probe-lesion.json", [AN_PROBE_PATHS] = "/probe-paths.json", [AN_PROBE_LENS] = "/probe-lens.json",
-    [AN_PROBE_AMPLIFICATION] = "/probe-amplification.json", [AN_PROBE_LINEARISATION] = "/probe-linearisation.json" };
-
 static json_t *measure(const an_study *s, const an_study_cell *cell, an_probe_kind kind, const char *run, const an_findings *f)
 {
     an_options *o = NULL;
@@ -31,7 +28,9 @@ static json_t *measure(const an_study *s, const an_study_cell *cell, an_probe_ki
 
 json_t *an_cell_probe(const an_study *s, const an_study_cell *cell, an_probe_kind kind, const an_findings *f)
 {
-    char *path = cell && cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, FILE_NAME[kind]) : NULL;
+    char file[64];
+    snprintf(file, sizeof file, "/probe-%s.json", an_probe_name(kind));
+    char *path = cell && cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, file) : NULL;
     char *run = path ? an_study_path(s, "cells", cell->name, "") : NULL;
     json_t *doc = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
     if (!doc && run && (doc = measure(s, cell, kind, run, f))) (void)json_dump_file(doc, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));   /* not kept: measured again next time */

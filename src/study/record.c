@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "study/statistics.h"
 #include "train/checkpoint.h"
 #include "train/telemetry.h"
 
@@ -388,6 +389,18 @@ void an_record_destroy(an_record **record)
 }
 
 const an_event_eval *an_record_last_eval(const an_record *r) { return r->n_evals ? &r->eval[r->n_evals - 1] : NULL; }
+
+an_tail an_record_tail(const an_record *r)
+{
+    an_tail sum = { 0, 0 };
+    size_t n = 0;
+    const uint64_t last = r->n_steps ? r->step[r->n_steps - 1].step : 0;
+    for (size_t i = r->n_steps; i-- > 0 && r->step[i].step + AN_TAIL_STEPS > last; n++) {
+        sum.loss += r->step[i].loss;
+        sum.accuracy += r->step[i].accuracy;
+    }
+    return n ? (an_tail){ sum.loss / (double)n, sum.accuracy / (double)n } : (an_tail){ NAN, NAN };
+}
 
 const char *an_record_source(const an_record *r, const char *key)
 {

@@ -81,6 +81,8 @@ const an_record_table *an_record_find(const an_record *record, const char *famil
 double an_record_value(const an_record_table *table, size_t look, size_t metric, size_t name);
 
 const an_event_eval *an_record_last_eval(const an_record *record);                  /* NULL: never evaluated */
+typedef struct an_tail { double loss, accuracy; } an_tail;
+an_tail an_record_tail(const an_record *record);                                    /* means of the logged steps among the last AN_TAIL_STEPS; NaN: none, or of text no accuracy */
 const char *an_record_source(const an_record *record, const char *key);             /* who set it; "default" */
 
 /* record_table.c: one telemetry line, a json_t. 1: taken, 0: damaged, -1: no memory. */

@@ -36,15 +36,6 @@ static double median_rate(const an_record *r)
     return median;
 }
 
-static double tail_loss(const an_record *r)
-{
-    double sum = 0;
-    size_t n = 0;
-    const uint64_t last = r->n_steps ? r->step[r->n_steps - 1].step : 0;
-    for (size_t i = r->n_steps; i-- > 0 && r->step[i].step + AN_TAIL_STEPS > last; n++) sum += r->step[i].loss;
-    return n ? sum / (double)n : NAN;
-}
-
 static void take_record(an_study_cell *cell, const an_record *r)
 {
     const an_event_eval *eval = an_record_last_eval(r);
@@ -55,7 +46,7 @@ static void take_record(an_study_cell *cell, const an_record *r)
     x->params = r->start.params;
     x->damaged = r->damaged;
     x->entropy = r->start.unigram_entropy;
-    x->loss = r->state == AN_RECORD_FINISHED ? tail_loss(r) : NAN;
+    x->loss = r->state == AN_RECORD_FINISHED ? an_record_tail(r).loss : NAN;
     x->val_loss = r->state == AN_RECORD_FINISHED && eval ? eval->val.loss : NAN;
     x->bits_per_byte = r->state == AN_RECORD_FINISHED && eval ? eval->val.bits_per_byte : NAN;
     x->first_loss = r->n_evals && r->eval[0].step == 0 ? r->eval[0].val.loss : r->n_steps && r->step[0].step == 1 ? r->step[0].loss : NAN;

@@ -96,17 +96,10 @@ static bool is_plain_file(const char *path)
 }
 
 /* A study of its own texts and images would run without the texts; a name that is mistyped is told instead. */
-static an_status need_each(const char *files)
+static an_status need_each(an_option_list files)
 {
-    for (size_t n; *files; files += n + (files[n] == '\n')) {
-        n = strcspn(files, "\n");
-        char *path = an_alloc(n + 1);
-        if (!path) return an_fail(AN_ENOMEM, "data: no memory");
-        memcpy(path, files, n);
-        const an_status status = an_path_exists(path) ? AN_OK : an_fail(AN_EDATA, "data: %s: no such file", path);
-        free(path);
-        AN_TRY(status);
-    }
+    for (size_t i = 0; i < files.count; i++)
+        if (!an_path_exists(files.item[i])) return an_fail(AN_EDATA, "data: %s: no such file", files.item[i]);
     return AN_OK;
 }
 
@@ -116,7 +109,7 @@ an_status an_named_data(const an_named_study *named, an_options *options)
     size_t n = 0;
     an_text files = { 0 };
     if (!named->folder) return AN_OK;
-    if (*an_options_text(options, "data")) return need_each(an_options_text(options, "data"));
+    if (*an_options_text(options, "data")) return need_each(an_options_list(options, "data"));
     if (an_path_is_dir(named->folder)) AN_TRY(an_dir_list(named->folder, &name, &n));
     for (size_t i = 0; i < n; i++) {
         char *path = an_path_join(named->folder, name[i]);

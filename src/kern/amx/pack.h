@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kern/gemm.h"
+#include "kern/unroll.h"
 
 enum { PACK = 16, TILE = PACK * 32 };   /* TILE: numbers of a tile; of A [16 vectors][32 along k], of B [16 pairs along k][16 vectors][2] */
 
@@ -21,12 +22,6 @@ typedef uint32_t pairs __attribute__((vector_size(32)));      /* 8 pairs of them
 #define WEAVE_PAIRS_HIGH(a, b) (halves)__builtin_shufflevector((pairs)(a), (pairs)(b), 2, 10, 3, 11, 6, 14, 7, 15)
 #define JOIN_LOW(a, b) (halves)__builtin_shufflevector((pairs)(a), (pairs)(b), 0, 1, 2, 3, 8, 9, 10, 11)
 #define JOIN_HIGH(a, b) (halves)__builtin_shufflevector((pairs)(a), (pairs)(b), 4, 5, 6, 7, 12, 13, 14, 15)
-
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 /* The bits of 8 reals, rounded to bfloat16 as an_bf16_round does, in the upper halves. */
 static inline void round_upper(const float *x, halves *out)
@@ -62,46 +57,46 @@ static inline void fetch_some(an_operand x, size_t at, size_t have, halves *out)
 static inline void turn(halves *r)
 {
     halves t[PACK];
-    UNROLL for (int round = 0; round < 3; round++) {
-        UNROLL for (int g = 0; g < PACK; g += 8)
-            UNROLL for (int i = 0; i < 4; i++) {
+    V_UNROLL for (int round = 0; round < 3; round++) {
+        V_UNROLL for (int g = 0; g < PACK; g += 8)
+            V_UNROLL for (int i = 0; i < 4; i++) {
                 t[g + 2 * i] = WEAVE_LOW(r[g + i], r[g + i + 4]);
                 t[g + 2 * i + 1] = WEAVE_HIGH(r[g + i], r[g + i + 4]);
             }
-        UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
+        V_UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
     }
-    UNROLL for (int i = 0; i < 8; i++) {
+    V_UNROLL for (int i = 0; i < 8; i++) {
         t[i] = JOIN_LOW(r[i], r[i + 8]);
         t[i + 8] = JOIN_HIGH(r[i], r[i + 8]);
     }
-    UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
+    V_UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
 }
 
 /* [16 vectors][8 pairs] to [8 pairs][16 vectors], two registers a pair. */
 static inline void turn_pairs(halves *r)
 {
     halves t[PACK];
-    UNROLL for (int round = 0; round < 2; round++) {
-        UNROLL for (int g = 0; g < PACK; g += 4)
-            UNROLL for (int i = 0; i < 2; i++) {
+    V_UNROLL for (int round = 0; round < 2; round++) {
+        V_UNROLL for (int g = 0; g < PACK; g += 4)
+            V_UNROLL for (int i = 0; i < 2; i++) {
                 t[g + 2 * i] = WEAVE_PAIRS_LOW(r[g + i], r[g + i + 2]);
                 t[g + 2 * i + 1] = WEAVE_PAIRS_HIGH(r[g + i], r[g + i + 2]);
             }
-        UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
+        V_UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
     }
-    UNROLL for (int q = 0; q < 4; q++) {
+    V_UNROLL for (int q = 0; q < 4; q++) {
         t[2 * q] = JOIN_LOW(r[q], r[q + 4]);
         t[2 * q + 1] = JOIN_LOW(r[q + 8], r[q + 12]);
         t[2 * q + 8] = JOIN_HIGH(r[q], r[q + 4]);
         t[2 * q + 9] = JOIN_HIGH(r[q + 8], r[q + 12]);
     }
-    UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
+    V_UNROLL for (int i = 0; i < PACK; i++) r[i] = t[i];
 }
 
 /* [16 along k][16 vectors] to [8 pairs][16 vectors][2]. */
 static inline void weave(halves *r)
 {
-    UNROLL for (int q = 0; q < PACK; q += 2) {
+    V_UNROLL for (int q = 0; q < PACK; q += 2) {
         const halves low = WEAVE_LOW(r[q], r[q + 1]), high = WEAVE_HIGH(r[q], r[q + 1]);
         r[q] = JOIN_LOW(low, high);
         r[q + 1] = JOIN_HIGH(low, high);
@@ -115,14 +110,14 @@ static inline void pack_block(int of_b, int trans, size_t n, size_t k, an_operan
     halves r[PACK];
     const size_t rows = trans ? n : k, have = trans ? k : n;
     if (n >= PACK && k >= PACK) {
-        UNROLL for (size_t i = 0; i < PACK; i++) fetch(x, i * x.ld, &r[i]);
+        V_UNROLL for (size_t i = 0; i < PACK; i++) fetch(x, i * x.ld, &r[i]);
     } else {
         for (size_t i = 0; i < PACK; i++) fetch_some(x, i * x.ld, i < rows ? have < PACK ? have : PACK : 0, &r[i]);
     }
     if (of_b && trans) turn_pairs(r);
     else if (of_b) weave(r);
     else if (!trans) turn(r);
-    UNROLL for (size_t i = 0; i < PACK; i++) memcpy(out + i * (of_b ? PACK : 2 * PACK), &r[i], sizeof r[i]);
+    V_UNROLL for (size_t i = 0; i < PACK; i++) memcpy(out + i * (of_b ? PACK : 2 * PACK), &r[i], sizeof r[i]);
 }
 
 #endif

@@ -9,14 +9,7 @@
 
 #include "core/real.h"
 #include "kern/simd/vec.h"
-
-#if defined(__clang__)
-#define V_UNROLL _Pragma("clang loop unroll(full)")
-#define V_UNROLL_SOME _Pragma("clang loop unroll_count(4)")
-#else
-#define V_UNROLL _Pragma("GCC unroll 32")
-#define V_UNROLL_SOME _Pragma("GCC unroll 4")
-#endif
+#include "kern/unroll.h"
 
 /* to[p*ldt + i] = r[i][p] for i, p < 8; `to` is written in ascending order of p */
 V_FN void put8x8(const __m256 r[8], float *to, size_t ldt)
