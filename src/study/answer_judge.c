@@ -8,7 +8,7 @@
 /* Each with what was seen when it was set (docs/answer.md). */
 static const double WHOLE = 1e-3;            /* parts of a gradient that add up to it: float gives 1e-6 */
 static const double VANISHED = 1e-3, ARRIVES = 0.1;   /* gradient at the first sub-layer over that behind the last */
-static const double FAILS = 0.3;             /* nats below the unigram entropy, as in study/statistics.h */
+static const double FAILS = AN_FAILED_NATS;  /* below the unigram entropy, and one run below another */
 static const double WORSE = 0.1, NEAR = 0.1; /* nats: degradation; no worse */
 static const double SAME = 1e-4, SEEN = 0.02;   /* root mean squares of rows of size 1: rounding; a change to speak of */
 static const double SIGNS = 0.01;            /* how far from +-1 a pair comes out: eps in a channel where the two are close gives 1e-3 */

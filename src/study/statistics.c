@@ -136,7 +136,7 @@ double an_stat_spearman(size_t n, const double *x, const double *y)
 
 /* ---- the failure rule ---- */
 
-static const double FAILED = 0.3, TRAINED = 1.0, TRAINED_SHORT = 0.7, NEAR = 0.10;
+static const double TRAINED = 1.0, TRAINED_SHORT = 0.7, NEAR = 0.10;
 enum { SHORT_STEPS = 300 };
 
 const char *an_outcome_name(an_outcome outcome)
@@ -147,8 +147,8 @@ const char *an_outcome_name(an_outcome outcome)
 
 an_outcome an_outcome_judge(double loss, double entropy, uint64_t steps, double pre_ln)
 {
-    const bool compared = isfinite(pre_ln) && pre_ln <= entropy - FAILED, above = compared && loss > pre_ln + NEAR;
-    if (!isfinite(loss) || !(loss <= entropy - FAILED)) return AN_OUTCOME_FAILED;
+    const bool compared = isfinite(pre_ln) && pre_ln <= entropy - AN_FAILED_NATS, above = compared && loss > pre_ln + NEAR;
+    if (!isfinite(loss) || !(loss <= entropy - AN_FAILED_NATS)) return AN_OUTCOME_FAILED;
     if (compared && !above) return AN_OUTCOME_TRAINED;
     if (loss > entropy - (steps <= SHORT_STEPS ? TRAINED_SHORT : TRAINED)) return AN_OUTCOME_PARTIAL;
     return above ? AN_OUTCOME_DEGRADED : AN_OUTCOME_TRAINED;

@@ -34,6 +34,7 @@ double an_stat_spearman(size_t n, const double *x, const double *y);      /* tie
  *   partial   what is between
  * pre_ln is that run's loss; NaN where there is none or it failed, and then nothing is compared. */
 enum { AN_TAIL_STEPS = 50 };
+#define AN_FAILED_NATS 0.3                                                /* the first of these */
 typedef enum an_outcome { AN_OUTCOME_NONE, AN_OUTCOME_FAILED, AN_OUTCOME_PARTIAL, AN_OUTCOME_DEGRADED, AN_OUTCOME_TRAINED, AN_OUTCOMES } an_outcome;
 const char *an_outcome_name(an_outcome outcome);                          /* "", "failed", "partial", "degraded", "trained" */
 an_outcome an_outcome_judge(double loss, double entropy, uint64_t steps, double pre_ln);

@@ -144,7 +144,7 @@ void an_study_table(const an_study *s, const an_findings *findings, an_text *out
     bool same;
     const double h = entropy_of(s, &same);
     put_counts(s, out);
-    if (isfinite(h) && same) an_text_add(out, "unigram entropy of the text %.4f nats; failed above it - %.1f\n", h, 0.3);
+    if (isfinite(h) && same) an_text_add(out, "unigram entropy of the text %.4f nats; failed above it - %.1f\n", h, AN_FAILED_NATS);
     an_text_add(out, "\n");
     put_groups(s, out);
     const size_t before = out->length;

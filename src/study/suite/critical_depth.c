@@ -3,6 +3,7 @@
  * Rule      the critical depth is the least at which a run fails (study/statistics.h: loss not 0.3 nats below the unigram entropy, or not finite) and at which all
  *           deeper ones have a failed run as well; depths that fail below ones that do not are told */
 #include <stdio.h>
+#include <string.h>
 
 #include "study/suite.h"
 
@@ -20,7 +21,7 @@ static void judge(const an_study *s, an_findings *f)
     if (holes) snprintf(note, sizeof note, "; %zu shallower depth%s failed too", holes, holes == 1 ? "" : "s");
     if (over < s->n_cells) an_findings_add(f, AN_FINDING_OPEN, CLAIM, RULE, "%zu of %zu runs are there", over, s->n_cells);
     else if (first == s->n_groups) an_findings_add(f, AN_FINDING_TOLD, CLAIM, RULE, "none up to %s layers%s", last, note);
-    else an_findings_add(f, AN_FINDING_TOLD, CLAIM, RULE, "%s layers; %s%s%s", depth, first ? "trains at " : "no depth trains", first ? an_cell_value(&s->cell[s->group[first - 1].first], "n_layer") : "", note);
+    else an_findings_add(f, AN_FINDING_TOLD, CLAIM, RULE, "%s layer%s; %s%s%s", depth, strcmp(depth, "1") == 0 ? "" : "s", first ? "trains at " : "no depth trains", first ? an_cell_value(&s->cell[s->group[first - 1].first], "n_layer") : "", note);
 }
 
 const an_named_study an_named_critical_depth = { .name = "critical-depth", .help = "from which depth on does it fail?", .tier = AN_TIER_NIGHTLY,
