@@ -8,7 +8,7 @@
 
 #include "study/answer.h"
 #include "study/page.h"
-#include "study/record.h"
+#include "study/runs.h"
 
 static void put_verdicts(an_page *page, const an_findings *f)
 {
@@ -30,13 +30,12 @@ static void put_verdicts(an_page *page, const an_findings *f)
 
 /* ---- charts over names ---- */
 
-enum { MOST_LINES = 4 };
-typedef struct line { const char *name; const double *y; int color; an_curve_style style; } line;
+enum { MOST_LINES = 4, MOST_SEEDS = 16 };
 
-static void put_lines(an_page *page, an_chart chart, const line *lines, size_t n)
+/* Each curve has a value for every label. */
+static void put_lines(an_page *page, an_chart chart, an_curve *curve, size_t n)
 {
-    an_curve curve[MOST_LINES];
-    for (size_t i = 0; i < n && i < MOST_LINES; i++) curve[i] = (an_curve){ .name = lines[i].name, .y = lines[i].y, .n = chart.n_labels, .color = lines[i].color, .style = lines[i].style };
+    for (size_t i = 0; i < n; i++) curve[i].n = chart.n_labels;
     chart.curve = curve;
     chart.n_curves = n;
     an_page_curves(page, &chart);
@@ -53,8 +52,8 @@ static an_status put_path(const an_study *s, const an_answer *a, an_page *page)
     if (status == AN_OK)
         put_lines(page, (an_chart){ .id = "path", .title = "Gradient before each of 48 sub-layers, over that behind the last", .note = "last observed step; the plain network has no identity part", .x_title = "sub-layer",
                                     .label = sheet.label, .n_labels = n, .logarithmic = true },
-                  (const line[]){ { "residual: whole", a->residual.in, 0, AN_CURVE_LINE }, { "residual: came down the skip", a->residual.identity, 3, AN_CURVE_LINE },
-                                  { "residual: came down the branch", a->residual.branch, 2, AN_CURVE_LINE }, { "plain: whole", a->plain.in, 1, AN_CURVE_LINE } }, 4);
+                  (an_curve[]){ { .name = "residual: whole", .y = a->residual.in, .color = 0 }, { .name = "residual: came down the skip", .y = a->residual.identity, .color = 3 },
+                                  { .name = "residual: came down the branch", .y = a->residual.branch, .color = 2 }, { .name = "plain: whole", .y = a->plain.in, .color = 1 } }, 4);
     an_sheet_close(&sheet);
     return status;
 }
@@ -62,57 +61,90 @@ static an_status put_path(const an_study *s, const an_answer *a, an_page *page)
 /* Losses, or shares, over depth. */
 static void put_depths(an_page *page, const char *id, const char *title, const an_answer_runs runs[2][AN_ANSWER_DEPTHS], bool accuracy)
 {
-    double y[3][AN_ANSWER_DEPTHS];
+    double y[3][AN_ANSWER_DEPTHS], low[2][AN_ANSWER_DEPTHS], high[2][AN_ANSWER_DEPTHS];
     const char *label[AN_ANSWER_DEPTHS];
     size_t over = 0;
+    bool shaded = false;
     for (int i = 0; i < 2 * AN_ANSWER_DEPTHS; i++) over += runs[i % 2][i / 2].over;
     if (!over) return;
     for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
         label[i] = runs[0][i].label;
-        for (int d = 0; d < 2; d++) y[d][i] = accuracy ? 100 * runs[d][i].accuracy.mean : runs[d][i].loss.mean;
+        for (int d = 0; d < 2; d++) {
+            const an_mean *m = accuracy ? &runs[d][i].accuracy : &runs[d][i].loss;
+            const double unit = accuracy ? 100 : 1, half = isfinite(m->half) ? unit * m->half : 0;
+            y[d][i] = unit * m->mean;
+            low[d][i] = fmax(y[d][i] - half, 0);
+            high[d][i] = accuracy ? fmin(y[d][i] + half, 100) : y[d][i] + half;
+            shaded |= half > 0;
+        }
         y[2][i] = accuracy ? NAN : runs[1][i].entropy;
     }
-    put_lines(page, (an_chart){ .id = id, .title = title, .note = "mean of the last 50 steps", .x_title = "layers", .y_title = accuracy ? "%" : "nats", .label = label, .n_labels = AN_ANSWER_DEPTHS },
-              (const line[]){ { "residual", y[1], 0, AN_CURVE_LINE }, { "plain", y[0], 1, AN_CURVE_LINE }, { "unigram entropy", y[2], AN_COLOR_NEUTRAL, AN_CURVE_DASHED } }, accuracy ? 2 : 3);
+    put_lines(page, (an_chart){ .id = id, .title = title, .note = shaded ? "mean of the last 50 steps; shaded: 95 % interval over seeds" : "mean of the last 50 steps", .x_title = "layers", .y_title = accuracy ? "%" : "nats", .label = label, .n_labels = AN_ANSWER_DEPTHS },
+              (an_curve[]){ { .name = "residual", .y = y[1], .color = 0, .low = low[1], .high = high[1] }, { .name = "plain", .y = y[0], .color = 1, .low = low[0], .high = high[0] }, { .name = "unigram entropy", .y = y[2], .color = AN_COLOR_NEUTRAL, .style = AN_CURVE_DASHED } }, accuracy ? 2 : 3);
 }
 
 static void put_sizes(an_page *page, const char *id, const char *title, const char *x_title, const double *layer, const double *batch)
 {
     static const char *const LABEL[AN_ANSWER_SIZES] = { "64", "32", "16", "8", "4", "2", "1" };
     put_lines(page, (an_chart){ .id = id, .title = title, .note = "root mean square of the change, of values of size 1", .x_title = x_title, .label = LABEL, .n_labels = AN_ANSWER_SIZES },
-              (const line[]){ { "LayerNorm", layer, 0, AN_CURVE_LINE }, { "BatchNorm", batch, 1, AN_CURVE_LINE } }, 2);
+              (an_curve[]){ { .name = "LayerNorm", .y = layer, .color = 0 }, { .name = "BatchNorm", .y = batch, .color = 1 } }, 2);
 }
 
 /* ---- charts over steps ---- */
 
-/* Training losses of the first run of each, smoothed by nothing. */
+/* The training losses of runs that differ by their seed, read into `record`, as one curve in the arena; n 0: there are none. */
+static an_status read_losses(const an_study *s, const an_answer_runs *runs, an_record **record, an_arena *arena, an_curve *out)
+{
+    size_t length[MOST_SEEDS], longest = 0, n = 0;
+    const double *y[MOST_SEEDS];
+    *out = (an_curve){ .n = 0 };
+    for (size_t r = 0; runs->cell != AN_NO_CELL && r < runs->runs && r < MOST_SEEDS; r++) {
+        const an_study_cell *cell = &s->cell[runs->cell + r];
+        if (cell->state != AN_CELL_FINISHED && cell->state != AN_CELL_DIVERGED) continue;
+        char *path = an_study_path(s, "cells", cell->name, "");
+        const an_status status = path ? an_record_read(&record[n], path, false) : an_fail(AN_ENOMEM, "answer: no memory");
+        free(path);
+        AN_TRY(status);
+        double *loss = an_arena_alloc(arena, (record[n]->n_steps + 1) * sizeof *loss);
+        if (!loss) return an_fail(AN_ENOMEM, "answer: no memory");
+        for (size_t k = 0; k < record[n]->n_steps; k++) loss[k] = record[n]->step[k].loss;
+        y[n] = loss;
+        length[n] = record[n]->n_steps;
+        if (length[n] > length[longest]) longest = n;
+        n++;
+    }
+    if (!n) return AN_OK;
+    const size_t steps = length[longest];
+    double *room = an_arena_alloc(arena, (4 * steps + 1) * sizeof *room);
+    if (!room) return an_fail(AN_ENOMEM, "answer: no memory");
+    for (size_t k = 0; k < steps; k++) room[k] = (double)record[longest]->step[k].step;
+    an_stat_envelope(n, y, length, steps, room + steps, room + 2 * steps, room + 3 * steps);
+    *out = (an_curve){ .x = room, .y = room + steps, .n = steps };
+    if (n > 1) out->low = room + 2 * steps, out->high = room + 3 * steps;
+    return AN_OK;
+}
+
+/* Training losses over steps, of every kind of run a line. */
 static an_status put_losses(const an_study *s, an_page *page, const char *id, const char *title, const an_answer_runs *const *runs, const char *const *name, size_t n)
 {
-    an_record *record[MOST_LINES] = { NULL };
     an_curve curve[MOST_LINES];
-    double *room[MOST_LINES] = { NULL };
+    an_arena arena = { 0 };
     an_status status = AN_OK;
     size_t shown = 0;
+    bool shaded = false;
     for (size_t i = 0; i < n && status == AN_OK; i++) {
-        if (runs[i]->cell == AN_NO_CELL || !runs[i]->over) continue;
-        char *path = an_study_path(s, "cells", s->cell[runs[i]->cell].name, "");
-        status = path ? an_record_read(&record[i], path, false) : an_fail(AN_ENOMEM, "answer: no memory");
-        free(path);
-        const size_t steps = status == AN_OK ? record[i]->n_steps : 0;
-        room[i] = status == AN_OK ? an_alloc(2 * (steps + 1) * sizeof **room) : NULL;
-        if (status == AN_OK && !room[i]) status = an_fail(AN_ENOMEM, "answer: no memory");
-        for (size_t k = 0; k < steps && room[i]; k++) {
-            room[i][k] = (double)record[i]->step[k].step;
-            room[i][steps + k] = record[i]->step[k].loss;
+        an_record *record[MOST_SEEDS] = { NULL };
+        status = read_losses(s, runs[i], record, &arena, &curve[shown]);
+        if (status == AN_OK && curve[shown].n) {
+            curve[shown].name = name[i];
+            curve[shown].color = (int)i;
+            shaded |= curve[shown++].low != NULL;
         }
-        if (room[i]) curve[shown++] = (an_curve){ .name = name[i], .x = room[i], .y = room[i] + steps, .n = steps, .color = (int)i };
+        for (size_t r = 0; r < MOST_SEEDS; r++) an_record_destroy(&record[r]);
     }
     if (status == AN_OK && shown)
-        an_page_curves(page, &(an_chart){ .id = id, .title = title, .note = "training loss of the first seed", .x_title = "step", .y_title = "nats", .curve = curve, .n_curves = shown });
-    for (size_t i = 0; i < n; i++) {
-        an_record_destroy(&record[i]);
-        free(room[i]);
-    }
+        an_page_curves(page, &(an_chart){ .id = id, .title = title, .note = shaded ? "training loss; mean over seeds, shaded from the least to the largest" : "training loss", .x_title = "step", .y_title = "nats", .curve = curve, .n_curves = shown });
+    an_arena_fini(&arena);
     return status;
 }
 
@@ -153,7 +185,7 @@ static an_status put_decode(const an_study *s, const an_answer *a, an_page *page
     for (size_t i = 0; i < a->decode.tokens && status == AN_OK; i++) an_sheet_number(&sheet, i, i + 1);
     if (status == AN_OK)
         put_lines(page, (an_chart){ .id = "decode", .title = "Logits of one step against one pass over all", .note = "largest difference; a difference of 0 is not drawn", .x_title = "token", .label = sheet.label,
-                                    .n_labels = a->decode.tokens, .logarithmic = true }, (const line[]){ { "difference", a->decode.each, 0, AN_CURVE_DOTS } }, 1);
+                                    .n_labels = a->decode.tokens, .logarithmic = true }, (an_curve[]){ { .name = "difference", .y = a->decode.each, .color = 0, .style = AN_CURVE_DOTS } }, 1);
     an_sheet_close(&sheet);
     return status;
 }
@@ -231,7 +263,7 @@ static void put_summary(const an_answer *a, an_page *page)
 an_status an_answer_page(const an_study *s, const an_answer *a, an_text *out)
 {
     an_page page;
-    char text[160];
+    an_text command = { 0 };
     an_status status = AN_OK;
     an_page_begin(&page, out, "What residual connections and layer normalisation do", 0);
     an_page_paragraph(&page, "What roles do residual connections and layer normalisation play in transformer training? Each sentence of the answer, measured on this machine.");
@@ -240,7 +272,10 @@ an_status an_answer_page(const an_study *s, const an_answer *a, an_text *out)
     if (status != AN_OK) return status;
     an_page_heading(&page, "Again");
     an_page_note(&page, "The runs lie beside this page, in cells/, each an ordinary run; addnorm report of this folder shows them all.");
-    snprintf(text, sizeof text, "addnorm study answer%s", strcmp(s->name, "answer") == 0 ? "" : " --quick");
-    an_page_command(&page, text);
-    return an_page_finish(&page);
+    an_text_add(&command, "addnorm study answer%s", strcmp(s->name, "answer") == 0 ? "" : " --quick");
+    if (s->flags) an_command_flags(s->flags, AN_FROM_FLAG, &command);
+    an_page_command(&page, an_text_get(&command));
+    status = an_text_status(&command);
+    an_text_fini(&command);
+    return status == AN_OK ? an_page_finish(&page) : status;
 }

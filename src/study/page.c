@@ -254,7 +254,18 @@ static size_t points_a_curve(const an_chart *chart)
     return even < LEAST_A_CURVE ? LEAST_A_CURVE : even > MOST_A_CURVE ? MOST_A_CURVE : even;
 }
 
-/* [name, color, style, x, y]; x is null where it is that of the curve before. */
+/* The values that stay; keep NULL: all. */
+static void put_values(an_text *out, const double *v, const size_t *keep, size_t n)
+{
+    an_text_add(out, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i) an_text_add(out, ",");
+        put_number(out, v[keep ? keep[i] : i]);
+    }
+    an_text_add(out, "]");
+}
+
+/* [name, color, style, x, y], and of a shaded one low and high; x is null where it is that of the curve before. */
 static void put_curve(an_text *out, const an_chart *chart, const an_curve *c, const an_curve *before)
 {
     static const char *const STYLE[] = { "", "dash", "dots" };
@@ -263,17 +274,15 @@ static void put_curve(an_text *out, const an_chart *chart, const an_curve *c, co
     const bool whole = !chart->label && n == c->n, same = chart->label || (whole && before && before->n == c->n && memcmp(before->x, c->x, n * sizeof *c->x) == 0);
     an_text_add(out, "[");
     put_string(out, c->name);
-    an_text_add(out, ",%d,\"%s\",%s", c->color, STYLE[c->style], same ? "null" : "[");
-    for (size_t i = 0; i < n && !same; i++) {
-        if (i) an_text_add(out, ",");
-        put_number(out, c->x[keep[i]]);
+    const size_t *kept = chart->label ? NULL : keep;
+    an_text_add(out, ",%d,\"%s\",%s", c->color, STYLE[c->style], same ? "null" : "");
+    if (!same) put_values(out, c->x, kept, n);
+    const double *const rows[] = { c->y, c->low, c->high };
+    for (size_t i = 0; i < (c->low ? 3 : 1); i++) {
+        an_text_add(out, ",");
+        put_values(out, rows[i], kept, n);
     }
-    an_text_add(out, same ? ",[" : "],[");
-    for (size_t i = 0; i < n; i++) {
-        if (i) an_text_add(out, ",");
-        put_number(out, c->y[chart->label ? i : keep[i]]);
-    }
-    an_text_add(out, "]]");
+    an_text_add(out, "]");
 }
 
 /* Where nothing can draw: every number of a chart with labels, of others where each curve begins, ends and has been. */

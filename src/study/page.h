@@ -55,6 +55,7 @@ typedef enum an_curve_style { AN_CURVE_LINE, AN_CURVE_DASHED, AN_CURVE_DOTS } an
 typedef struct an_curve {
     const char *name;
     const double *x, *y;           /* [n]; NaN in y: a gap */
+    const double *low, *high;      /* [n] what is shaded about it; NULL: nothing */
     size_t n;
     int color;                     /* number of the colour, or of the group; AN_COLOR_NEUTRAL: of a level to compare with */
     an_curve_style style;

@@ -54,22 +54,54 @@ function nearest(chart, event) {
     return many ? found.slice(0, 1) : found;
 }
 
+/* Least and largest of what is shaded: an axis has room for it. */
+function reach(datasets, log) {
+    const seen = datasets.flatMap(s => s.band ? [...s.band.low, ...s.band.high] : []).filter(v => v !== null && (!log || v > 0));
+    return seen.length ? { suggestedMin: seen.reduce((a, b) => Math.min(a, b)), suggestedMax: seen.reduce((a, b) => Math.max(a, b)) } : {};
+}
+
+/* What is shaded about a line, behind all lines; a gap parts it. */
+const bands = {
+    id: 'bands',
+    beforeDatasetsDraw(chart) {
+        const { ctx, chartArea: a, scales: { x, y } } = chart, down = v => Number.isFinite(y.getPixelForValue(v)) ? y.getPixelForValue(v) : a.bottom;
+        ctx.save();
+        ctx.beginPath();
+        ctx.rect(a.left, a.top, a.width, a.height);
+        ctx.clip();
+        chart.data.datasets.forEach((s, k) => {
+            if (!s.band || !chart.isDatasetVisible(k)) return;
+            const { low, high, at } = s.band;
+            ctx.fillStyle = s.backgroundColor + '2e';
+            for (let i = 0, end; i < low.length; i = end + 1) {
+                for (end = i; end < low.length && low[end] !== null; end++);
+                if (end === i) continue;
+                ctx.beginPath();
+                for (let p = i; p < end; p++) ctx.lineTo(x.getPixelForValue(at[p]), down(high[p]));
+                for (let p = end - 1; p >= i; p--) ctx.lineTo(x.getPixelForValue(at[p]), down(low[p]));
+                ctx.fill();
+            }
+        });
+        ctx.restore();
+    },
+};
+
 function lines(d) {
     const colors = palette(), many = d.sets.length > 26;
     let shared = null;
-    const datasets = d.sets.map(([label, color, style, x, y]) => {
+    const datasets = d.sets.map(([label, color, style, x, y, low, high]) => {
         shared = x || shared;
         const stroke = color < 0 ? css('--soft') : colors[color % colors.length], dash = style === 'dash' ? [6, 4] : style === 'dots' ? [2, 3] : color >= colors.length ? [10, 3] : [];
-        return { label, group: color, data: d.labels ? y : y.map((v, i) => ({ x: shared[i], y: d.log && v <= 0 ? null : v })), borderColor: many ? stroke + '99' : stroke, backgroundColor: stroke,
+        return { label, group: color, band: low && { low, high, at: d.labels ? low.map((v, i) => i) : shared }, data: d.labels ? y : y.map((v, i) => ({ x: shared[i], y: d.log && v <= 0 ? null : v })), borderColor: many ? stroke + '99' : stroke, backgroundColor: stroke,
                  borderWidth: many ? 1 : 1.75, borderDash: dash, pointRadius: many && style === 'dots' ? 1 : style === 'dots' || y.length === 1 ? 2.5 : d.labels && y.length <= 48 && style !== 'dash' ? 2 : 0, pointHitRadius: 8, spanGaps: false };
     });
     let last = 0;
     if (!d.labels) for (const s of datasets) for (const p of s.data) last = Math.max(last, p.x);
     const whole = v => Number.isInteger(v) ? v.toLocaleString('en') : null;
-    return { type: 'line', data: { labels: d.labels, datasets }, options: {
+    return { type: 'line', data: { labels: d.labels, datasets }, plugins: [bands], options: {
         many, parsing: d.labels ? undefined : false, normalized: true, interaction: { mode: 'near', intersect: false },
         scales: { x: d.labels ? { title: { display: !!d.x, text: d.x }, ticks: { maxRotation: 60 } } : { type: 'linear', min: 0, max: last || 1, title: { display: true, text: d.x }, ticks: { callback: whole, maxTicksLimit: 9 } },
-                  y: Object.assign({ title: { display: !!d.y, text: d.y } }, d.log ? { type: 'logarithmic', ticks: { callback: powers } } : { type: 'linear', ticks: { maxTicksLimit: 8 } }) },
+                  y: Object.assign({ title: { display: !!d.y, text: d.y }, ...reach(datasets, d.log) }, d.log ? { type: 'logarithmic', ticks: { callback: powers } } : { type: 'linear', ticks: { maxTicksLimit: 8 } }) },
         plugins: { legend: legend(d, colors), tooltip: { itemSort: (a, b) => b.parsed.y - a.parsed.y, callbacks: {
             title: items => items.length ? `${d.x} ${d.labels ? items[0].label : items[0].parsed.x.toLocaleString('en')}` : '',
             label: item => `${item.dataset.label}: ${say(item.parsed.y)}${d.labels || item.parsed.x === item.chart.tooltip?.dataPoints?.[0]?.parsed.x ? '' : ` (${item.parsed.x})`}` } } } } };

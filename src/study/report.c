@@ -25,7 +25,7 @@ static an_status page_group(void *ctx, int columns)
 
 static an_status put_section(const an_runs *runs, const an_report_section *s, an_page *page)
 {
-    an_taker taker = { .ctx = page, .curves = page_curves, .heat = page_heat, .group = page_group };
+    an_taker taker = { .ctx = page, .curves = page_curves, .heat = page_heat, .group = page_group, .means = true };
     an_page_heading(page, s->title);
     an_page_group_begin(page, 2);
     const an_status status = s->give(runs, &taker);
@@ -38,14 +38,19 @@ static an_status put_body(const an_runs *runs, an_page *page)
 {
     const bool many = runs->n > AN_RUNS_SIDE_BY_SIDE;
     an_status status = AN_OK;
-    char text[160];
+    char text[256];
     if (runs->study) an__report_study(runs->study, page);
     an__report_summary(runs, page);
+    if (runs->n_sets < runs->n) {
+        snprintf(text, sizeof text, "%zu runs, %zu that differ by more than their seed. Lines are means over seeds, shaded from the least to the largest; the numbers of every run: addnorm report --csv FOLDER.", runs->n, runs->n_sets);
+        an_page_note(page, text);
+    }
     for (const an_report_section *s = an_report_sections; s->title && status == AN_OK; s++)
         if (!many || !s->telemetry) status = put_section(runs, s, page);
     if (many) {
-        snprintf(text, sizeof text, "%s%.60s. The telemetry of single runs is shown for up to %d at a time: addnorm report RUN...", runs->grouped_by ? "Colours: " : "The runs do not differ",
-                 runs->grouped_by ? runs->grouped_by->key : "", AN_RUNS_SIDE_BY_SIDE);
+        const bool grouped = runs->grouped_by && runs->n_sets > AN_RUNS_SIDE_BY_SIDE;
+        snprintf(text, sizeof text, "%s%.60s%sThe telemetry of single runs is shown for up to %d at a time: addnorm report RUN...", grouped ? "Colours: " : "", grouped ? runs->grouped_by->key : "",
+                 grouped ? ". " : "", AN_RUNS_SIDE_BY_SIDE);
         an_page_note(page, text);
     }
     an__report_spikes(runs, page);

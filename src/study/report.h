@@ -11,6 +11,7 @@ typedef struct an_taker {
     an_status (*curves)(void *ctx, const an_chart *chart);
     an_status (*heat)(void *ctx, const an_heat *heat);
     an_status (*group)(void *ctx, int columns);                   /* charts that belong together follow; 0: their end. NULL: does not care */
+    bool means;                                                   /* wants runs that differ by their seed as one curve */
     size_t taken;
 } an_taker;
 

@@ -8,25 +8,79 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "study/statistics.h"
 #include "train/telemetry.h"
 
+enum { NO_RUN = -1 };
+
 /* A chart being made; what it points at lies in the arena. */
-typedef struct sketch { const an_runs *runs; an_arena arena; an_curve *curve; size_t n; bool failed, any; } sketch;
+typedef struct sketch { const an_runs *runs; an_arena arena; an_curve *curve; ptrdiff_t *run; size_t n; bool failed, any; } sketch;   /* run[i]: whose curve[i] is */
 
 static an_status sketch_open(sketch *s, const an_runs *runs, size_t curves)
 {
     *s = (sketch){ .runs = runs };
     s->curve = an_arena_alloc(&s->arena, (curves + 1) * sizeof *s->curve);
-    return s->curve ? AN_OK : an_fail(AN_ENOMEM, "report: no memory for a chart");
+    s->run = an_arena_alloc(&s->arena, (curves + 1) * sizeof *s->run);
+    return s->curve && s->run ? AN_OK : an_fail(AN_ENOMEM, "report: no memory for a chart");
 }
+
+/* Does the shorter one's x begin the other's? Over names all curves are of one length. */
+static bool are_over_the_same(const an_curve *a, const an_curve *b)
+{
+    const size_t n = a->n < b->n ? a->n : b->n;
+    return !a->x || memcmp(a->x, b->x, n * sizeof *a->x) == 0;
+}
+
+/* Curve i and those behind it that are like it but for the seed, as one, in the place of the first; the others are marked by n 0 and no y. */
+static void join(sketch *s, size_t i)
+{
+    const size_t set = s->runs->set[s->run[i]];
+    an_curve *c = &s->curve[i];
+    const double **y = an_arena_alloc(&s->arena, s->n * sizeof *y), *x = c->x;
+    size_t *length = an_arena_alloc(&s->arena, s->n * sizeof *length), runs = 0, most = 0;
+    if (!y || !length) { s->failed = true; return; }
+    for (size_t k = i; k < s->n; k++) {
+        an_curve *other = &s->curve[k];
+        if (s->run[k] == NO_RUN || !other->y || s->runs->set[s->run[k]] != set || other->style != c->style || !are_over_the_same(c, other)) continue;
+        y[runs] = other->y;
+        length[runs++] = other->n;
+        if (other->n > most) x = other->x, most = other->n;
+        if (k > i) other->y = NULL;
+    }
+    double *mean = an_arena_alloc(&s->arena, (most + 1) * sizeof *mean), *low = an_arena_alloc(&s->arena, (most + 1) * sizeof *low), *high = an_arena_alloc(&s->arena, (most + 1) * sizeof *high);
+    const char *name = an_arena_printf(&s->arena, "%s%s", s->runs->set_name[set], c->name + strlen(s->runs->name[s->run[i]]));   /* " val" and the like stay */
+    if (!mean || !low || !high || !name) { s->failed = true; return; }
+    an_stat_envelope(runs, y, length, most, mean, low, high);
+    c->name = name;
+    c->x = x;
+    c->y = mean;
+    c->n = most;
+    if (runs > 1) c->low = low, c->high = high;
+    if (s->runs->n_sets <= AN_RUNS_SIDE_BY_SIDE) c->color = (int)set;
+}
+
+static void join_all(sketch *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->n && !s->failed; i++)
+        if (s->run[i] != NO_RUN && s->curve[i].y) join(s, i);
+    for (size_t i = 0; i < s->n && !s->failed; i++)
+        if (s->curve[i].y) s->curve[kept++] = s->curve[i];
+    if (!s->failed) s->n = kept;
+}
+
+/* Are seeds put together for this taker? */
+static bool joins(const an_runs *runs, const an_taker *taker) { return taker->means && runs->n_sets < runs->n; }
+static size_t lines_of(const an_runs *runs, const an_taker *taker) { return joins(runs, taker) ? runs->n_sets : runs->n; }
 
 /* Gives the chart and ends it. */
 static an_status sketch_give(sketch *s, an_taker *taker, an_chart chart)
 {
+    if (joins(s->runs, taker)) join_all(s);
     an_status status = s->failed ? an_fail(AN_ENOMEM, "report: no memory for a chart") : AN_OK;
     chart.curve = s->curve;
     chart.n_curves = s->n;
-    if (s->runs->grouped_by) {
+    if (s->runs->grouped_by && lines_of(s->runs, taker) > AN_RUNS_SIDE_BY_SIDE) {
         chart.group = s->runs->group_name;
         chart.n_groups = s->runs->n_groups;
     }
@@ -38,14 +92,15 @@ static an_status sketch_give(sketch *s, an_taker *taker, an_chart chart)
     return status;
 }
 
-/* Room for a curve of n points; NULL and failed: no memory. x is left out for charts over names. */
-static double *add_curve(sketch *s, const char *name, int color, an_curve_style style, size_t n, double **x)
+/* Room for a curve of n points, of a run or of none; NULL and failed: no memory. x is left out for charts over names. */
+static double *add_curve(sketch *s, ptrdiff_t run, const char *name, an_curve_style style, size_t n, double **x)
 {
     double *y = an_arena_alloc(&s->arena, (n + 1) * sizeof *y);
     if (x) *x = an_arena_alloc(&s->arena, (n + 1) * sizeof **x);
     s->failed |= !y || (x && !*x);
     if (s->failed) return NULL;
-    s->curve[s->n++] = (an_curve){ .name = name, .x = x ? *x : NULL, .y = y, .n = n, .color = color, .style = style };
+    s->run[s->n] = run;
+    s->curve[s->n++] = (an_curve){ .name = name, .x = x ? *x : NULL, .y = y, .n = n, .color = run == NO_RUN ? AN_COLOR_NEUTRAL : (int)s->runs->group[run], .style = style };
     return y;
 }
 
@@ -55,7 +110,7 @@ static void add_steps(sketch *s, size_t run, const char *key)
 {
     const an_record *r = s->runs->record[run];
     const an_column *c = an_step_columns;
-    double *x, *y = add_curve(s, s->runs->name[run], (int)s->runs->group[run], AN_CURVE_LINE, r->n_steps, &x);
+    double *x, *y = add_curve(s, (ptrdiff_t)run, s->runs->name[run], AN_CURVE_LINE, r->n_steps, &x);
     while (c->key && strcmp(c->key, key) != 0) c++;
     for (size_t i = 0; y && i < r->n_steps; i++) {
         x[i] = (double)r->step[i].step;
@@ -69,7 +124,7 @@ static void add_evals(sketch *s, size_t run, const char *key, const char *suffix
     const an_record *r = s->runs->record[run];
     const an_column *c = an_eval_columns;
     const char *name = an_arena_printf(&s->arena, "%s%s", s->runs->name[run], suffix);
-    double *x, *y = name ? add_curve(s, name, (int)s->runs->group[run], AN_CURVE_DOTS, r->n_evals, &x) : NULL;
+    double *x, *y = name ? add_curve(s, (ptrdiff_t)run, name, AN_CURVE_DOTS, r->n_evals, &x) : NULL;
     s->failed |= !name;
     while (c->key && strcmp(c->key, key) != 0) c++;
     for (size_t i = 0; y && i < r->n_evals; i++) {
@@ -88,7 +143,7 @@ static void add_entropy(sketch *s)
         if (fabs(runs->record[i]->start.unigram_entropy - runs->record[0]->start.unigram_entropy) > 1e-6) return;
         last = fmax(last, (double)runs->record[i]->start.steps);
     }
-    double *x, *y = isfinite(runs->record[0]->start.unigram_entropy) ? add_curve(s, "unigram entropy", AN_COLOR_NEUTRAL, AN_CURVE_DASHED, 2, &x) : NULL;
+    double *x, *y = isfinite(runs->record[0]->start.unigram_entropy) ? add_curve(s, NO_RUN, "unigram entropy", AN_CURVE_DASHED, 2, &x) : NULL;
     if (!y) return;
     x[0] = 0;
     x[1] = last;
@@ -107,7 +162,7 @@ static bool is_wild(const an_runs *runs)
 static an_status give_loss(const an_runs *runs, an_taker *taker)
 {
     sketch s;
-    const bool few = runs->n <= AN_RUNS_SIDE_BY_SIDE / 2, wild = is_wild(runs);
+    const bool few = lines_of(runs, taker) <= AN_RUNS_SIDE_BY_SIDE / 2, wild = is_wild(runs);
     AN_TRY(sketch_open(&s, runs, 2 * runs->n + 1));
     for (size_t i = 0; i < runs->n; i++) add_steps(&s, i, "loss");
     for (size_t i = 0; few && i < runs->n; i++) add_evals(&s, i, "val_loss", " val");
@@ -142,7 +197,7 @@ static an_status give_norms(const an_runs *runs, an_taker *taker)
     };
     for (size_t c = 0; c < sizeof CHARTS / sizeof *CHARTS; c++) {
         sketch s;
-        if (CHARTS[c].of_few && runs->n > AN_RUNS_SIDE_BY_SIDE) continue;
+        if (CHARTS[c].of_few && lines_of(runs, taker) > AN_RUNS_SIDE_BY_SIDE) continue;
         AN_TRY(sketch_open(&s, runs, runs->n));
         for (size_t i = 0; i < runs->n; i++) add_steps(&s, i, CHARTS[c].key);
         const bool logarithmic = CHARTS[c].logarithmic || (strcmp(CHARTS[c].key, "lr") == 0 && are_apart(runs));
@@ -161,7 +216,7 @@ static void add_folded(sketch *s, size_t run, const char *family, const char *me
 {
     size_t at;
     const an_record_table *t = an_record_find(s->runs->record[run], family, metric, &at);
-    double *x, *y = t ? add_curve(s, s->runs->name[run], (int)s->runs->group[run], AN_CURVE_LINE, t->n_looks, &x) : NULL;
+    double *x, *y = t ? add_curve(s, (ptrdiff_t)run, s->runs->name[run], AN_CURVE_LINE, t->n_looks, &x) : NULL;
     for (size_t i = 0; y && i < t->n_looks; i++) {
         x[i] = (double)t->step[i];
         y[i] = an_record_value(t, i, at, 0);
@@ -194,7 +249,7 @@ static const char *short_name(an_arena *arena, const char *name, const char *fam
 static an_status give_profile(const an_runs *runs, an_taker *taker, const char *family, const char *metric, an_chart chart)
 {
     sketch s;
-    const bool both = runs->n <= 3;                                   /* first and last; of more runs the last alone can be told apart */
+    const bool both = lines_of(runs, taker) <= 3;                                   /* first and last; of more runs the last alone can be told apart */
     char note[160];
     const an_record_table *names = longest(runs, family, metric);
     if (!names) return AN_OK;
@@ -207,7 +262,7 @@ static an_status give_profile(const an_runs *runs, an_taker *taker, const char *
         const an_record_table *t = an_record_find(runs->record[i], family, metric, &at);
         for (int first = 0; t && first <= (both && t->n_looks > 1); first++) {
             const char *name = an_arena_printf(&s.arena, first ? "%s, step %llu" : "%s", runs->name[i], (unsigned long long)t->step[0]);
-            double *y = name ? add_curve(&s, name, (int)runs->group[i], first ? AN_CURVE_DASHED : AN_CURVE_LINE, names->n_names, NULL) : NULL;
+            double *y = name ? add_curve(&s, (ptrdiff_t)i, name, first ? AN_CURVE_DASHED : AN_CURVE_LINE, names->n_names, NULL) : NULL;
             s.failed |= !name;
             for (size_t k = 0; y && k < names->n_names; k++) {
                 y[k] = k < t->n_names ? an_record_value(t, first ? 0 : t->n_looks - 1, at, k) : NAN;

@@ -91,7 +91,7 @@ static void put_word(an_text *out, const char *word)
     an_text_add(out, "'");
 }
 
-typedef struct command { const an_options *options; an_text *out; } command;
+typedef struct command { const an_options *options; an_source least; an_text *out; } command;
 
 static void put_flag(const command *c, const char *key, const char *value)
 {
@@ -113,17 +113,22 @@ static void put_setting(void *ctx, const char *key, const char *text, const char
     const command *c = ctx;
     const an_option *row = strchr(key, '@') ? NULL : an_options_find(c->options, key);
     (void)place;
-    if (row && (strcmp(row->text, text) == 0 || strcmp(row->name, "out") == 0)) return;
+    if (row && (strcmp(row->text, text) == 0 || strcmp(row->name, "out") == 0 || an_options_source(c->options, key) < c->least)) return;
     if (!row || row->type != AN_PATHS) put_flag(c, key, text);
     const an_option_list list = row && row->type == AN_PATHS ? an_options_list(c->options, key) : (an_option_list){ 0 };
     for (size_t i = 0; i < list.count; i++) put_flag(c, key, list.item[i]);
 }
 
+void an_command_flags(const an_options *options, an_source least, an_text *out)
+{
+    command c = { options, least, out };
+    an_options_walk(options, put_setting, &c);
+}
+
 void an_runs_command(const an_record *record, an_text *out)
 {
-    command c = { record->options, out };
     an_text_add(out, "addnorm train");
-    an_options_walk(record->options, put_setting, &c);
+    an_command_flags(record->options, AN_FROM_DEFAULT, out);
     an_text_add(out, "\n");
 }
 

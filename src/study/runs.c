@@ -177,6 +177,35 @@ static const an_runs_key *choose_group(const an_runs *runs)
     return last;
 }
 
+/* What tells a run from others besides its seed, in the arena; NULL: no memory. */
+static const char *say_settings(an_runs *runs, size_t run)
+{
+    an_text text = { 0 };
+    for (size_t i = 0; i < runs->n_keys; i++) {
+        const char *value = runs->key[i].differs && strcmp(runs->key[i].key, "seed") != 0 ? an_runs_text(runs, run, &runs->key[i]) : "";
+        if (*value) an_text_add(&text, "%s%s=%s", text.length ? ", " : "", runs->key[i].key, value);
+    }
+    const char *copy = text.failed ? NULL : an_arena_printf(&runs->arena, "%s", text.length ? an_text_get(&text) : "all runs");
+    an_text_fini(&text);
+    return copy;
+}
+
+static an_status divide(an_runs *runs)
+{
+    runs->set = an_alloc(runs->n * sizeof *runs->set);
+    runs->set_name = an_alloc(runs->n * sizeof *runs->set_name);
+    if (!runs->set || !runs->set_name) return no_memory();
+    for (size_t i = 0; i < runs->n; i++) {
+        const char *name = say_settings(runs, i);
+        size_t k = 0;
+        if (!name) return no_memory();
+        while (k < runs->n_sets && strcmp(runs->set_name[k], name) != 0) k++;
+        if (k == runs->n_sets) runs->set_name[runs->n_sets++] = name;
+        runs->set[i] = k;
+    }
+    return AN_OK;
+}
+
 /* Up to a dozen runs have a colour each; more share that of their group. */
 static an_status group(an_runs *runs)
 {
@@ -211,6 +240,7 @@ an_status an_runs_open(an_runs *runs, const char *const *path, size_t n)
     AN_TRY(find_runs(runs, path, n));
     AN_TRY(name_runs(runs));
     AN_TRY(compare(runs));
+    AN_TRY(divide(runs));
     return group(runs);
 }
 
@@ -219,6 +249,8 @@ void an_runs_close(an_runs *runs)
     for (size_t i = 0; i < runs->n; i++) an_record_destroy(&runs->record[i]);
     free(runs->record);
     free(runs->name);
+    free(runs->set);
+    free(runs->set_name);
     free(runs->group);
     free(runs->group_name);
     free(runs->key);

@@ -16,6 +16,9 @@ typedef struct an_runs_key { const char *key; const an_option *row; bool differs
 typedef struct an_runs {
     an_record **record;            /* [n] */
     const char **name;             /* [n] the folder's, or the path where two have the same */
+    size_t *set;                   /* [n] number of the set: runs that differ by nothing but the seed */
+    const char **set_name;         /* what tells it from the others, "design=pre-ln, warmup=0" */
+    size_t n_sets;
     size_t *group;                 /* [n] number of the colour: the run's own, or of its value of the key that groups */
     size_t n;
     an_runs_key *key;
@@ -40,6 +43,9 @@ an_status an_runs_body(const an_runs *runs, an_text *out) AN_MUST_USE;          
 
 /* FOLDER/CHART.csv for every chart of the page, not thinned: run, x, value; of heat maps run, step, name, value. Errors: AN_EIO, AN_ENOMEM. */
 an_status an_runs_csv(const an_runs *runs, const char *folder) AN_MUST_USE;
+
+/* Every key but `out` that has not its default, set by `least` or what stands above it, as a flag, a line each. */
+void an_command_flags(const an_options *options, an_source least, an_text *out);
 
 /* The command that makes this run again, from any folder that its data can be found from. */
 void an_runs_command(const an_record *record, an_text *out);

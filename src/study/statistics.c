@@ -134,6 +134,23 @@ double an_stat_spearman(size_t n, const double *x, const double *y)
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
 }
 
+void an_stat_envelope(size_t runs, const double *const *y, const size_t *length, size_t n, double *mean, double *low, double *high)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t seen = 0;
+        double sum = 0;
+        low[i] = high[i] = NAN;
+        for (size_t r = 0; r < runs; r++) {
+            if (i >= length[r] || !isfinite(y[r][i])) continue;
+            sum += y[r][i];
+            low[i] = fmin(low[i], y[r][i]);
+            high[i] = fmax(high[i], y[r][i]);
+            seen++;
+        }
+        mean[i] = seen ? sum / (double)seen : NAN;
+    }
+}
+
 /* ---- the failure rule ---- */
 
 static const double TRAINED = 1.0, TRAINED_SHORT = 0.7, NEAR = 0.10;

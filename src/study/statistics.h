@@ -16,6 +16,10 @@ an_mean an_stat_mean(size_t n, const double *x);
 /* Of a[i] - b[i], over the i where both are finite. */
 an_mean an_stat_paired(size_t n, const double *a, const double *b);
 
+/* Several runs over the same n places as one curve: at each the mean of those that are finite there, the least and the largest; NaN where none is.
+ * y[r] holds length[r] <= n values. */
+void an_stat_envelope(size_t runs, const double *const *y, const size_t *length, size_t n, double *mean, double *low, double *high);
+
 /* Student's t with `freedom` >= 1 degrees: probability of being below t, and the value below which it is with `probability` in (0,1). */
 double an_stat_t_below(double t, size_t freedom);
 double an_stat_t_quantile(double probability, size_t freedom);

@@ -41,19 +41,19 @@ class Folder:
     def file(self, *parts):
         return os.path.join(self.path, *parts)
 
-    def study(self, source, n):
-        """A study of n runs made of one: other designs, rates and seeds, and losses that differ."""
+    def study(self, name, source, n, rates):
+        """A study of n runs made of one: four designs, rates and seeds, and losses that differ."""
         config, log = open(self.file(source, "config.yaml")).read(), [json.loads(line) for line in open(self.file(source, "log.jsonl"))]
         for i in range(n):
-            design, lr = ("pre-ln", "post-ln", "deepnorm", "plain")[i % 4], ("1e-3", "4e-3")[i // 4 % 2]
-            cell = self.file("study", "cells", f"{design}-{lr}-{i // 8}")
+            design, lr, seed = ("pre-ln", "post-ln", "deepnorm", "plain")[i % 4], rates[i // 4 % len(rates)], i // (4 * len(rates))
+            cell = self.file(name, "cells", f"{design}-{lr}-{seed}")
             os.makedirs(cell)
             with open(os.path.join(cell, "config.yaml"), "w") as f:
-                f.write(re.sub(r"seed: .*", f"seed: {i // 8}", re.sub(r"\n  lr: .*", f"\n  lr: {lr}", re.sub(r"design: .*", f"design: {design}", config))))
+                f.write(re.sub(r"seed: .*", f"seed: {seed}", re.sub(r"\n  lr: .*", f"\n  lr: {lr}", re.sub(r"design: .*", f"design: {design}", config))))
             with open(os.path.join(cell, "log.jsonl"), "w") as f:
                 for event in log:
                     more = {key: event[key] * (1 + i / n) for key in ("loss", "val_loss") if key in event}
                     f.write(json.dumps({**event, **more}, separators=(",", ":")) + "\n")
-        with open(self.file("study", "study.json"), "w") as f:
+        with open(self.file(name, "study.json"), "w") as f:
             json.dump({"study": "a study", "groups": [{"settings": {"lr": "1e-3"}, "runs": 2, "loss": {"n": 2, "mean": 2.5, "half": 0.125}}, {"settings": {"lr": "4e-3"}, "runs": 2, "loss": {"n": 2, "mean": None, "half": None}}],
                        "verdicts": [{"verdict": "pass", "claim": "it <b>holds</b>", "expected": None, "measured": "yes"}, {"verdict": "fail", "claim": "it does not", "expected": "no", "measured": "yes"}]}, f)

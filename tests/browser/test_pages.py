@@ -114,7 +114,7 @@ def hostile_texts_are_texts(page, url):
 
 
 def a_study_of_many_runs(page, folder):
-    folder.study("pre", 500)
+    folder.study("study", "pre", 500, ("1e-3", "2e-3", "4e-3", "8e-3"))
     folder.run("report", "study")
     url = "file://" + folder.file("study", "report.html")
     seconds = page.open(url)
@@ -126,6 +126,30 @@ def a_study_of_many_runs(page, folder):
     expect("means have their interval", "2.5 \u00b1 0.12" in page.run("document.querySelectorAll('table')[1].textContent"))
     centre(page, "#loss canvas")
     expect("colours stand for designs", sorted(page.run("Chart.getChart(document.querySelector('#loss canvas')).legend.legendItems.map(i => i.text)")) == ["deepnorm", "plain", "post-ln", "pre-ln"])
+    expect("a line for the seeds of each", page.run("Chart.getChart(document.querySelector('#val_loss canvas')).data.datasets.filter(s => s.band).length") == 16)
+    quiet(page, url)
+
+
+def seeds_are_one_line(page, folder):
+    folder.study("seeds", "pre", 24, ("1e-3", "4e-3"))
+    folder.run("report", "seeds", "--csv", "numbers")
+    url = "file://" + folder.file("seeds", "report.html")
+    page.open(url)
+    centre(page, "#update_norm canvas")                    # the same in all: its band has no height
+    centre(page, "#bits_per_byte canvas")
+    centre(page, "#loss canvas")
+    chart = "Chart.getChart(document.querySelector('#loss canvas'))"
+    names = page.run(f"{chart}.legend.legendItems.map(i => i.text)")
+    expect(f"a colour for what differs besides the seed: {names}", len(names) == 8 and "design=pre-ln, lr=4e-3" in names)
+    line = page.run(f"(s => [s.data.map(p => p.y), s.band.low, s.band.high])({chart}.data.datasets[0])")
+    expect("three seeds: the mean between the least and the largest", all(low < mean < high for mean, low, high in zip(*line)))
+    with open(folder.file("numbers", "loss.csv")) as f:
+        rows = [row.split(",") for row in f.read().splitlines()[1:]]
+    cells = sorted({row[0] for row in rows if row[0].startswith("deepnorm-1e-3")})
+    first = [float(next(row[2] for row in rows if row[0] == cell)) for cell in cells]
+    expect("the numbers are those of single runs", len(cells) == 3 and abs(sum(first) / 3 - line[0][0]) < 1e-3 and abs(min(first) - line[1][0]) < 1e-3 and abs(max(first) - line[2][0]) < 1e-3)
+    pixels = page.run(f"(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v === 0x2e).length)({chart}.canvas)")
+    expect(f"and it is drawn, through which one sees: {pixels}", pixels > 500)
     quiet(page, url)
 
 
@@ -190,7 +214,7 @@ def main():
         folder.run("report", "pre", "post", "no <b>skip</b> & \"so on\"", "--out", "page.html")
         url, page = "file://" + folder.file("page.html"), browser.Browser(program)
         for test, argument in ((tables_sort, url), (pointing_shows_values, url), (the_legend_hides_a_run, url), (light_and_dark, url), (a_phone_can_read_it, url), (differences_and_commands, url), (the_command_makes_it_again, folder),
-                               (hostile_texts_are_texts, url), (the_answer_has_its_page, folder), (a_study_of_many_runs, folder), (a_live_page_grows, folder)):
+                               (hostile_texts_are_texts, url), (the_answer_has_its_page, folder), (a_study_of_many_runs, folder), (seeds_are_one_line, folder), (a_live_page_grows, folder)):
             try:
                 test(page, argument)
                 print(f"PASS {test.__name__}")

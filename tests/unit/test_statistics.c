@@ -78,6 +78,20 @@ static void spearman(void **state)
     assert_true(isnan(an_stat_spearman(3, (double[]){ 4, 4, 4 }, (double[]){ 1, 2, 3 })));
 }
 
+static void envelopes(void **state)
+{
+    (void)state;
+    const double a[] = { 1, 5, NAN, 4 }, b[] = { 3, INFINITY, NAN }, c[] = { 8 };      /* of a run that diverged, and of one that ended early */
+    const double *const y[] = { a, b, c };
+    const size_t length[] = { 4, 3, 1 };
+    double mean[4], low[4], high[4];
+    an_stat_envelope(3, y, length, 4, mean, low, high);
+    NEAR(mean[0], 4); NEAR(low[0], 1); NEAR(high[0], 8);
+    NEAR(mean[1], 5); NEAR(low[1], 5); NEAR(high[1], 5);
+    assert_true(isnan(mean[2]) && isnan(low[2]) && isnan(high[2]));
+    NEAR(mean[3], 4); NEAR(low[3], 4); NEAR(high[3], 4);
+}
+
 static void the_failure_rule(void **state)
 {
     (void)state;
@@ -96,7 +110,7 @@ static void the_failure_rule(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(students_t), cmocka_unit_test(means_and_differences), cmocka_unit_test(lines), cmocka_unit_test(spearman), cmocka_unit_test(the_failure_rule),
+        cmocka_unit_test(students_t), cmocka_unit_test(means_and_differences), cmocka_unit_test(lines), cmocka_unit_test(spearman), cmocka_unit_test(envelopes), cmocka_unit_test(the_failure_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

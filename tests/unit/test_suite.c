@@ -1,5 +1,5 @@
 /* The suite's judges on planted runs: where every claim holds all of them pass, where each is violated all of them fail, and with
- * runs missing none does either. Tiers fall back to the tier below. */
+ * runs missing none does either. Tiers fall back to the tier below. And the verdict commands: what they answer about planted losses. */
 #include "unit.h"
 
 #include <math.h>
@@ -166,20 +166,21 @@ static const struct { const char *name; an_tier tier; plant *plant; } STUDIES[] 
     { "r4", AN_TIER_RELEASE, plant_r4 }, { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r7", AN_TIER_RELEASE, plant_r7 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
 };
 
-static void judge(size_t at, bool planted_too, bool holds, an_findings *f)
+/* of NULL: nothing has run. */
+static void judge_planted(const char *name, an_tier tier, size_t seeds, const char *const *file, size_t files, plant *of, bool holds, an_findings *f)
 {
-    const an_named_study *named = an_named_find(STUDIES[at].name);
+    const an_named_study *named = an_named_find(name);
     an_text text = { 0 };
     an_study *s = NULL;
     assert_non_null(named);
     assert_ok(an_dir_remove(unit_path("out")));
-    assert_ok(an_named_text(named, (an_named_form){ STUDIES[at].tier, false }, NULL, 0, &text));
-    const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 1 };
+    assert_ok(an_named_text(named, (an_named_form){ tier, false }, file, files, &text));
+    const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, seeds };
     assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
     assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
-    for (size_t i = 0; planted_too && i < s->n_cells; i++) {
+    for (size_t i = 0; of && i < s->n_cells; i++) {
         planted p = { .first = 5.5, .loss = 2 };
-        STUDIES[at].plant(&s->cell[i], holds, &p);
+        of(&s->cell[i], holds, &p);
         write_run(s, &s->cell[i], &p);
     }
     for (size_t i = 0; i < s->n_cells; i++) assert_ok(an_study_look(s, &s->cell[i]));
@@ -187,6 +188,11 @@ static void judge(size_t at, bool planted_too, bool holds, an_findings *f)
     assert_ok(an_named_judge(named, s, f));
     an_study_close(&s);
     an_text_fini(&text);
+}
+
+static void judge(size_t at, bool planted_too, bool holds, an_findings *f)
+{
+    judge_planted(STUDIES[at].name, STUDIES[at].tier, 1, NULL, 0, planted_too ? STUDIES[at].plant : NULL, holds, f);
 }
 
 /* Nothing but `kind` where something is judged. */
@@ -229,6 +235,50 @@ static void what_has_not_run_is_open(void **state)
     }
 }
 
+/* ---- the verdict commands ---- */
+
+static void plant_needs(const an_study_cell *c, bool holds, planted *p) { p->loss = is(c, "warmup", "0") ? (holds ? 2.5 : 2.09) : is(c, "warmup", "50") && holds ? 2.2 : 2; }
+static void plant_nothing_learned(const an_study_cell *c, bool holds, planted *p) { p->loss = is(c, "warmup", "0") ? 3.25 : holds ? 3.25 : 3.05; }
+static void plant_rates(const an_study_cell *c, bool holds, planted *p) { p->loss = 2 + 0.1 * fabs(log10(an_cell_number(c, "lr")) + (holds ? 2.6 : 1)); }
+static void plant_depths(const an_study_cell *c, bool holds, planted *p) { p->loss = an_cell_number(c, "n_layer") >= (holds ? 8 : 1) ? 3.3 : 2; }
+static void plant_one_depth(const an_study_cell *c, bool holds, planted *p) { p->loss = is(c, "n_layer", holds ? "4" : "") ? 3.3 : 2; }
+
+/* Five seeds: one configuration is 0.1 lower, by about as much each time, or by anything. */
+static void plant_pairs(const an_study_cell *c, bool holds, planted *p)
+{
+    const double seed = strtod(c->seed, NULL), noise = fmod(seed * 0.37, 1) - 0.5;
+    p->loss = 2 + 0.3 * noise + (strstr(an_cell_value(c, "config"), "b.yaml") ? -0.1 + (holds ? 0.01 : 1) * noise : 0);
+}
+
+static void verdict_commands(void **state)
+{
+    (void)state;
+    static const struct { const char *name; plant *plant; bool holds; const char *answer; } ASKED[] = {
+        { "needs-warmup", plant_needs, true, "yes: loss 2.5000 without, 2.0000 at best; 100 steps are enough, loss 2.0000" }, { "needs-warmup", plant_needs, false, "no: loss 2.0900 without, 2.0000 at best" },
+        { "needs-warmup", plant_nothing_learned, true, "not told: no run came 0.3 nats below the unigram entropy, lowest loss 3.2500; give it more steps or another lr" },
+        { "needs-warmup", plant_nothing_learned, false, "not told: no run came 0.3 nats" },
+        { "find-lr", plant_rates, true, "lr 3e-3, loss 2.0077; the largest within 0.05 nats is 3e-3" }, { "find-lr", plant_rates, false, "lr 1e-1, loss 2.0000; the largest within 0.05 nats is 1e-1; the best stands at the end of the range" },
+        { "lr-sensitivity", plant_rates, true, "0.0921 nats over 7 runs (loss at initialisation 5.5000, lowest 2.0077, 0 diverged)" },
+        { "critical-depth", plant_depths, true, "8 layers; trains at 6" }, { "critical-depth", plant_depths, false, "1 layer; no depth trains" },
+        { "critical-depth", plant_one_depth, true, "none up to 32 layers; 1 shallower depth failed too" }, { "critical-depth", plant_one_depth, false, "none up to 32 layers" },
+        { "compare", plant_pairs, true, "yes: validation loss of b.yaml lower by 0.0988 +- 0.0045 nats" }, { "compare", plant_pairs, false, "not told: validation loss of b.yaml higher" },
+    };
+    char a[512], b[512];
+    unit_write(strcpy(a, unit_path("a.yaml")), "lr: 1e-3\n", 9);
+    unit_write(strcpy(b, unit_path("b.yaml")), "lr: 2e-3\n", 9);
+    for (size_t i = 0; i < COUNT(ASKED); i++) {
+        const bool pair = strcmp(ASKED[i].name, "compare") == 0;
+        for (int over = 0; over < 2; over++) {
+            an_findings f = { 0 };
+            judge_planted(ASKED[i].name, AN_TIER_NIGHTLY, pair ? 5 : 1, (const char *const[]){ a, b }, pair ? 2 : 0, over ? ASKED[i].plant : NULL, ASKED[i].holds, &f);
+            assert_int_equal(f.n, 1);
+            if (f.finding[0].kind != (over ? AN_FINDING_TOLD : AN_FINDING_OPEN)) fail_msg("%s, case %zu: %s", ASKED[i].name, i, an_finding_name(f.finding[0].kind));
+            if (over && strncmp(f.finding[0].measured, ASKED[i].answer, strlen(ASKED[i].answer)) != 0) fail_msg("%s, case %zu: %s", ASKED[i].name, i, f.finding[0].measured);
+            an_findings_fini(&f);
+        }
+    }
+}
+
 /* Every study of the suite is planted above, opens at every tier that it has, and a tier without a text of its own has that of the one below. */
 static void tiers(void **state)
 {
@@ -257,7 +307,7 @@ static void tiers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_holds_passes), cmocka_unit_test(what_is_violated_fails), cmocka_unit_test(what_has_not_run_is_open), cmocka_unit_test(tiers),
+        cmocka_unit_test(what_holds_passes), cmocka_unit_test(what_is_violated_fails), cmocka_unit_test(what_has_not_run_is_open), cmocka_unit_test(verdict_commands), cmocka_unit_test(tiers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
