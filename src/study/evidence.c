@@ -28,9 +28,9 @@ static bool ends_in(const char *name, const char *suffix)
 
 static double at_look(const an_record_table *t, an_when when, size_t metric, size_t name)
 {
-    if (when != AN_AT_MOST) return an_record_value(t, when == AN_AT_FIRST ? 0 : t->n_looks - 1, metric, name);
+    if (when == AN_AT_FIRST || when == AN_AT_LAST) return an_record_value(t, when == AN_AT_FIRST ? 0 : t->n_looks - 1, metric, name);
     double most = NAN;
-    for (size_t i = 0; i < t->n_looks; i++) most = fmax(most, an_record_value(t, i, metric, name));
+    for (size_t i = 0; i < t->n_looks && (when == AN_AT_MOST || t->step[i] <= AN_EARLY_STEPS); i++) most = fmax(most, an_record_value(t, i, metric, name));
     return most;
 }
 

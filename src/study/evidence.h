@@ -11,7 +11,8 @@ enum { AN_PROFILE_MOST = 512 };
 
 /* One number of a telemetry table for every name that ends in `suffix`, in the order of the log. */
 typedef struct an_profile { size_t n; double y[AN_PROFILE_MOST]; } an_profile;
-typedef enum an_when { AN_AT_FIRST, AN_AT_LAST, AN_AT_MOST } an_when;      /* the first or last look; the largest of all looks */
+enum { AN_EARLY_STEPS = 200 };
+typedef enum an_when { AN_AT_FIRST, AN_AT_LAST, AN_AT_MOST, AN_AT_MOST_EARLY } an_when;   /* the first or last look; the largest of all looks, or of those up to step 200 */
 typedef struct an_wanted { const char *family, *metric, *suffix; an_when when; } an_wanted;
 
 void an_cell_profile(const an_study *study, const an_study_cell *cell, an_wanted wanted, an_profile *out);         /* n 0: not there */

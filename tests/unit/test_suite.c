@@ -117,7 +117,12 @@ static void plant_r7(const an_study_cell *c, bool holds, planted *p)
     if (batch) add_table(p, "norm", "pre.norm", "tid_dev", 8, 0.2, 0, 1);
 }
 
-static void plant_r8(const an_study_cell *c, bool holds, planted *p) { p->slope = (is(c, "design", "rezero") ? (holds ? 2 : 0.9) : 1) * 1e-3; }
+static void plant_r8(const an_study_cell *c, bool holds, planted *p)
+{
+    const bool rezero = is(c, "design", "rezero");
+    p->slope = (rezero ? (holds ? 2 : 0.9) : 1) * 1e-3;
+    if (rezero) add_table(p, "updates", "branch.scale", "weight", 12, holds ? 0.02 : 1e-4, holds ? 0.01 : 0.2, 1);
+}
 
 static void plant_r9(const an_study_cell *c, bool holds, planted *p)
 {
