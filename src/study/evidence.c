@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "study/record.h"
+#include "train/safetensors.h"
 
 /* A cell's log, or NULL: what cannot be read is not there. */
 static an_record *read_log(const an_study *s, const an_study_cell *cell, bool telemetry)
@@ -60,6 +62,24 @@ double an_cell_most(const an_study *s, const an_study_cell *cell, an_wanted w)
     double most = NAN;
     an_cell_profile(s, cell, w, &p);
     for (size_t i = 0; i < p.n; i++) most = fmax(most, p.y[i]);
+    return most;
+}
+
+double an_cell_tensor_most(const an_study *s, const an_study_cell *cell, const char *tensor)
+{
+    an_safetensors *file = NULL;
+    double most = NAN;
+    char *run = cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, "") : NULL, *path = run ? an_path_join(run, "checkpoints/latest/model.safetensors") : NULL;
+    const an_st_tensor *t = path && an_safetensors_open(&file, path) == AN_OK ? an_safetensors_find(file, tensor) : NULL;
+    size_t n = 1;
+    for (size_t i = 0; t && i < t->rank; i++) n *= t->dim[i];
+    an_real *x = t ? an_alloc((n + 1) * sizeof *x) : NULL;
+    if (x && an_safetensors_read(file, tensor, t->rank, t->dim, x) == AN_OK)
+        for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
+    free(x);
+    an_safetensors_close(&file);
+    free(path);
+    free(run);
     return most;
 }
 

@@ -20,6 +20,9 @@ void an_cell_profile(const an_study *study, const an_study_cell *cell, an_wanted
 double an_cell_mean(const an_study *study, const an_study_cell *cell, an_wanted wanted);       /* over that profile; NaN: not there */
 double an_cell_most(const an_study *study, const an_study_cell *cell, an_wanted wanted);
 
+/* Largest absolute value of a tensor in a finished cell's last checkpoint; NaN: not there. */
+double an_cell_tensor_most(const an_study *study, const an_study_cell *cell, const char *tensor);
+
 /* Mean over the seeds of the square of such a profile, of the group that an_study_find finds; n 0: a cell is missing. */
 void an_group_squares(const an_study *study, const char *settings, an_wanted wanted, an_profile *out);
 

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "study/suite.h"
+#include "train/safetensors.h"
 
 static an_options *flags;
 static an_train_config flag_config;
@@ -93,12 +94,34 @@ static void plant_r4(const an_study_cell *c, bool holds, planted *p)
     free(paths);
 }
 
+/* A checkpoint with the gains of QK-norm in six layers, the first of each as given, the others 1. */
+static void add_gains(const an_study_cell *c, an_real first)
+{
+    enum { TENSORS = 12, WIDTH = 32 };
+    static char name[TENSORS][40];
+    an_real gain[WIDTH];
+    an_st_tensor tensor[TENSORS];
+    for (size_t i = 0; i < WIDTH; i++) gain[i] = i == 3 ? -first : 1;
+    for (size_t i = 0; i < TENSORS; i++) {
+        snprintf(name[i], sizeof name[i], "layers.%zu.attn.%c_norm.gain", i / 2, i % 2 ? 'k' : 'q');
+        tensor[i] = (an_st_tensor){ .name = name[i], .dtype = AN_REAL_DTYPE, .rank = 1, .dim = { WIDTH }, .data = gain };
+    }
+    char *cells = an_path_join(unit_path("out"), "cells"), *cell = an_path_join(cells, c->name), *latest = an_path_join(cell, "checkpoints/latest"), *file = an_path_join(latest, "model.safetensors");
+    assert_ok(an_dir_create(latest));
+    assert_ok(an_safetensors_write(file, tensor, TENSORS, NULL, 0, NULL));
+    free(cells);
+    free(cell);
+    free(latest);
+    free(file);
+}
+
 static void plant_r5(const an_study_cell *c, bool holds, planted *p)
 {
     const bool post = is(c, "design", "post-ln"), peri = is(c, "design", "peri-ln"), qk = is(c, "qk_norm", "head"), deep = is(c, "design", "deepnorm");
     const double more = holds ? (post ? 2 : peri ? 0.5 : qk ? 0.2 : deep ? 0.3 : 1) : post ? 0.1 : peri ? 1.5 : qk ? 1.2 : 1;
     p->loss = is(c, "lr", "1e-3") ? 2 : 2 + more;
     add_table(p, "attention", "attn.attention", "max_logit", 6, holds ? 60 : 20, 1, 1);
+    if (qk) add_gains(c, holds ? 4 : 1.5);                        /* bounds of 90 and 12.7 */
 }
 
 static void plant_r6(const an_study_cell *c, bool holds, planted *p)
