@@ -61,7 +61,7 @@ r5              R5: sensitivity to the learning rate; nightly                   
 r6              R6: growth of the stream, the curse of depth; release                                                  arXiv:2502.05795
 r7              R7: kinds of norms; release                                                                            arXiv:2003.07845
 r8              R8: branches that start at zero, steps to a loss; release                                              arXiv:2003.04887
-r9              R9: learning rates across depth; release                                                               arXiv:2505.01618
+r9              R9: learning rates across depth; ci                                                                    arXiv:2505.01618
 r10             R10: gain of several streams; release                                                                  arXiv:2512.24880
 $ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
 2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice

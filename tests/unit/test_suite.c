@@ -191,7 +191,7 @@ static void write_run(const an_study *s, const an_study_cell *c, planted *p)
 typedef void plant(const an_study_cell *cell, bool holds, planted *p);
 static const struct { const char *name; an_tier tier; plant *plant; } STUDIES[] = {
     { "r1", AN_TIER_CI, plant_r1 }, { "r1", AN_TIER_NIGHTLY, plant_r1 }, { "r2", AN_TIER_CI, plant_r2 }, { "r2", AN_TIER_NIGHTLY, plant_r2 }, { "r3", AN_TIER_CI, plant_r3 }, { "r3", AN_TIER_NIGHTLY, plant_r3 },
-    { "r4", AN_TIER_RELEASE, plant_r4 }, { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r7", AN_TIER_RELEASE, plant_r7 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
+    { "r4", AN_TIER_RELEASE, plant_r4 }, { "r5", AN_TIER_NIGHTLY, plant_r5 }, { "r6", AN_TIER_RELEASE, plant_r6 }, { "r7", AN_TIER_RELEASE, plant_r7 }, { "r8", AN_TIER_RELEASE, plant_r8 }, { "r9", AN_TIER_CI, plant_r9 }, { "r9", AN_TIER_RELEASE, plant_r9 }, { "r10", AN_TIER_RELEASE, plant_r10 },
 };
 
 /* of NULL: nothing has run. */
