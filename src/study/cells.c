@@ -19,8 +19,8 @@ enum { MOST_CELLS = 10000, MOST_NAME = 120 };
 /* Every step's loss is in the log, since the failure rule reads the last fifty; telemetry as often as in any run. */
 static const char *const DEFAULTS[] = { "log_every", "1", "telemetry_every", "10", NULL };
 
-/* What changes no result: not part of what a cell is. */
-static const char PASSED_BY[] = "out|threads|save_every|keep_checkpoints|sample_every|sample_tokens";
+/* Not part of what a cell is: what changes no result, and where a text lies, for the text itself is part of it. */
+static const char PASSED_BY[] = "data|val_data|out|threads|save_every|keep_checkpoints|sample_every|sample_tokens";
 
 static an_status no_memory(const an_study *s) { return an_fail(AN_ENOMEM, "%s: no memory", s->place); }
 
@@ -111,25 +111,34 @@ static an_status fingerprint(text_memo *memo, const an_options *o, const an_trai
     return status;
 }
 
-/* Checksum of the resolved configuration without what changes no result, and of its text. */
+/* Raised when a default changes what a run computes, so that cells from before are others. */
+static const char DEFAULTS_SINCE[] = "1";
+
+typedef struct settings_sum { const an_options *options; an_checksum sum; } settings_sum;
+
+static void add_setting(void *ctx, const char *key, const char *text, const char *place)
+{
+    settings_sum *s = ctx;
+    const an_option *row = strchr(key, '@') ? NULL : an_options_find(s->options, key);
+    (void)place;
+    if (an_text_in_list(PASSED_BY, '|', key, strlen(key)) || (row && strcmp(row->text, text) == 0)) return;
+    an_checksum_add(&s->sum, key, strlen(key) + 1);
+    an_checksum_add(&s->sum, text, strlen(text) + 1);
+}
+
+/* Checksum of every setting in force that is not its default, without those that change no result, and of the text. Defaults are left out so that a
+ * study survives an addnorm that has more options. */
 static an_status identify(text_memo *memo, const an_options *o, const an_train_config *c, uint64_t *out)
 {
     uint64_t text;
-    an_text yaml = { 0 };
-    an_checksum sum;
+    settings_sum s = { .options = o };
     AN_TRY(fingerprint(memo, o, c, &text));
-    an_checksum_init(&sum);
-    an_options_yaml(o, &yaml);
-    for (const char *line = an_text_get(&yaml), *next; *line; line = next) {
-        const size_t n = strcspn(line, "\n"), indent = strspn(line, " ");
-        next = line + n + (line[n] == '\n');
-        if (!an_text_in_list(PASSED_BY, '|', line + indent, strcspn(line + indent, ":"))) an_checksum_add(&sum, line, n + 1);
-    }
-    an_checksum_add(&sum, &text, sizeof text);
-    *out = an_checksum_get(&sum);
-    const an_status status = an_text_status(&yaml);
-    an_text_fini(&yaml);
-    return status;
+    an_checksum_init(&s.sum);
+    an_checksum_add(&s.sum, DEFAULTS_SINCE, sizeof DEFAULTS_SINCE);
+    an_options_walk(o, add_setting, &s);
+    an_checksum_add(&s.sum, &text, sizeof text);
+    *out = an_checksum_get(&s.sum);
+    return AN_OK;
 }
 
 /* "design=post-ln,warmup=0,seed=1-5f0c2a91": of letters that are safe in any shell and file system. */

@@ -1,6 +1,6 @@
 /* study/study.h
  * A study: a base configuration, a grid of values for some of its keys, seeds. Every combination is a cell, every cell an ordinary run
- * in OUT/cells. A cell is what its resolved configuration and its text are (their checksum is part of its folder's name), so a study
+ * in OUT/cells. A cell is what its settings and its text are (their checksum is part of its folder's name), so a study
  * file may be changed at any time: what still means the same is kept, what does not is a new cell.
  *
  *     name: warm-up                        # OUT is studies/warm-up unless --out says otherwise
