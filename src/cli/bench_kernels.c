@@ -97,7 +97,7 @@ static void adamw(void *ctx, size_t i, int thread)
 static void xent_grad(void *ctx, size_t i, int thread)
 {
     FIELD;
-    f->k->xent_grad(8, VOCAB, f->logits + i * 8 * VOCAB, VOCAB, f->target + i * 8, AN_R(1.0 / VOCAB_ROWS), f->loss + i * 8);
+    f->k->xent_grad(8, VOCAB, f->logits + i * 8 * VOCAB, VOCAB, f->target + i * 8, AN_R(1.0 / VOCAB_ROWS), 0, f->loss + i * 8);
 }
 #define HEAD_AT(x) (f->a[x] + i * SEQ * HEAD)
 static void attn_fwd(void *ctx, size_t i, int thread)

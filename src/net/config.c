@@ -32,6 +32,7 @@ static const an_option TABLE[] = {
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
     { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", TOKENS, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", TOKENS, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
+    { "z_loss", AN_FLOAT, "0", "[0,1]", "weight of the squared log-sum-exp of the logits in the training loss, which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311)", MODEL, .aliases = "z_loss_weight z_loss_multiplier z_loss_coef" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
     { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },
@@ -97,7 +98,7 @@ an_status an_model_config_read(an_model_config *config, const an_options *option
     an_model_config c = { .arch = an_options_text(options, "arch"), .n_layer = size_of(options, "n_layer"), .n_head = size_of(options, "n_head"), .n_kv_head = size_of(options, "n_kv_head"),
         .d_model = size_of(options, "d_model"), .d_ff = size_of(options, "d_ff"), .seq_len = size_of(options, "seq_len"), .vocab_size = size_of(options, "vocab_size"),
         .activation = activation, .position = an_options_text(options, "position"), .rope_base = an_options_float(options, "rope_base"),
-        .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"),
+        .bias = an_options_bool(options, "bias"), .dropout = an_options_float(options, "dropout"), .z_loss = an_options_float(options, "z_loss"),
         .recompute = an_options_text(options, "recompute"), .memory = size_of(options, "memory"), .fuse = an_options_bool(options, "fuse"),
         .store = store_of(options, "precision"), .stream = store_of(options, "stream_precision") };
     if (c.n_kv_head == 0) c.n_kv_head = c.n_head;

@@ -23,7 +23,7 @@ typedef struct an_model_config {
     const char *position;          /* learned, sinusoidal, rotary */
     double rope_base;
     bool bias, tie_embeddings;
-    double dropout;
+    double dropout, z_loss;
     an_scaling scaling;
     const char *recompute;         /* none, block, sqrt, auto: what the backward pass makes again (net/recompute.c) */
     size_t memory;                 /* bytes that training may take, for recompute auto; 0: no limit, unless the caller knows one (an_memory_budget) */

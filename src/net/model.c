@@ -24,7 +24,8 @@ an_status an_model_emit(an_model *m, size_t cache)
     m->hidden->keep |= m->shape.probe;
     if (cache) return AN_OK;
     m->targets = an_input(&b, "targets", an_rows(m->logits));
-    m->plan->loss = m->loss = AN_EMIT_BARE(&b, &an_op_xent, "loss", m->logits, m->targets);
+    const an_xent_attr attr = { m->shape.train ? m->config.z_loss : 0 };     /* what is evaluated is the cross-entropy alone */
+    m->plan->loss = m->loss = AN_EMIT(&b, &an_op_xent, "loss", &attr, m->logits, m->targets);
     return b.status;
 }
 

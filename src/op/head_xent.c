@@ -4,7 +4,7 @@
  * advance, each chunk's logits become its gradient in place and are used at once, inside backward; forward does nothing.
  * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 256) x V logits and N row losses
  * Saves     x, w                    Cost  2NCV + 6NV flop
- * Backward  dz = (softmax(z) - onehot) * loss_scale / n_target;  dx (+)= dz w;  dw (+)= dz' x
+ * Backward  dz as xent;  dx (+)= dz w;  dw (+)= dz' x
  * Errors    build: as linear and xent
  * Threads   per chunk: tiles of logits, rows of softmax, tiles of dx and dw; chunks in order */
 #include "op/linear.h"
@@ -57,8 +57,8 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
     } else if (stage == 1) {
         const an_range w = an_chunk(k.n, p->index);
         const int32_t *target = s->in[TARGET]->tokens + k.begin + w.begin;
-        if (gradient) r->k->xent_grad(w.n, v, z + w.begin * v, v, target, an_loss_grad(r), losses + k.begin + w.begin);
-        else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, losses + k.begin + w.begin);
+        if (gradient) r->k->xent_grad(w.n, v, z + w.begin * v, v, target, an_loss_grad(r), an_z_loss(s), losses + k.begin + w.begin);
+        else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, an_z_loss(s), losses + k.begin + w.begin);
     } else {
         const bool dx = an_has_grad(s, X), dw = an_has_grad(s, W);
         const an_cells to = an_grad_of(s->in[X]);

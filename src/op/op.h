@@ -257,6 +257,7 @@ static inline size_t an_run_of(const int32_t *tokens, size_t i, size_t end)
 /* Loss: the mean of the row losses over counted targets, and the gradient of one row's loss. Defined in xent.c. */
 an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss);
 an_real an_loss_grad(const an_run *r);
+an_real an_z_loss(const an_step *s);                     /* its weight, of xent and head_xent */
 
 /* The ops of this folder; norms that need their own op keep it in their own file. */
 extern const an_op an_op_embed, an_op_linear, an_op_linear_act, an_op_linear_few, an_op_norm, an_op_add_norm, an_op_residual, an_op_activation,
@@ -270,6 +271,7 @@ size_t an_gauge_once(const an_step *s);                  /* parts: one */
 double an_gauge_rms(const an_value *v);                  /* root mean square of a parameter; 1 where it is absent */
 
 /* Settings of those ops. */
+typedef struct an_xent_attr { double z_loss; } an_xent_attr;                                    /* of xent and head_xent: weight of logsumexp^2 */
 typedef struct an_embed_attr { double scale; size_t seq; } an_embed_attr;   /* rows are batch x seq; in[2]: position table or NULL */
 typedef struct an_norm_attr { an_norm_spec spec; } an_norm_attr;
 typedef struct an_length_norm_attr { double factor, eps; size_t width; } an_length_norm_attr;  /* in[1]: gain [1] or NULL; width: of what has its own length, 0: rows */

@@ -1,8 +1,8 @@
 /* op/xent.c
- * Softmax cross-entropy: loss = mean over targets >= 0 of logsumexp(z_i) - z_i[target_i], in nats.
+ * Softmax cross-entropy: loss = mean over targets >= 0 of L_i - z_i[target_i] + z_loss L_i^2, in nats; L_i = logsumexp(z_i).
  * Shapes    z [N,V]   targets [N]   loss [1]
  * Saves     z                       Cost  about 6NV flop
- * Backward  dz = (softmax(z) - onehot(target)) * loss_scale / n_target
+ * Backward  dz = (softmax(z) (1 + 2 z_loss L) - onehot(target)) * loss_scale / n_target
  * Errors    build: z and targets of different N -> AN_ESHAPE
  * Threads   rows in fixed chunks; row losses summed in row order, in double */
 #include "op/op.h"
@@ -32,7 +32,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
         return;
     }
     const an_range w = an_chunk(n, p->index);
-    r->k->xent_fwd(w.n, v, s->in[Z]->data + w.begin * v, v, s->in[TARGET]->tokens + w.begin, s->work + w.begin);
+    r->k->xent_fwd(w.n, v, s->in[Z]->data + w.begin * v, v, s->in[TARGET]->tokens + w.begin, an_z_loss(s), s->work + w.begin);
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
@@ -41,7 +41,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const an_range w = an_chunk(an_rows(s->in[Z]), p->index);
     an_real *dz = s->in[Z]->grad + w.begin * v;
     memcpy(dz, s->in[Z]->data + w.begin * v, w.n * v * sizeof *dz);
-    r->k->xent_grad(w.n, v, dz, v, s->in[TARGET]->tokens + w.begin, an_loss_grad(r), s->work + w.begin);
+    r->k->xent_grad(w.n, v, dz, v, s->in[TARGET]->tokens + w.begin, an_loss_grad(r), an_z_loss(s), s->work + w.begin);
 }
 
 static size_t work(const an_step *s, an_direction dir) { (void)dir; return an_rows(s->in[Z]); }
@@ -56,5 +56,7 @@ an_real an_mean_loss(const an_run *r, size_t n, const an_real *row_loss)
     for (size_t i = 0; i < n; i++) sum += (double)row_loss[i];
     return AN_R(r->n_target ? sum / (double)r->n_target : 0);
 }
+
+an_real an_z_loss(const an_step *s) { return AN_R(((const an_xent_attr *)s->attr)->z_loss); }
 
 an_real an_loss_grad(const an_run *r) { return AN_R(r->n_target ? r->loss_scale / (double)r->n_target : 0); }

@@ -85,6 +85,7 @@ static bool join_head(an_plan *plan, const an_step *a, const an_step *b, an_step
     f->name = a->name;
     f->n_in = 3;
     f->in[2] = b->in[1];                                /* targets take the place of the absent bias */
+    f->attr = b->attr;
     f->n_out = 1;
     f->out[0] = b->out[0];
     return true;

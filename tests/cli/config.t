@@ -27,6 +27,7 @@ model:
   bias: false                           # --no-bias
   tie_embeddings: auto                  # default
   dropout: 0                            # preset demo
+  z_loss: 0                             # default
   parameterization: standard            # default
   # base_width: 256                     # default; unused, needs parameterization=mup|depth-mup|completep
   # base_depth: 2                       # default; unused, needs parameterization=depth-mup|completep
@@ -218,4 +219,4 @@ $ printf 'norm@9: rmsnorm\n' > bad.yaml; addnorm train bad.yaml --dump-config
 2| addnorm train: bad.yaml:1: 'norm@9' names layer 9; the model has layers 0..5
 [2]
 $ printf '' > empty.yaml; addnorm train empty.yaml --dump-config | grep -c default
-125
+126

@@ -28,6 +28,8 @@ model:
                           auto|true|false [auto]; only with arch!=resnet
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]; only with arch!=resnet
+  --z_loss X              weight of the squared log-sum-exp of the logits in the training loss,
+                          which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311) [0; [0,1]]
   --parameterization NAME how learning rates, sizes and eps follow width and depth:
                           standard|mup|depth-mup|completep [standard]; only with arch!=resnet
   --base_width N          d_model of the model that the settings were tuned on [256; 1..1048576];

@@ -14,7 +14,7 @@
 #include "net/norm.h"
 
 /* What every pair is tried with besides; a pair may refuse one with a reason, but no setting may be refused by all. */
-static const char *const EXTRA[] = { "dropout=0.3", "recompute=block", "recompute=block dropout=0.3", "fuse=false", "fuse=false recompute=block", "tie_embeddings=false",
+static const char *const EXTRA[] = { "dropout=0.3", "recompute=block", "recompute=block dropout=0.3", "fuse=false z_loss=0.2", "fuse=false recompute=block", "tie_embeddings=false z_loss=0.2",
                                      "bias=false", "n_head=4 n_kv_head=2 qk_norm=full value_residual=learned position=rotary", "tie_embeddings=false recompute=block dropout=0.2 position=rotary activation=swiglu" };
 
 /* One model to test; a planted error must be seen. Of the product: skipped with a reason is a good answer, too. */

@@ -55,7 +55,7 @@ static void embed(void)
 static void xent_grad(void)
 {
     memcpy(a[1], a[0], sizeof a[1]);
-    k->xent_grad(ALL / VOCAB, VOCAB, a[1], VOCAB, token, 0.01f, loss);
+    k->xent_grad(ALL / VOCAB, VOCAB, a[1], VOCAB, token, 0.01f, 0, loss);
 }
 static void attn_fwd(void) { k->attn_fwd(&ATTN, 0, SEQ, a[0], a[1], a[2], a[3], lse, work); }
 static const an_attn_block WHOLE = { 0, SEQ, 0, SEQ, 0, 0 };

@@ -99,7 +99,7 @@ void an_check_rope(an_check *k)
 /* A share below the smallest normal number may be 0: that number in units of eps. */
 static const long double lost = sizeof(an_real) == 4 ? 0x1p-126L / (long double)AN_REAL_EPS : 0;
 
-static void want_xent(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, long double scale, an_out *loss, an_out *dz)
+static void want_xent(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, long double scale, long double weight, an_out *loss, an_out *dz)
 {
     for (size_t i = 0; i < n; i++, z += ldz) {
         if (target[i] < 0) {
@@ -113,11 +113,11 @@ static void want_xent(size_t n, size_t v, const an_real *z, size_t ldz, const in
             size = fmaxl(size, fabsl((long double)z[j]));
         }
         for (size_t j = 0; j < v; j++) sum += expl((long double)z[j] - top);
-        const long double lse = top + logl(sum), zt = (long double)z[target[i]];
-        an_want(loss, i, lse - zt, 2 + fabsl(top) + fabsl(zt) + fabsl(lse));
+        const long double lse = top + logl(sum), zt = (long double)z[target[i]], more = 1 + 2 * weight * lse, of_lse = 2 + fabsl(top) + fabsl(lse);
+        an_want(loss, i, lse - zt + weight * lse * lse, fabsl(zt) + of_lse * (1 + 2 * weight * fabsl(lse)));
         for (size_t j = 0; dz && j < v; j++) {
             const long double p = expl((long double)z[j] - lse), hit = (int32_t)j == target[i];
-            an_want(dz, i * ldz + j, scale * (p - hit), fabsl(scale) * (p * (4 + fabsl((long double)z[j]) + fabsl(lse)) + hit + lost));
+            an_want(dz, i * ldz + j, scale * (p * more - hit), fabsl(scale) * (p * (fabsl(more) * (4 + fabsl((long double)z[j]) + fabsl(lse)) + 2 * weight * of_lse) + hit + lost));
         }
     }
 }
@@ -127,16 +127,17 @@ static void check_xent(an_check *k, int gradient)
     const size_t n = an_checking(k) ? 1 + an_pick(k, 4) : 256, v = an_checking(k) ? an_pick_size(k) + (an_pick_size(k) == 0) : 50257;
     const size_t ldz = v + (an_checking(k) ? an_pick(k, 4) : 47), all = (n - 1) * ldz + v;
     const int32_t *target = an_in_ids(k, "target", n, an_checking(k) ? -1 : 0, (int32_t)v);
-    const an_real scale = an_pick_scale(k);
+    static const an_real WEIGHT[] = { 0, AN_R(1e-4), AN_R(0.25) };
+    const an_real scale = an_pick_scale(k), weight = an_checking(k) ? WEIGHT[an_pick(k, 3)] : 0;
     const an_real *z = gradient ? NULL : an_in(k, "z", all, AN_FILL_CASE);
     an_out *dz = gradient ? an_out_new(k, "z", all, AN_FILL_CASE) : NULL, *loss = an_out_new(k, "loss", n, AN_FILL_NORMAL);
     an_work(k, an_bytes(gradient ? 2 * n * v : n * v), 0);
     while (an_next_run(k)) {
-        if (gradient) an_table(k)->xent_grad(n, v, an_at(dz), ldz, target, scale, an_at(loss));
-        else an_table(k)->xent_fwd(n, v, z, ldz, target, an_at(loss));
+        if (gradient) an_table(k)->xent_grad(n, v, an_at(dz), ldz, target, scale, weight, an_at(loss));
+        else an_table(k)->xent_fwd(n, v, z, ldz, target, weight, an_at(loss));
     }
     if (!an_checking(k)) return;
-    want_xent(n, v, gradient ? dz->init : z, ldz, target, (long double)scale, loss, dz);
+    want_xent(n, v, gradient ? dz->init : z, ldz, target, (long double)scale, (long double)weight, loss, dz);
     an_judge(k, loss, 4);
     if (gradient) an_judge(k, dz, 4);
 }

@@ -102,12 +102,12 @@ static void squash_without_shift(size_t n, int erf_kind, an_real a, an_real shif
     an_kern_level("ref")->squash_bwd(n, erf_kind, a, 0 * shift, x, dy, dx, add, sums);
 }
 
-static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
+static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real weight, an_real *loss)
 {
     for (size_t i = 0; i < n; i++) {
         double sum = 0;
         for (size_t j = 0; j < v; j++) sum += (double)an_exp(z[i * ldz + j]);
-        loss[i] = target[i] < 0 ? AN_R(0) : (an_real)(log(sum) - (double)z[i * ldz + (size_t)target[i]]);
+        loss[i] = target[i] < 0 ? AN_R(0) : (an_real)(log(sum) - (double)z[i * ldz + (size_t)target[i]] + (double)weight * log(sum) * log(sum));
     }
 }
 

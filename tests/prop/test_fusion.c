@@ -84,6 +84,7 @@ int main(void)
         { 2, "seq_len=33 d_model=30 n_head=3 d_ff=77 vocab_size=19 bias=false activation=gelu_erf" },
         { 2, "seq_len=5 activation=swiglu position=rotary n_layer=6" },
         { 1, "seq_len=1 n_layer=1 d_model=6 d_ff=1 vocab_size=2" },
+        { 3, "seq_len=101 vocab_size=131 z_loss=0.2" },
         { 2, "n_layer=4 design@1=post-ln design@2.mlp=plain norm@3=rmsnorm" },
     };
     prop_product(1, fused_equals_plain);

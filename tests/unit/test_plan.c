@@ -11,6 +11,7 @@ typedef struct bench { an_params params; an_plan *plan; an_build b; } bench;
 
 static const an_init ONE = { AN_LAW_NORMAL, 1, 0 };
 static const an_residual_attr SUM = { .a = 1, .b = 1 };
+static const an_xent_attr NO_Z_LOSS = { 0 };
 
 static void start(bench *t, bool train)
 {
@@ -37,7 +38,7 @@ static void wrong_bias(bench *t) { emit_linear(t, "fc", param(t, "x", AN_MAT(3, 
 static void wrong_rank(bench *t) { emit_linear(t, "fc", param(t, "x", AN_VEC(4)), param(t, "w", AN_MAT(6, 4)), NULL); }
 static void no_input(bench *t) { emit_linear(t, "fc", param(t, "x", AN_MAT(3, 4)), NULL, NULL); }
 static void wrong_sum(bench *t) { AN_EMIT(&t->b, &an_op_residual, "add", &SUM, param(t, "x", AN_MAT(3, 4)), param(t, "f", AN_MAT(4, 3))); }
-static void wrong_targets(bench *t) { AN_EMIT_BARE(&t->b, &an_op_xent, "loss", param(t, "z", AN_MAT(3, 4)), an_input(&t->b, "targets", 4)); }
+static void wrong_targets(bench *t) { AN_EMIT(&t->b, &an_op_xent, "loss", &NO_Z_LOSS, param(t, "z", AN_MAT(3, 4)), an_input(&t->b, "targets", 4)); }
 
 static void wrong_gain(bench *t)
 {
@@ -145,7 +146,7 @@ static void plans_that_cannot_be_frozen(void **state)
     an_value *y = emit_linear(&t, "fc", param(&t, "x", AN_MAT(3, 4)), param(&t, "w", AN_MAT(4, 4)), NULL);
     an_value *sum = AN_EMIT(&t.b, &an_op_residual, "add", &SUM, y, AN_EMIT(&t.b, &an_op_dropout, "drop", &half, y));
     an_input(&t.b, "targets", 3)->tokens = NULL;
-    t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", sum, an_input(&t.b, "targets", 3));
+    t.plan->loss = AN_EMIT(&t.b, &an_op_xent, "loss", &NO_Z_LOSS, sum, an_input(&t.b, "targets", 3));
     assert_ok(t.b.status);
     assert_fails(an_plan_freeze(t.plan, false), AN_EFAIL, "here.drop: dropout works in place, but here.fc is still needed");
     finish(&t);
@@ -154,7 +155,7 @@ static void plans_that_cannot_be_frozen(void **state)
     const an_attention_attr attr = { .batch = 1, .seq = 2, .heads = 1, .kv_heads = 1, .width = 2, .scale = 1, .causal = true };
     an_value *qkv = emit_linear(&t, "qkv", param(&t, "x", AN_MAT(2, 4)), param(&t, "w", AN_MAT(6, 4)), NULL);
     an_value *a = AN_EMIT(&t.b, &an_op_attention, "attention", &attr, qkv), *other = emit_linear(&t, "fc", qkv, param(&t, "v", AN_MAT(2, 6)), NULL);
-    t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", AN_EMIT(&t.b, &an_op_residual, "add", &SUM, a, other), an_input(&t.b, "targets", 2));
+    t.plan->loss = AN_EMIT(&t.b, &an_op_xent, "loss", &NO_Z_LOSS, AN_EMIT(&t.b, &an_op_residual, "add", &SUM, a, other), an_input(&t.b, "targets", 2));
     assert_ok(t.b.status);
     assert_fails(an_plan_freeze(t.plan, false), AN_EFAIL, "can only set the gradient of here.qkv");
     finish(&t);
@@ -194,7 +195,7 @@ static void start_site(bench *t, joining how)
     an_value *y = AN_EMIT(&t->b, &an_op_residual, "add", &SUM, x, how == BY_GAIN ? AN_EMIT(&t->b, &an_op_gain, "half", &half, f, NULL) : f);
     an_value *z = how == AROUND ? AN_EMIT(&t->b, &an_op_residual, "again", &SUM, y, x) : y;
     t->plan->sites[0] = (an_site_mark){ .name = "layers.0.mlp", .in = { x }, .out = { y }, .n_in = 1, .n_out = 1, .branch_in = x, .branch_out = f };
-    t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, an_input(&t->b, "targets", 3));
+    t->plan->loss = AN_EMIT(&t->b, &an_op_xent, "loss", &NO_Z_LOSS, z, an_input(&t->b, "targets", 3));
     assert_ok(t->b.status);
     assert_ok(an_plan_freeze(t->plan, true));
 }
@@ -256,7 +257,7 @@ static void chain(bool tied, an_real *dw, an_real *dv, bool twice)
     start(&t, true);
     an_value *x = param(&t, "x", AN_MAT(ROWS, WIDTH)), *w = param(&t, "w", AN_MAT(WIDTH, WIDTH)), *v = tied ? w : param(&t, "v", AN_MAT(WIDTH, WIDTH));
     an_value *targets = an_input(&t.b, "targets", ROWS), *z = emit_linear(&t, "second", emit_linear(&t, "first", x, w, NULL), v, NULL);
-    t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", z, targets);
+    t.plan->loss = AN_EMIT(&t.b, &an_op_xent, "loss", &NO_Z_LOSS, z, targets);
     assert_ok(t.b.status);
     assert_ok(an_plan_freeze(t.plan, false));
     assert_ok(an_params_freeze(&t.params, true));
@@ -304,7 +305,7 @@ static void branches(bool n_after_f, an_real *dw)
     an_value *x = emit_linear(&t, "x", u, v, NULL), *n = n_after_f ? NULL : emit_linear(&t, "n", x, v, NULL), *f = emit_linear(&t, "f", u, w, NULL);
     if (n_after_f) n = emit_linear(&t, "n", x, v, NULL);
     an_value *z = AN_EMIT(&t.b, &an_op_residual, "z", &SUM, AN_EMIT(&t.b, &an_op_residual, "y", &SUM, x, f), n);
-    t.plan->loss = AN_EMIT_BARE(&t.b, &an_op_xent, "loss", z, targets);
+    t.plan->loss = AN_EMIT(&t.b, &an_op_xent, "loss", &NO_Z_LOSS, z, targets);
     assert_ok(t.b.status);
     assert_ok(an_plan_freeze(t.plan, false));
     assert_ok(an_params_freeze(&t.params, true));
@@ -332,7 +333,7 @@ static void gradient_of(bench *t, an_value *z, const an_value *w, bool fuse, an_
 {
     static const int32_t TARGETS[ROWS] = { 0, 5, 1, 2, 2 };
     an_value *targets = an_input(&t->b, "targets", ROWS);
-    t->plan->loss = AN_EMIT_BARE(&t->b, &an_op_xent, "loss", z, targets);
+    t->plan->loss = AN_EMIT(&t->b, &an_op_xent, "loss", &NO_Z_LOSS, z, targets);
     assert_ok(t->b.status);
     assert_ok(an_plan_freeze(t->plan, fuse));
     assert_ok(an_params_freeze(&t->params, true));

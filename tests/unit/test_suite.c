@@ -117,10 +117,11 @@ static void add_gains(const an_study_cell *c, an_real first)
 
 static void plant_r5(const an_study_cell *c, bool holds, planted *p)
 {
-    const bool post = is(c, "design", "post-ln"), peri = is(c, "design", "peri-ln"), qk = is(c, "qk_norm", "head"), deep = is(c, "design", "deepnorm");
-    const double more = holds ? (post ? 2 : peri ? 0.5 : qk ? 0.2 : deep ? 0.3 : 1) : post ? 0.1 : peri ? 1.5 : qk ? 1.2 : 1;
+    const bool post = is(c, "design", "post-ln"), peri = is(c, "design", "peri-ln"), qk = is(c, "qk_norm", "head"), deep = is(c, "design", "deepnorm"), z = is(c, "z_loss", "1e-4");
+    const double more = holds ? (post ? 2 : peri ? 0.5 : qk ? 0.2 : deep ? 0.3 : 1) : post ? 0.1 : peri ? 1.5 : z ? 2 : qk ? 1.2 : 1;
     p->loss = is(c, "lr", "1e-3") ? 2 : 2 + more;
     add_table(p, "attention", "attn.attention", "max_logit", 6, holds ? 60 : 20, 1, 1);
+    add_table(p, "output", "head", "log_z", 1, z == holds ? -1 : -6, 0, 1);
     if (qk) add_gains(c, holds ? 4 : 1.5);                        /* bounds of 90 and 12.7 */
 }
 

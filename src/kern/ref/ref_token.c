@@ -1,6 +1,6 @@
 /* kern/ref/ref_token.c
  * Rows that know of tokens and positions: embedding, rotary positions, cross-entropy; and dropout.
- * Sources: Su et al., arXiv:2104.09864 (rotary); Salmon et al. 2011 (Philox, core/rng.h). */
+ * Sources: Su et al., arXiv:2104.09864 (rotary); Chowdhery et al., arXiv:2204.02311 (z-loss); Salmon et al. 2011 (Philox, core/rng.h). */
 #include "kern/ref/ref.h"
 
 void an_ref_dropout(size_t n, an_rng_key key, uint64_t base, an_real p, const an_real *x, an_real *y, int add)
@@ -59,13 +59,15 @@ static double log_sum_exp(size_t v, const an_real *z)
     return top + log(sum);
 }
 
-void an_ref_xent_fwd(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
+static double row_loss(double lse, an_real hit, an_real weight) { return lse - (double)hit + (double)weight * lse * lse; }
+
+void an_ref_xent_fwd(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real weight, an_real *loss)
 {
     for (size_t i = 0; i < n; i++)
-        loss[i] = target[i] < 0 ? 0 : (an_real)(log_sum_exp(v, z + i * ldz) - (double)z[i * ldz + (size_t)target[i]]);
+        loss[i] = target[i] < 0 ? 0 : (an_real)row_loss(log_sum_exp(v, z + i * ldz), z[i * ldz + (size_t)target[i]], weight);
 }
 
-void an_ref_xent_grad(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real *loss)
+void an_ref_xent_grad(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real weight, an_real *loss)
 {
     for (size_t i = 0; i < n; i++) {
         an_real *row = z + i * ldz;
@@ -74,9 +76,9 @@ void an_ref_xent_grad(size_t n, size_t v, an_real *z, size_t ldz, const int32_t 
             loss[i] = 0;
             continue;
         }
-        const double lse = log_sum_exp(v, row);
+        const double lse = log_sum_exp(v, row), more = 1 + 2 * (double)weight * lse;
         const size_t t = (size_t)target[i];
-        loss[i] = (an_real)(lse - (double)row[t]);
-        for (size_t j = 0; j < v; j++) row[j] = (an_real)((double)scale * (exp((double)row[j] - lse) - (j == t ? 1 : 0)));
+        loss[i] = (an_real)row_loss(lse, row[t], weight);
+        for (size_t j = 0; j < v; j++) row[j] = (an_real)((double)scale * (more * exp((double)row[j] - lse) - (j == t ? 1 : 0)));
     }
 }

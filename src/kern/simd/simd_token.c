@@ -134,17 +134,19 @@ V_FN double row_exp(size_t v, const an_real *z, float top, an_real *e)
     return total;
 }
 
-void AN_SIMD(xent_fwd)(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real *loss)
+static double row_loss(double lse, float hit, float weight) { return lse - (double)hit + (double)weight * lse * lse; }
+
+void AN_SIMD(xent_fwd)(size_t n, size_t v, const an_real *z, size_t ldz, const int32_t *target, an_real weight, an_real *loss)
 {
     for (size_t r = 0; r < n; r++, z += ldz) {
         loss[r] = 0;
         if (target[r] < 0) continue;
         const float top = row_top(v, z);
-        loss[r] = (float)((double)top + log(row_exp(v, z, top, NULL)) - (double)z[target[r]]);
+        loss[r] = (float)row_loss((double)top + log(row_exp(v, z, top, NULL)), z[target[r]], weight);
     }
 }
 
-void AN_SIMD(xent_grad)(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real *loss)
+void AN_SIMD(xent_grad)(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real weight, an_real *loss)
 {
     for (size_t r = 0; r < n; r++, z += ldz) {
         if (target[r] < 0) {
@@ -153,10 +155,10 @@ void AN_SIMD(xent_grad)(size_t n, size_t v, an_real *z, size_t ldz, const int32_
             continue;
         }
         const float top = row_top(v, z), hit = z[target[r]];
-        const double sum = row_exp(v, z, top, z), lse = (double)top + log(sum);
-        loss[r] = (float)(lse - (double)hit);
-        const vf part = v_set((float)((double)scale / sum));
+        const double sum = row_exp(v, z, top, z), lse = (double)top + log(sum), more = 1 + 2 * (double)weight * lse;
+        loss[r] = (float)row_loss(lse, hit, weight);
+        const vf part = v_set((float)((double)scale * more / sum));
         V_EACH(v, i, left, { v_put(z + i, left, v_mul(part, v_get(z + i, left))); });
-        z[target[r]] = (float)((double)scale * (exp((double)hit - lse) - 1));
+        z[target[r]] = (float)((double)scale * (more * exp((double)hit - lse) - 1));
     }
 }
