@@ -35,26 +35,27 @@ static bool are_over_the_same(const an_curve *a, const an_curve *b)
 static void join(sketch *s, size_t i)
 {
     const size_t set = s->runs->set[s->run[i]];
-    an_curve *c = &s->curve[i];
-    const double **y = an_arena_alloc(&s->arena, s->n * sizeof *y), *x = c->x;
-    size_t *length = an_arena_alloc(&s->arena, s->n * sizeof *length), runs = 0, most = 0;
+    an_curve *c = &s->curve[i], longest = *c;
+    const double **y = an_arena_alloc(&s->arena, s->n * sizeof *y);
+    size_t *length = an_arena_alloc(&s->arena, s->n * sizeof *length), runs = 0;
     if (!y || !length) { s->failed = true; return; }
     for (size_t k = i; k < s->n; k++) {
         an_curve *other = &s->curve[k];
-        if (s->run[k] == NO_RUN || !other->y || s->runs->set[s->run[k]] != set || other->style != c->style || !are_over_the_same(c, other)) continue;
+        if (s->run[k] == NO_RUN || !other->y || s->runs->set[s->run[k]] != set || other->style != c->style || !are_over_the_same(&longest, other)) continue;
         y[runs] = other->y;
         length[runs++] = other->n;
-        if (other->n > most) x = other->x, most = other->n;
+        if (other->n > longest.n) longest = *other;
         if (k > i) other->y = NULL;
     }
-    double *mean = an_arena_alloc(&s->arena, (most + 1) * sizeof *mean), *low = an_arena_alloc(&s->arena, (most + 1) * sizeof *low), *high = an_arena_alloc(&s->arena, (most + 1) * sizeof *high);
+    const size_t n = longest.n;
+    double *mean = an_arena_alloc(&s->arena, (n + 1) * sizeof *mean), *low = an_arena_alloc(&s->arena, (n + 1) * sizeof *low), *high = an_arena_alloc(&s->arena, (n + 1) * sizeof *high);
     const char *name = an_arena_printf(&s->arena, "%s%s", s->runs->set_name[set], c->name + strlen(s->runs->name[s->run[i]]));   /* " val" and the like stay */
     if (!mean || !low || !high || !name) { s->failed = true; return; }
-    an_stat_envelope(runs, y, length, most, mean, low, high);
+    an_stat_envelope(runs, y, length, n, mean, low, high);
     c->name = name;
-    c->x = x;
+    c->x = longest.x;
     c->y = mean;
-    c->n = most;
+    c->n = n;
     if (runs > 1) c->low = low, c->high = high;
     if (s->runs->n_sets <= AN_RUNS_SIDE_BY_SIDE) c->color = (int)set;
 }
