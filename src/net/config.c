@@ -32,7 +32,7 @@ static const an_option TABLE[] = {
     { "bias", AN_BOOL, "true", NULL, "biases in linear layers (and, by norm_bias auto, in norms)", MODEL, .aliases = "attention_bias mlp_bias" },
     { "tie_embeddings", AN_CHOICE, "auto", "auto|true,yes,on,1|false,no,off,0", "the output head is the token table; auto: true, but false where embeddings have unit size (init xavier, pytorch) or the design keeps the two apart", TOKENS, .aliases = "tie_word_embeddings tied_embeddings" },
     { "dropout", AN_FLOAT, "0", "[0,1)", "probability of dropping embeddings, attention weights and branch outputs", TOKENS, .aliases = "resid_pdrop dropout_rate transformer_dropout" },
-    { "z_loss", AN_FLOAT, "0", "[0,1]", "weight of the squared log-sum-exp of the logits in the training loss, which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311)", MODEL, .aliases = "z_loss_weight z_loss_multiplier z_loss_coef" },
+    { "z_loss", AN_FLOAT, "0", "[0,1]", "weight of the squared log-sum-exp of the logits in the training loss, which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311)", .group = "training", .aliases = "z_loss_weight z_loss_multiplier z_loss_coef" },
 
     { "design", AN_CHOICE, "pre-ln", NULL, "residual design: where skips, norms and scales stand", .choices = an_design_name, SITE },
     { "norm", AN_CHOICE, "layernorm", NULL, "norm kind", .choices = an_norm_name, SITE },

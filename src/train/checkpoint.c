@@ -182,7 +182,17 @@ static const char *find_line(const char *config, const char *key, size_t key_len
     return NULL;
 }
 
-an_status an_model_config_compare(const char *stored, const char *wanted, const char *place)
+/* Is this line, "key: value", a default? Then a checkpoint from before there was such a key means the same. */
+static bool is_default(const an_options *rows, const char *line, size_t key, size_t n)
+{
+    char name[AN_NAME];
+    snprintf(name, sizeof name, "%.*s", (int)key, line);
+    const an_option *row = an_options_find(rows, name);
+    const size_t at = key + 1 + (line[key + 1] == ' ');
+    return row && strlen(row->text) == n - at && memcmp(row->text, line + at, n - at) == 0;
+}
+
+static an_status compare_lines(const an_options *rows, const char *stored, const char *wanted, const char *place)
 {
     for (int swapped = 0; swapped < 2; swapped++) {
         const char *a = swapped ? wanted : stored, *b = swapped ? stored : wanted;
@@ -192,6 +202,7 @@ an_status an_model_config_compare(const char *stored, const char *wanted, const 
             if (line[key] != ':') continue;
             const char *other = find_line(b, line, key, &other_n);
             if (other && other_n == n && memcmp(line, other, n) == 0) continue;
+            if (!other && swapped && is_default(rows, line, key, n)) continue;
             const char *here = line + key, *there = other ? other + key : ": not set";
             const int here_n = (int)(n - key), there_n = other ? (int)(other_n - key) : 9;
             return an_fail(AN_ECONFIG, "%s: the checkpoint is of another model: %.*s is%.*s there and%.*s here", place, (int)key, line, swapped ? there_n - 1 : here_n - 1,
@@ -199,4 +210,14 @@ an_status an_model_config_compare(const char *stored, const char *wanted, const 
         }
     }
     return AN_OK;
+}
+
+an_status an_model_config_compare(const char *stored, const char *wanted, const char *place)
+{
+    an_options *rows = NULL;
+    AN_TRY(an_options_create(&rows));
+    an_status status = an_model_options_add(rows);
+    if (status == AN_OK) status = compare_lines(rows, stored, wanted, place);
+    an_options_destroy(&rows);
+    return status;
 }

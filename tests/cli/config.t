@@ -27,7 +27,6 @@ model:
   bias: false                           # --no-bias
   tie_embeddings: auto                  # default
   dropout: 0                            # preset demo
-  z_loss: 0                             # default
   parameterization: standard            # default
   # base_width: 256                     # default; unused, needs parameterization=mup|depth-mup|completep
   # base_depth: 2                       # default; unused, needs parameterization=depth-mup|completep
@@ -112,6 +111,7 @@ data:
   shapes: 5000                          # default
   tokenizer: byte                       # default
 training:
+  z_loss: 0                             # default
   steps: 700                            # ADDNORM_STEPS
   batch_size: 8                         # preset demo
   grad_accum: 1                         # default

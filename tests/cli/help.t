@@ -28,8 +28,6 @@ model:
                           auto|true|false [auto]; only with arch!=resnet
   --dropout X             probability of dropping embeddings, attention weights and branch outputs
                           [0; [0,1)]; only with arch!=resnet
-  --z_loss X              weight of the squared log-sum-exp of the logits in the training loss,
-                          which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311) [0; [0,1]]
   --parameterization NAME how learning rates, sizes and eps follow width and depth:
                           standard|mup|depth-mup|completep [standard]; only with arch!=resnet
   --base_width N          d_model of the model that the settings were tuned on [256; 1..1048576];
@@ -193,6 +191,8 @@ data:
   --tokenizer NAME        how text becomes tokens; byte: 256 tokens, one per byte: byte [byte]
 1|
 training:
+  --z_loss X              weight of the squared log-sum-exp of the logits in the training loss,
+                          which keeps them from drifting; usual: 1e-4 (arXiv:2204.02311) [0; [0,1]]
   --steps N               updates of the parameters [1000; >= 1]
   -b, --batch_size N      sequences per pass [12; 1..1048576]
   --grad_accum N          passes whose gradients are averaged into one update [1; 1..1048576]

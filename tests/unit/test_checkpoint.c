@@ -164,6 +164,9 @@ static void first_difference(void **state)
     assert_fails(an_model_config_compare("a: 1\nb: 2\n", "a: 1\n", "run"), AN_ECONFIG, "b is 2 there and not set here");
     assert_fails(an_model_config_compare("a: 1\n", "a: 1\nb@0-3: 2\n", "run"), AN_ECONFIG, "b@0-3 is not set there and 2 here");
     assert_fails(an_model_config_compare("ab: 1\n", "a: 1\n", "run"), AN_ECONFIG, "ab is 1 there");
+    assert_ok(an_model_config_compare("n_layer: 6\n", "n_layer: 6\nn_kv_head: auto\nstream_precision: f32\n", "run"));            /* written before there were such keys */
+    assert_fails(an_model_config_compare("n_layer: 6\n", "n_layer: 6\nn_kv_head: 2\n", "run"), AN_ECONFIG, "n_kv_head is not set there and 2 here");
+    assert_fails(an_model_config_compare("n_layer: 6\nn_kv_head: auto\n", "n_layer: 6\n", "run"), AN_ECONFIG, "n_kv_head is auto there and not set here");
 }
 
 int main(void)
