@@ -36,7 +36,8 @@ bool an_checkpoint_is_locked(const char *run);
 /* Makes `latest` name this checkpoint folder of its run. */
 an_status an_checkpoint_point(const char *folder) AN_MUST_USE;
 
-/* The first key whose value differs between two model configurations, as an AN_ECONFIG sentence with both values. */
+/* The first key whose value differs between two model configurations, as an AN_ECONFIG sentence with both values.
+ * A key that `stored` has not, since it was written before there was one, is no difference where `wanted` has its default. Errors: AN_ENOMEM too. */
 an_status an_model_config_compare(const char *stored, const char *wanted, const char *place) AN_MUST_USE;
 
 #endif
