@@ -7,7 +7,8 @@
 
 #include "study/suite.h"
 
-enum { AN_ANSWER_SITES = 48, AN_ANSWER_DEPTHS = 3, AN_ANSWER_SIZES = 7, AN_ANSWER_TOKENS = 64 };
+enum { AN_ANSWER_SITES = 48, AN_ANSWER_DEPTHS = 3, AN_ANSWER_SIZES = 7, AN_ANSWER_TOKENS = 64, AN_ANSWER_RATES = 2 };
+extern const char *const an_answer_rates[AN_ANSWER_RATES];          /* "1e-3", "3e-3": of Post-LN and Pre-LN without and with warm-up */
 
 /* The gradient ledger of one run, at its last look. */
 typedef struct an_answer_ledger {
@@ -48,7 +49,7 @@ typedef struct an_answer_decode {
 typedef struct an_answer {
     an_answer_ledger plain, residual;
     an_answer_runs depth[2][AN_ANSWER_DEPTHS], image[2][AN_ANSWER_DEPTHS];   /* plain, residual */
-    an_answer_runs placement[2][2];   /* Post-LN, Pre-LN; without, with warm-up */
+    an_answer_runs placement[AN_ANSWER_RATES][2][2];   /* by learning rate; Post-LN, Pre-LN; without, with warm-up */
     an_answer_norm layer, batch;   /* LayerNorm, BatchNorm */
     double tid_mean, tid_dev;      /* of the norms of the residual image classifier, at its last look: mean over norms (docs/telemetry.md) */
     an_answer_decode decode;

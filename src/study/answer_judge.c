@@ -138,16 +138,22 @@ static void judge_decode(const an_answer *a, an_findings *f)
                          tiny(x, d->largest), tiny(y, d->shorter), d->scale);
 }
 
+/* One sentence a learning rate, for that is what it depends on. */
 static void judge_place(const an_answer *a, an_findings *f)
 {
-    static const char NEEDS[] = "Post-LN needs warm-up", RESCUED[] = "8 layers, more than 0.3 nats lower with 100 steps of it";
-    static const char MOSTLY[] = "Pre-LN mostly does not", AS_WELL[] = "without it no more than 0.1 nats above with it, and 0.3 below the unigram entropy";
-    const an_answer_runs *post = a->placement[0], *pre = a->placement[1];
-    char x[48], y[48];
-    if (!are_missing(f, NEEDS, RESCUED, &post[0], &post[1]))
-        an_findings_add(f, told(is_worse(&post[0], &post[1], FAILS)), NEEDS, RESCUED, "%s without, %s with, unigram entropy %.3f", diverged(&post[0]) ? "diverged" : mean(x, post[0].loss), mean(y, post[1].loss), post[1].entropy);
-    if (!are_missing(f, MOSTLY, AS_WELL, &pre[0], &pre[1]))
-        an_findings_add(f, told(!is_worse(&pre[0], &pre[1], NEAR) && !diverged(&pre[0]) && pre[0].loss.mean <= pre[0].entropy - FAILS), MOSTLY, AS_WELL, "%s without, %s with", mean(x, pre[0].loss), mean(y, pre[1].loss));
+    static const char RESCUED[] = "8 layers, more than 0.3 nats lower with 100 steps of it", AS_WELL[] = "without it no more than 0.1 nats above with it, and 0.3 below the unigram entropy";
+    for (size_t r = 0; r < AN_ANSWER_RATES; r++) {
+        const an_answer_runs *post = a->placement[r][0], *pre = a->placement[r][1];
+        char x[48], y[48], needs[64], not[64];
+        snprintf(needs, sizeof needs, "At a learning rate of %s Post-LN needs warm-up", an_answer_rates[r]);
+        snprintf(not, sizeof not, "At %s Pre-LN does not", an_answer_rates[r]);
+        if (!are_missing(f, needs, RESCUED, &post[0], &post[1]))
+            an_findings_add(f, told(is_worse(&post[0], &post[1], FAILS)), needs, RESCUED, "%s without, %s with, unigram entropy %.3f", diverged(&post[0]) ? "diverged" : mean(x, post[0].loss),
+                            diverged(&post[1]) ? "diverged" : mean(y, post[1].loss), post[1].entropy);
+        if (!are_missing(f, not, AS_WELL, &pre[0], &pre[1]))
+            an_findings_add(f, told(!is_worse(&pre[0], &pre[1], NEAR) && !diverged(&pre[0]) && pre[0].loss.mean <= pre[0].entropy - FAILS), not, AS_WELL, "%s without, %s with",
+                            diverged(&pre[0]) ? "diverged" : mean(x, pre[0].loss), diverged(&pre[1]) ? "diverged" : mean(y, pre[1].loss));
+    }
 }
 
 void an_answer_judge(const an_answer *a, an_answer_section section, an_findings *f)

@@ -46,11 +46,24 @@ static an_status take_runs(const an_study *s, const char *settings, const char *
     return AN_OK;
 }
 
+const char *const an_answer_rates[AN_ANSWER_RATES] = { "1e-3", "3e-3" };
+
+static an_status take_placement(const an_study *s, size_t rate, an_answer_runs to[2][2])
+{
+    static const char *const PLACE[2][2] = { { "Post-LN, no warm-up", "Post-LN, warm-up" }, { "Pre-LN, no warm-up", "Pre-LN, warm-up" } };
+    char settings[96];
+    for (int d = 0; d < 2; d++)
+        for (int w = 0; w < 2; w++) {
+            snprintf(settings, sizeof settings, "d_model=64 design=%s warmup=%d lr=%s", d ? "pre-ln" : "post-ln", w ? 100 : 0, an_answer_rates[rate]);
+            AN_TRY(take_runs(s, settings, PLACE[d][w], false, &to[d][w]));
+        }
+    return AN_OK;
+}
+
 static an_status take_all_runs(const an_study *s, an_answer *a)
 {
     static const int TEXT[] = { 1, 24, 104 }, IMAGE[] = { 20, 56, 110 };
     static const char *const LABEL[2][AN_ANSWER_DEPTHS] = { { "1", "24", "104" }, { "20", "56", "110" } };
-    static const char *const PLACE[2][2] = { { "Post-LN, no warm-up", "Post-LN, warm-up" }, { "Pre-LN, no warm-up", "Pre-LN, warm-up" } };
     char settings[96];
     for (int d = 0; d < 2; d++) {
         for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
@@ -59,11 +72,8 @@ static an_status take_all_runs(const an_study *s, an_answer *a)
             snprintf(settings, sizeof settings, "arch=resnet design=%s n_layer=%d", DESIGN[d], IMAGE[i]);
             AN_TRY(take_runs(s, settings, LABEL[1][i], true, &a->image[d][i]));
         }
-        for (int w = 0; w < 2; w++) {
-            snprintf(settings, sizeof settings, "design=%s warmup=%d", d ? "pre-ln" : "post-ln", w ? 100 : 0);
-            AN_TRY(take_runs(s, settings, PLACE[d][w], false, &a->placement[d][w]));
-        }
     }
+    for (size_t r = 0; r < AN_ANSWER_RATES; r++) AN_TRY(take_placement(s, r, a->placement[r]));
     return AN_OK;
 }
 

@@ -165,7 +165,15 @@ static an_status put_images(const an_study *s, const an_answer *a, an_page *page
 static an_status put_place(const an_study *s, const an_answer *a, an_page *page)
 {
     static const char *const NAME[] = { "Pre-LN, no warm-up", "Post-LN, no warm-up", "Pre-LN, warm-up", "Post-LN, warm-up" };
-    return put_losses(s, page, "place", "8 layers, four ways", (const an_answer_runs *const[]){ &a->placement[1][0], &a->placement[0][0], &a->placement[1][1], &a->placement[0][1] }, NAME, 4);
+    an_status status = AN_OK;
+    for (size_t r = 0; r < AN_ANSWER_RATES && status == AN_OK; r++) {
+        char id[32], title[64];
+        const an_answer_runs (*runs)[2] = a->placement[r];
+        snprintf(id, sizeof id, "place%zu", r);
+        snprintf(title, sizeof title, "8 layers, learning rate %s", an_answer_rates[r]);
+        status = put_losses(s, page, id, title, (const an_answer_runs *const[]){ &runs[1][0], &runs[0][0], &runs[1][1], &runs[0][1] }, NAME, 4);
+    }
+    return status;
 }
 
 static an_status put_sizes_of_batch(const an_study *s, const an_answer *a, an_page *page)
@@ -229,7 +237,7 @@ static const part PARTS[AN_ANSWER_SECTIONS] = {
     { "Each token is normalised over its own channels: what other tokens are, how many there are and how long the text is does not enter.", false, put_changes },
     { "BatchNorm normalises each channel over all tokens of the batch, and at inference by statistics it has collected.", true, put_sizes_of_batch },
     { "The residual model of 24 layers, trained, on text it has not seen.", true, put_decode },
-    { "Post-LN normalises behind the sum and so on the path of the gradient, Pre-LN inside the branch. The same learning rate, 1e-3, without and with 100 steps of warm-up; gradients are not clipped, which would be help of the same kind.", true, put_place },
+    { "Post-LN normalises behind the sum and so on the path of the gradient, Pre-LN inside the branch. Without and with 100 steps of warm-up, at two learning rates; gradients are not clipped, which would be help of the same kind.", true, put_place },
 };
 
 static an_status put_section(const an_study *s, const an_answer *a, an_answer_section section, an_page *page)

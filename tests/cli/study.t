@@ -80,8 +80,8 @@ $ addnorm study answer --quick --dry-run --json --data text.txt | grep -o -e '"s
 4 "n_layer": "20"
 4 "n_layer": "24"
 4 "n_layer": "56"
-8 "n_layer": "8"
-16 "state": "waiting"
+16 "n_layer": "8"
+20 "state": "waiting"
 $ addnorm study placement --quick
 2| addnorm study: --quick: study placement has no quick form
 [2]

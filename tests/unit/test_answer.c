@@ -29,8 +29,10 @@ static an_answer promised(void)
         a.depth[0][i] = a.image[0][i] = runs(i ? 3.2 : 2.5, i ? 0.1 : 0.6);
         a.depth[1][i] = a.image[1][i] = runs(2.4, 0.8);
     }
-    a.placement[0][0] = runs(3.2, NAN);
-    a.placement[0][1] = a.placement[1][0] = a.placement[1][1] = runs(2.3, NAN);
+    for (size_t r = 0; r < AN_ANSWER_RATES; r++) {
+        a.placement[r][0][0] = runs(3.2, NAN);
+        a.placement[r][0][1] = a.placement[r][1][0] = a.placement[r][1][1] = runs(2.3, NAN);
+    }
     return a;
 }
 
@@ -45,7 +47,7 @@ static void letters(const an_answer *a, char out[32])
     an_findings_fini(&f);
 }
 
-static const char ALL[] = "PPPPPPPPPPPPPPPP";
+static const char ALL[] = "PPPPPPPPPPPPPPPPPP";
 
 static void what_is_promised_holds(void **state)
 {
@@ -89,9 +91,12 @@ static void each_sentence_can_fail(void **state)
         case 20: a.tid_mean = a.tid_dev = 0; falls = 12; break;
         case 21: a.decode.largest = 0.1; falls = 13; break;
         case 22: a.decode.shorter = 0.1; falls = 13; break;
-        case 23: a.placement[0][0].loss.mean = 2.4; falls = 14; break;
-        case 24: a.placement[1][0].loss.mean = 2.6; falls = 15; break;
-        case 25: a.placement[1][0].loss.n = 1; falls = 15; break;
+        case 23: a.placement[0][0][0].loss.mean = 2.4; falls = 14; break;
+        case 24: a.placement[0][1][0].loss.mean = 2.6; falls = 15; break;
+        case 25: a.placement[0][1][0].loss.n = 1; falls = 15; break;
+        case 26: a.placement[1][0][0].loss.mean = 2.4; falls = 16; break;
+        case 27: a.placement[1][0][1].loss.n = 1; falls = 16; break;
+        case 28: a.placement[1][1][0].loss.mean = 2.6; falls = 17; break;
         default: return;
         }
         memcpy(wanted, ALL, sizeof ALL);
@@ -107,7 +112,7 @@ static void divergence_is_a_result(void **state)
     char said[32];
     (void)state;
     an_answer a = promised();
-    a.depth[0][2].loss = a.image[0][2].loss = a.placement[0][0].loss = (an_mean){ .n = 0, .mean = NAN, .half = NAN };
+    a.depth[0][2].loss = a.image[0][2].loss = a.placement[0][0][0].loss = (an_mean){ .n = 0, .mean = NAN, .half = NAN };
     letters(&a, said);
     assert_string_equal(said, ALL);
 }
@@ -119,7 +124,7 @@ static void without_runs_it_is_open(void **state)
     const an_answer full = promised();
     const an_answer a = { .layer = full.layer, .batch = full.batch, .tid_mean = NAN, .tid_dev = NAN };
     letters(&a, said);
-    assert_string_equal(said, "OOOOOOPPPPPPOOOO");
+    assert_string_equal(said, "OOOOOOPPPPPPOOOOOO");
 }
 
 static void norms_on_their_own(void **state)
