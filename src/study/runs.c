@@ -190,6 +190,15 @@ static const char *say_settings(an_runs *runs, size_t run)
     return copy;
 }
 
+/* Has the set a run before this one with its seed? The same run twice is not two seeds. */
+static bool has_seed(const an_runs *runs, size_t set, size_t run)
+{
+    const char *seed = an_options_text(runs->record[run]->options, "seed");
+    bool found = false;
+    for (size_t i = 0; i < run && !found; i++) found = runs->set[i] == set && strcmp(an_options_text(runs->record[i]->options, "seed"), seed) == 0;
+    return found;
+}
+
 static an_status divide(an_runs *runs)
 {
     runs->set = an_alloc(runs->n * sizeof *runs->set);
@@ -199,7 +208,7 @@ static an_status divide(an_runs *runs)
         const char *name = say_settings(runs, i);
         size_t k = 0;
         if (!name) return no_memory();
-        while (k < runs->n_sets && strcmp(runs->set_name[k], name) != 0) k++;
+        while (k < runs->n_sets && (strcmp(runs->set_name[k], name) != 0 || has_seed(runs, k, i))) k++;
         if (k == runs->n_sets) runs->set_name[runs->n_sets++] = name;
         runs->set[i] = k;
     }

@@ -16,7 +16,7 @@ typedef struct an_runs_key { const char *key; const an_option *row; bool differs
 typedef struct an_runs {
     an_record **record;            /* [n] */
     const char **name;             /* [n] the folder's, or the path where two have the same */
-    size_t *set;                   /* [n] number of the set: runs that differ by nothing but the seed */
+    size_t *set;                   /* [n] number of the set: runs of one configuration, each with a seed of its own */
     const char **set_name;         /* what tells it from the others, "design=pre-ln, warmup=0" */
     size_t n_sets;
     size_t *group;                 /* [n] number of the colour: the run's own, or of its value of the key that groups */

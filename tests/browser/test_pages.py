@@ -153,6 +153,18 @@ def seeds_are_one_line(page, folder):
     quiet(page, url)
 
 
+def the_same_run_twice_is_two_lines(page, folder):
+    folder.train("twin", "--design", "pre-ln", "--steps", "12", "--log_every", "2")
+    folder.train("other", "--design", "pre-ln", "--steps", "12", "--log_every", "2")
+    folder.run("report", "twin", "other", "--out", "twins.html")
+    url = "file://" + folder.file("twins.html")
+    page.open(url)
+    centre(page, "#loss canvas")
+    names = page.run("Chart.getChart(document.querySelector('#loss canvas')).legend.legendItems.map(i => i.text)")
+    expect(f"both have their line: {names}", names == ["twin", "other"])
+    quiet(page, url)
+
+
 def the_answer_has_its_page(page, folder):
     folder.run("study", "answer", "--quick", "--rebuild", "--data", "text", "--out", "answer", "-q")     # trains nothing: what norms show, the rest is open
     url = "file://" + folder.file("answer", "answer.html")
@@ -214,7 +226,7 @@ def main():
         folder.run("report", "pre", "post", "no <b>skip</b> & \"so on\"", "--out", "page.html")
         url, page = "file://" + folder.file("page.html"), browser.Browser(program)
         for test, argument in ((tables_sort, url), (pointing_shows_values, url), (the_legend_hides_a_run, url), (light_and_dark, url), (a_phone_can_read_it, url), (differences_and_commands, url), (the_command_makes_it_again, folder),
-                               (hostile_texts_are_texts, url), (the_answer_has_its_page, folder), (a_study_of_many_runs, folder), (seeds_are_one_line, folder), (a_live_page_grows, folder)):
+                               (hostile_texts_are_texts, url), (the_answer_has_its_page, folder), (a_study_of_many_runs, folder), (seeds_are_one_line, folder), (the_same_run_twice_is_two_lines, folder), (a_live_page_grows, folder)):
             try:
                 test(page, argument)
                 print(f"PASS {test.__name__}")
