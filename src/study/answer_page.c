@@ -30,7 +30,7 @@ static void put_verdicts(an_page *page, const an_findings *f)
 
 /* ---- charts over names ---- */
 
-enum { MOST_LINES = 4, MOST_SEEDS = 16 };
+enum { MOST_LINES = 4 };
 
 /* Each curve has a value for every label. */
 static void put_lines(an_page *page, an_chart chart, an_curve *curve, size_t n)
@@ -92,35 +92,44 @@ static void put_sizes(an_page *page, const char *id, const char *title, const ch
 
 /* ---- charts over steps ---- */
 
-/* The training losses of runs that differ by their seed, read into `record`, as one curve in the arena; n 0: there are none. */
-static an_status read_losses(const an_study *s, const an_answer_runs *runs, an_record **record, an_arena *arena, an_curve *out)
+/* Steps and training losses of a cell, into the arena. */
+static an_status read_loss(const an_study *s, const an_study_cell *cell, an_arena *arena, double **step, double **loss, size_t *n)
 {
-    size_t length[MOST_SEEDS], longest = 0, n = 0;
-    const double *y[MOST_SEEDS];
+    an_record *r = NULL;
+    char *path = an_study_path(s, "cells", cell->name, "");
+    an_status status = path ? an_record_read(&r, path, false) : an_fail(AN_ENOMEM, "answer: no memory");
+    *n = status == AN_OK ? r->n_steps : 0;
+    *step = an_arena_alloc(arena, (*n + 1) * sizeof **step);
+    *loss = an_arena_alloc(arena, (*n + 1) * sizeof **loss);
+    if (status == AN_OK && (!*step || !*loss)) status = an_fail(AN_ENOMEM, "answer: no memory");
+    for (size_t k = 0; status == AN_OK && k < *n; k++) {
+        (*step)[k] = (double)r->step[k].step;
+        (*loss)[k] = r->step[k].loss;
+    }
+    an_record_destroy(&r);
+    free(path);
+    return status;
+}
+
+/* The training losses of runs that differ by their seed as one curve in the arena; n 0: there are none. */
+static an_status read_losses(const an_study *s, const an_answer_runs *runs, an_arena *arena, an_curve *out)
+{
+    const size_t seeds = runs->cell == AN_NO_CELL ? 0 : runs->runs;
+    double **y = an_arena_alloc(arena, (seeds + 1) * sizeof *y), *x, *room;
+    size_t *length = an_arena_alloc(arena, (seeds + 1) * sizeof *length), n = 0;
     *out = (an_curve){ .n = 0 };
-    for (size_t r = 0; runs->cell != AN_NO_CELL && r < runs->runs && r < MOST_SEEDS; r++) {
+    if (!y || !length) return an_fail(AN_ENOMEM, "answer: no memory");
+    for (size_t r = 0; r < seeds; r++) {
         const an_study_cell *cell = &s->cell[runs->cell + r];
         if (cell->state != AN_CELL_FINISHED && cell->state != AN_CELL_DIVERGED) continue;
-        char *path = an_study_path(s, "cells", cell->name, "");
-        const an_status status = path ? an_record_read(&record[n], path, false) : an_fail(AN_ENOMEM, "answer: no memory");
-        free(path);
-        AN_TRY(status);
-        double *loss = an_arena_alloc(arena, (record[n]->n_steps + 1) * sizeof *loss);
-        if (!loss) return an_fail(AN_ENOMEM, "answer: no memory");
-        for (size_t k = 0; k < record[n]->n_steps; k++) loss[k] = record[n]->step[k].loss;
-        y[n] = loss;
-        length[n] = record[n]->n_steps;
-        if (length[n] > length[longest]) longest = n;
+        AN_TRY(read_loss(s, cell, arena, &x, &y[n], &length[n]));
+        if (length[n] > out->n) out->x = x, out->n = length[n];
         n++;
     }
-    if (!n) return AN_OK;
-    const size_t steps = length[longest];
-    double *room = an_arena_alloc(arena, (4 * steps + 1) * sizeof *room);
-    if (!room) return an_fail(AN_ENOMEM, "answer: no memory");
-    for (size_t k = 0; k < steps; k++) room[k] = (double)record[longest]->step[k].step;
-    an_stat_envelope(n, y, length, steps, room + steps, room + 2 * steps, room + 3 * steps);
-    *out = (an_curve){ .x = room, .y = room + steps, .n = steps };
-    if (n > 1) out->low = room + 2 * steps, out->high = room + 3 * steps;
+    if (!(room = an_arena_alloc(arena, (3 * out->n + 1) * sizeof *room))) return an_fail(AN_ENOMEM, "answer: no memory");
+    an_stat_envelope(n, (const double *const *)y, length, out->n, room, room + out->n, room + 2 * out->n);
+    out->y = room;
+    if (n > 1) out->low = room + out->n, out->high = room + 2 * out->n;
     return AN_OK;
 }
 
@@ -133,14 +142,11 @@ static an_status put_losses(const an_study *s, an_page *page, const char *id, co
     size_t shown = 0;
     bool shaded = false;
     for (size_t i = 0; i < n && status == AN_OK; i++) {
-        an_record *record[MOST_SEEDS] = { NULL };
-        status = read_losses(s, runs[i], record, &arena, &curve[shown]);
-        if (status == AN_OK && curve[shown].n) {
-            curve[shown].name = name[i];
-            curve[shown].color = (int)i;
-            shaded |= curve[shown++].low != NULL;
-        }
-        for (size_t r = 0; r < MOST_SEEDS; r++) an_record_destroy(&record[r]);
+        status = read_losses(s, runs[i], &arena, &curve[shown]);
+        if (status != AN_OK || !curve[shown].n) continue;
+        curve[shown].name = name[i];
+        curve[shown].color = (int)i;
+        shaded |= curve[shown++].low != NULL;
     }
     if (status == AN_OK && shown)
         an_page_curves(page, &(an_chart){ .id = id, .title = title, .note = shaded ? "training loss; mean over seeds, shaded from the least to the largest" : "training loss", .x_title = "step", .y_title = "nats", .curve = curve, .n_curves = shown });

@@ -31,29 +31,29 @@ static bool are_over_the_same(const an_curve *a, const an_curve *b)
     return !a->x || memcmp(a->x, b->x, n * sizeof *a->x) == 0;
 }
 
-/* Curve i and those behind it that are like it but for the seed, as one, in the place of the first; the others are marked by n 0 and no y. */
+/* Curve i and those behind it that are like it but for the seed, as one, in the place of the first; the others lose their y. */
 static void join(sketch *s, size_t i)
 {
     const size_t set = s->runs->set[s->run[i]];
-    an_curve *c = &s->curve[i], longest = *c;
+    an_curve *c = &s->curve[i], most = *c;
     const double **y = an_arena_alloc(&s->arena, s->n * sizeof *y);
     size_t *length = an_arena_alloc(&s->arena, s->n * sizeof *length), runs = 0;
     if (!y || !length) { s->failed = true; return; }
     for (size_t k = i; k < s->n; k++) {
         an_curve *other = &s->curve[k];
-        if (s->run[k] == NO_RUN || !other->y || s->runs->set[s->run[k]] != set || other->style != c->style || !are_over_the_same(&longest, other)) continue;
+        if (s->run[k] == NO_RUN || !other->y || s->runs->set[s->run[k]] != set || other->style != c->style || !are_over_the_same(&most, other)) continue;
         y[runs] = other->y;
         length[runs++] = other->n;
-        if (other->n > longest.n) longest = *other;
+        if (other->n > most.n) most = *other;
         if (k > i) other->y = NULL;
     }
-    const size_t n = longest.n;
+    const size_t n = most.n;
     double *mean = an_arena_alloc(&s->arena, (n + 1) * sizeof *mean), *low = an_arena_alloc(&s->arena, (n + 1) * sizeof *low), *high = an_arena_alloc(&s->arena, (n + 1) * sizeof *high);
     const char *name = an_arena_printf(&s->arena, "%s%s", s->runs->set_name[set], c->name + strlen(s->runs->name[s->run[i]]));   /* " val" and the like stay */
     if (!mean || !low || !high || !name) { s->failed = true; return; }
     an_stat_envelope(runs, y, length, n, mean, low, high);
     c->name = name;
-    c->x = longest.x;
+    c->x = most.x;
     c->y = mean;
     c->n = n;
     if (runs > 1) c->low = low, c->high = high;
