@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "study/suite.h"
 
 static const an_verb VERBS[] = {
 #define VERB(name, usage, help, traits) { #name, usage, help, traits, an_cmd_##name##_options, an_cmd_##name },
@@ -33,6 +34,7 @@ static an_status find_verb(const char *word, const an_verb **verb)
             *verb = &VERBS[i];
             return AN_OK;
         }
+    if (an_named_find(word)) return an_fail(AN_EUSAGE, "unknown verb '%s'; it is a study: addnorm study %s", word, word);
     char near[AN_NAME];
     an_text all = { 0 };
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) an_text_add(&all, "%s%s", i ? ", " : "", VERBS[i].name);

@@ -447,6 +447,12 @@ const an_option *an_options_find(const an_options *o, const char *name)
     return slot ? slot->option : NULL;
 }
 
+int an_options_is_default(const an_options *o, const char *key, const char *text, size_t n)
+{
+    const an_option *row = strchr(key, '@') ? NULL : an_options_find(o, key);
+    return row && strlen(row->text) == n && memcmp(row->text, text, n) == 0;
+}
+
 void an_options_walk(const an_options *o, an_options_visit visit, void *ctx)
 {
     for (size_t i = 0; i < o->count; i++) {

@@ -131,6 +131,9 @@ const an_option *an_options_row(const an_options *options, size_t i);
 const an_option *an_options_find(const an_options *options, const char *name);
 int an_options_has_overrides(const an_options *options, const char *name);
 
+/* Is this text, n bytes of it, what the key would be without anybody's word? Never for an override ("norm@0-3.mlp"). */
+int an_options_is_default(const an_options *options, const char *key, const char *text, size_t n);
+
 /* Every value in force that is not a default, overrides too, unused ones not: its key ("lr", "norm@0-3.mlp"), text and place. */
 typedef void (*an_options_visit)(void *ctx, const char *key, const char *text, const char *place);
 void an_options_walk(const an_options *options, an_options_visit visit, void *ctx);

@@ -146,6 +146,17 @@ static const char *group_at(void *ctx, size_t i)
     return g->slug;
 }
 
+/* "model, data, training": each once, in the order of their first rows. */
+static void list_groups(group_names *names, an_text *out)
+{
+    for (size_t i = 0; group_at(names, i); i++) {
+        const char *group = an__option_group(names->options->slot[i].option);
+        size_t first = 0;
+        while (strcmp(an__option_group(names->options->slot[first].option), group) != 0) first++;
+        if (first == i) an_text_add(out, "%s%s", i ? ", " : "", names->slug);
+    }
+}
+
 /* The group must exist, and the key must be one of its keys. */
 static an_status check_group(const an_options *o, const char *place, const an_config_entry *e)
 {
@@ -155,8 +166,12 @@ static an_status check_group(const an_options *o, const char *place, const an_co
     an__option_slug(e->group, wanted);
     for (size_t i = 0; i < o->count && !exists; i++) exists = strcmp(group_at(&names, i), wanted) == 0;
     if (!exists) {
-        const int close = an_text_nearest(wanted, group_at, &names, near);
-        return an_fail(AN_ECONFIG, "%s: unknown group '%s'%s%s%s", place, e->group, close ? "; did you mean '" : "", near, close ? "'?" : "");
+        if (an_text_nearest(wanted, group_at, &names, near)) return an_fail(AN_ECONFIG, "%s: unknown group '%s'; did you mean '%s'?", place, e->group, near);
+        an_text all = { 0 };
+        list_groups(&names, &all);
+        const an_status status = an_fail(AN_ECONFIG, "%s: unknown group '%s'; there are %s", place, e->group, an_text_get(&all));
+        an_text_fini(&all);
+        return status;
     }
     const an_option_slot *slot = an__option_find(o, e->key, strcspn(e->key, "@"));
     if (!slot) return AN_OK;   /* told as an unknown key */

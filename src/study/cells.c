@@ -119,9 +119,8 @@ typedef struct settings_sum { const an_options *options; an_checksum sum; } sett
 static void add_setting(void *ctx, const char *key, const char *text, const char *place)
 {
     settings_sum *s = ctx;
-    const an_option *row = strchr(key, '@') ? NULL : an_options_find(s->options, key);
     (void)place;
-    if (an_text_in_list(PASSED_BY, '|', key, strlen(key)) || (row && strcmp(row->text, text) == 0)) return;
+    if (an_text_in_list(PASSED_BY, '|', key, strlen(key)) || an_options_is_default(s->options, key, text, strlen(text))) return;
     an_checksum_add(&s->sum, key, strlen(key) + 1);
     an_checksum_add(&s->sum, text, strlen(text) + 1);
 }

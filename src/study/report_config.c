@@ -113,7 +113,7 @@ static void put_setting(void *ctx, const char *key, const char *text, const char
     const command *c = ctx;
     const an_option *row = strchr(key, '@') ? NULL : an_options_find(c->options, key);
     (void)place;
-    if (row && (strcmp(row->text, text) == 0 || strcmp(row->name, "out") == 0 || an_options_source(c->options, key) < c->least)) return;
+    if (an_options_is_default(c->options, key, text, strlen(text)) || strcmp(key, "out") == 0 || (row && an_options_source(c->options, key) < c->least)) return;
     if (!row || row->type != AN_PATHS) put_flag(c, key, text);
     const an_option_list list = row && row->type == AN_PATHS ? an_options_list(c->options, key) : (an_option_list){ 0 };
     for (size_t i = 0; i < list.count; i++) put_flag(c, key, list.item[i]);

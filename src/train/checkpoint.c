@@ -187,9 +187,8 @@ static bool is_default(const an_options *rows, const char *line, size_t key, siz
 {
     char name[AN_NAME];
     snprintf(name, sizeof name, "%.*s", (int)key, line);
-    const an_option *row = an_options_find(rows, name);
     const size_t at = key + 1 + (line[key + 1] == ' ');
-    return row && strlen(row->text) == n - at && memcmp(row->text, line + at, n - at) == 0;
+    return an_options_is_default(rows, name, line + at, n - at);
 }
 
 static an_status compare_lines(const an_options *rows, const char *stored, const char *wanted, const char *place)

@@ -67,7 +67,10 @@ $ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
 2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice
 [2]
 $ addnorm study find-lr s.yaml --dry-run
-2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'
+2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'; there are model, training, add_norm, running, data
+[2]
+$ addnorm find-lr a.yaml
+2| addnorm: unknown verb 'find-lr'; it is a study: addnorm study find-lr
 [2]
 
 $ addnorm study answer --quick --dry-run --data text.txt --data nowhere.txt
