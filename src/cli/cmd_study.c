@@ -167,8 +167,10 @@ static an_status conclude(const an_cli *cli, an_study *s, const an_named_study *
     if (status == AN_OK && page && !cli->quiet) fprintf(stderr, "page: %s\n", page);
     free(page);
     const size_t wrong = an_findings_count(&findings, AN_FINDING_FAIL), lost = an_study_count(s, AN_CELL_FAILED);
+    const size_t open = an_study_count(s, AN_CELL_WAITING) || an_study_count(s, AN_CELL_RUNNING) ? 0 : an_findings_count(&findings, AN_FINDING_OPEN);
     if (status == AN_OK && lost) status = an_fail(AN_EFAIL, "%zu of %zu cells failed; --retry tries them again", lost, s->n_cells);
     if (status == AN_OK && wrong) status = an_fail(AN_EFAIL, "%zu of %zu claims do not hold here", wrong, findings.n);
+    if (status == AN_OK && open) status = an_fail(AN_EFAIL, "%zu of %zu claims cannot be told from these runs", open, findings.n);
     an_findings_fini(&findings);
     return status;
 }

@@ -4,8 +4,9 @@
  *   gain, gain_back             largest absolute row sum of P_i: by how much mixing alone can make a signal larger on the way up;
  *                               largest absolute column sum: the same for a gradient on the way down
  *   gain_here, gain_here_back   the same of R_i alone
+ *   mixed_here                  sum of |R_i| off the diagonal over its n rows: what a stream takes of the others; 0 where R_i is diagonal
  *   cosine                      of two streams behind this sub-layer, mean over pairs: 1 where they do not differ
- * All are means over the sample. Where R is doubly stochastic every gain is 1.
+ * All are means over the sample. Where R is doubly stochastic every gain is 1, whatever it mixes.
  * Shapes    y [N,n,C]   k [N, n (n + 2)] (op/streams.c)   p [S, n n] or absent -> p [S, n n], S = min(N, 64)
  * Saves     nothing               Cost  2 S n^3 flop
  * Backward  none flows: p is no value of the model
@@ -18,7 +19,7 @@
 
 enum { Y, K, P };
 enum { SAMPLE = 64 };
-enum { GAIN, GAIN_BACK, GAIN_HERE, GAIN_HERE_BACK, COSINE, GAUGES };
+enum { GAIN, GAIN_BACK, GAIN_HERE, GAIN_HERE_BACK, MIXED_HERE, COSINE, GAUGES };
 
 static size_t streams(const an_step *s) { return ((const an_streams_attr *)s->attr)->n; }
 static size_t sampled(const an_step *s) { const size_t rows = an_rows(s->in[K]); return rows < SAMPLE ? rows : SAMPLE; }
@@ -71,6 +72,14 @@ static double largest_sum(size_t n, const an_real *m, bool down)
     return most;
 }
 
+static double off_diagonal(size_t n, const an_real *m)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) sum += i == j ? 0 : fabs((double)m[i * n + j]);
+    return sum / (double)n;
+}
+
 static double mean_cosine(const an_run *r, size_t n, size_t c, const an_real *y)
 {
     double sum = 0, products[5];
@@ -94,13 +103,14 @@ static double measure(const an_run *r, const an_step *s, size_t part, double *m)
         m[GAIN_BACK] += largest_sum(n, product, true);
         m[GAIN_HERE] += largest_sum(n, here, false);
         m[GAIN_HERE_BACK] += largest_sum(n, here, true);
+        m[MIXED_HERE] += off_diagonal(n, here);
         m[COSINE] += mean_cosine(r, n, c, s->in[Y]->data + token_of(s, i) * n * c);
     }
     return (double)sampled(s);
 }
 
-static const an_gauges STREAM_GAUGES = { "streams", GAUGES, { "gain", "gain_back", "gain_here", "gain_here_back", "cosine" },
-    { AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN }, gauge_parts, measure };
+static const an_gauges STREAM_GAUGES = { "streams", GAUGES, { "gain", "gain_back", "gain_here", "gain_here_back", "mixed_here", "cosine" },
+    { AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN }, gauge_parts, measure };
 
 static an_cost cost(const an_step *s)
 {

@@ -13,16 +13,15 @@ extern const char *const an_answer_rates[AN_ANSWER_RATES];          /* "1e-3", "
 /* The gradient ledger of one run, at its last look. */
 typedef struct an_answer_ledger {
     size_t sites, shortcuts;       /* sub-layers; those where a part of the gradient came down the skip */
-    double closure;                /* largest |g_in^2 - |identity + branch|^2| / g_in^2 over the sub-layers */
     double kept;                   /* product of the attenuations: what is left of the gradient by skips alone */
-    double reach;                  /* |gradient| at the first sub-layer over that behind the last */
+    double reach, reach_first;     /* |gradient| at the first sub-layer over that behind the last; at the first look, before any update */
     double in[AN_ANSWER_SITES], identity[AN_ANSWER_SITES], branch[AN_ANSWER_SITES];   /* lengths over that behind the last sub-layer */
 } an_answer_ledger;
 
 /* Runs that differ by their seed. */
 typedef struct an_answer_runs {
     const char *label;             /* "plain, 24" */
-    size_t runs, over, trained, failed;
+    size_t runs, over, failed;
     an_mean loss, accuracy;        /* training, mean of the last steps; accuracy NaN for text */
     double entropy;
     size_t cell;                   /* the first, AN_NO_CELL: none */

@@ -6,7 +6,6 @@
 #include "study/answer.h"
 
 /* Each with what was seen when it was set (docs/answer.md). */
-static const double WHOLE = 1e-3;            /* parts of a gradient that add up to it: float gives 1e-6 */
 static const double VANISHED = 1e-3, ARRIVES = 0.1;   /* gradient at the first sub-layer over that behind the last */
 static const double FAILS = AN_FAILED_NATS;  /* below the unigram entropy, and one run below another */
 static const double WORSE = 0.1, NEAR = 0.1; /* nats: degradation; no worse */
@@ -51,23 +50,23 @@ static bool is_worse(const an_answer_runs *a, const an_answer_runs *b, double ma
 
 static void judge_path(const an_answer *a, an_findings *f)
 {
-    static const char PATH[] = "A residual connection gives the gradient an additive identity path", PARTS[] = "identity part + branch part = gradient at every sub-layer, the skips alone keep at least 0.99 of it; without skips no identity part";
-    static const char SERIES[] = "24 layers are 48 shortcuts with them, 48 Jacobians in series without", REACH[] = "gradient at the first of 48 sub-layers over that behind the last: above 0.1 with, below 0.001 without";
+    static const char PATH[] = "A residual connection gives the gradient an additive identity path", PARTS[] = "a part of the gradient that took the skip at every sub-layer, and skips alone keep at least 0.99 of it over all; without skips no such part";
+    static const char SERIES[] = "24 layers are 48 shortcuts with them, 48 Jacobians in series without", REACH[] = "at the end, gradient at the first of 48 sub-layers over that behind the last: above 0.1 with, below 0.001 without";
     const an_answer_ledger *r = &a->residual, *p = &a->plain;
     if (!r->sites || !p->sites) {
         an_findings_add(f, AN_FINDING_OPEN, PATH, PARTS, "the runs of 24 layers are not there");
         an_findings_add(f, AN_FINDING_OPEN, SERIES, REACH, "the runs of 24 layers are not there");
         return;
     }
-    an_findings_add(f, told(r->shortcuts == r->sites && r->closure <= WHOLE && r->kept >= 0.99 && p->shortcuts == 0), PATH, PARTS,
-                    "residual: %zu of %zu sub-layers, exact to %.0e, %.4f is kept by the skips alone; plain: %zu of %zu", r->shortcuts, r->sites, r->closure, r->kept, p->shortcuts, p->sites);
+    an_findings_add(f, told(r->shortcuts == r->sites && r->kept >= 0.99 && p->shortcuts == 0), PATH, PARTS,
+                    "residual: %zu of %zu sub-layers, %.4f is kept by the skips alone; plain: %zu of %zu; first seed", r->shortcuts, r->sites, r->kept, p->shortcuts, p->sites);
     an_findings_add(f, told(r->sites == AN_ANSWER_SITES && p->sites == r->sites && r->shortcuts == r->sites && r->reach > ARRIVES && p->reach < VANISHED), SERIES, REACH,
-                    "%.3g with %zu shortcuts, %.1e with %zu Jacobians in series", r->reach, r->shortcuts, p->reach, p->sites);
+                    "%.3g with %zu shortcuts, %.1e with %zu Jacobians in series; before the first update %.3g and %.3g; first seed", r->reach, r->shortcuts, p->reach, p->sites, r->reach_first, p->reach_first);
 }
 
 static void judge_depth(const an_answer *a, an_findings *f)
 {
-    static const char DEEP[] = "With residual connections more than 100 layers can be trained", BELOW[] = "104 layers: residual at least 0.3 nats below the unigram entropy, plain not";
+    static const char DEEP[] = "With residual connections more than 100 layers learn", BELOW[] = "104 layers: residual at least 0.3 nats below the unigram entropy, plain not";
     static const char HURTS[] = "Without them more layers make it worse", RISES[] = "plain: 104 layers more than 0.1 nats above 1";
     const an_answer_runs *p = &a->depth[0][2], *r = &a->depth[1][2], *shallow = &a->depth[0][0];
     char x[48], y[48];
@@ -115,11 +114,13 @@ static void judge_batchnorm(const an_answer *a, an_findings *f)
 {
     const an_answer_norm *n = &a->batch, *l = &a->layer;
     const size_t two = AN_ANSWER_SIZES - 2, one = AN_ANSWER_SIZES - 1;
+    bool grows = true;
+    for (size_t i = 1; i <= two; i++) grows = grows && n->batch[i] > n->batch[i - 1];
     char x[24];
     an_findings_add(f, told(n->others > SEEN && l->others <= SAME), "BatchNorm normalises over the batch, LayerNorm over the token", "other tokens replaced: BatchNorm's output changes by more than 0.02",
                     "by %.3f; LayerNorm's by %s", n->others, tiny(x, l->others));
-    an_findings_add(f, told(n->batch[two] > n->batch[1] && n->batch[two] > SEEN && n->pair < SIGNS && *n->refusal), "BatchNorm depends on the batch size and degenerates at small ones",
-                    "changes more the smaller the batch; 2 samples leave nothing but signs; 1 has no statistics", "changes by %.3f at 32, %.3f at 2, where every value is +-1 to %.0e; 1 is %s", n->batch[1], n->batch[two],
+    an_findings_add(f, told(grows && n->batch[two] > SEEN && n->pair < SIGNS && *n->refusal), "BatchNorm depends on the batch size and degenerates at small ones",
+                    "changes more the smaller the batch; 2 samples leave nothing but signs; 1 has no statistics", "changes by %.3f at 32, %.3f at 2, where values are +-1 to %.0e in the mean; 1 is %s", n->batch[1], n->batch[two],
                     n->pair, *n->refusal ? "refused" : "accepted");
     an_findings_add(f, told(n->length[one] > SEEN && n->length[one] > n->length[1]), "BatchNorm depends on the sequence length", "shorter sequences change a token's output by more than 0.02", "by %.3f at 32 tokens, %.3f at 1",
                     n->length[1], n->length[one]);
@@ -141,15 +142,15 @@ static void judge_decode(const an_answer *a, an_findings *f)
 /* One sentence a learning rate, for that is what it depends on. */
 static void judge_place(const an_answer *a, an_findings *f)
 {
-    static const char RESCUED[] = "8 layers, more than 0.3 nats lower with 100 steps of it", AS_WELL[] = "without it no more than 0.1 nats above with it, and 0.3 below the unigram entropy";
+    static const char RESCUED[] = "8 layers: two thirds of the runs fail without it, a third at most with 100 steps of it", AS_WELL[] = "without it no more than 0.1 nats above with it, and 0.3 below the unigram entropy";
     for (size_t r = 0; r < AN_ANSWER_RATES; r++) {
         const an_answer_runs *post = a->placement[r][0], *pre = a->placement[r][1];
         char x[48], y[48], needs[64], not[64];
         snprintf(needs, sizeof needs, "At a learning rate of %s Post-LN needs warm-up", an_answer_rates[r]);
         snprintf(not, sizeof not, "At %s Pre-LN does not", an_answer_rates[r]);
         if (!are_missing(f, needs, RESCUED, &post[0], &post[1]))
-            an_findings_add(f, told(is_worse(&post[0], &post[1], FAILS)), needs, RESCUED, "%s without, %s with, unigram entropy %.3f", diverged(&post[0]) ? "diverged" : mean(x, post[0].loss),
-                            diverged(&post[1]) ? "diverged" : mean(y, post[1].loss), post[1].entropy);
+            an_findings_add(f, told(3 * post[0].failed >= 2 * post[0].runs && 3 * post[1].failed <= post[1].runs), needs, RESCUED, "%zu of %zu fail without (%s), %zu of %zu with (%s), unigram entropy %.3f", post[0].failed, post[0].runs,
+                            diverged(&post[0]) ? "diverged" : mean(x, post[0].loss), post[1].failed, post[1].runs, diverged(&post[1]) ? "diverged" : mean(y, post[1].loss), post[1].entropy);
         if (!are_missing(f, not, AS_WELL, &pre[0], &pre[1]))
             an_findings_add(f, told(!is_worse(&pre[0], &pre[1], NEAR) && !diverged(&pre[0]) && pre[0].loss.mean <= pre[0].entropy - FAILS), not, AS_WELL, "%s without, %s with",
                             diverged(&pre[0]) ? "diverged" : mean(x, pre[0].loss), diverged(&pre[1]) ? "diverged" : mean(y, pre[1].loss));

@@ -19,31 +19,34 @@ static an_status read_cell(const an_study *s, size_t cell, bool telemetry, an_re
     return status;
 }
 
-static bool is_over(const an_study_cell *cell) { return cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED; }
+static an_status take_accuracy(const an_study *s, const an_study_group *g, an_mean *out)
+{
+    double *x = an_alloc((g->n + 1) * sizeof *x);
+    an_status status = x ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", s->place);
+    for (size_t i = 0; i < g->n && status == AN_OK; i++) {
+        an_record *r = NULL;
+        x[i] = NAN;
+        if (s->cell[g->first + i].state != AN_CELL_FINISHED) continue;
+        status = read_cell(s, g->first + i, false, &r);
+        if (status == AN_OK) x[i] = an_record_tail(r).accuracy;
+        an_record_destroy(&r);
+    }
+    if (status == AN_OK) *out = an_stat_mean(g->n, x);
+    free(x);
+    return status;
+}
 
 static an_status take_runs(const an_study *s, const char *settings, const char *label, bool images, an_answer_runs *out)
 {
-    enum { MOST = 64 };
     const an_study_group *g = an_study_find(s, settings);
-    double accuracy[MOST];
     *out = (an_answer_runs){ .label = label, .cell = g ? g->first : AN_NO_CELL, .loss.mean = NAN, .accuracy.mean = NAN, .entropy = NAN };
     if (!g) return AN_OK;
     out->runs = g->n;
     out->loss = an_group_mean(s, g, AN_Q_LOSS);
     out->entropy = s->cell[g->first].result.entropy;
-    out->trained = an_group_count(s, g, AN_OUTCOME_TRAINED);
     out->failed = an_group_count(s, g, AN_OUTCOME_FAILED);
-    for (size_t i = 0; i < g->n; i++) out->over += is_over(&s->cell[g->first + i]);
-    for (size_t i = 0; i < g->n && i < MOST && images; i++) {
-        an_record *r = NULL;
-        accuracy[i] = NAN;
-        if (s->cell[g->first + i].state != AN_CELL_FINISHED) continue;
-        AN_TRY(read_cell(s, g->first + i, false, &r));
-        accuracy[i] = an_record_tail(r).accuracy;
-        an_record_destroy(&r);
-    }
-    if (images) out->accuracy = an_stat_mean(g->n < MOST ? g->n : MOST, accuracy);
-    return AN_OK;
+    for (size_t i = 0; i < g->n; i++) out->over += an_cell_is_over(&s->cell[g->first + i]);
+    return images ? take_accuracy(s, g, &out->accuracy) : AN_OK;
 }
 
 const char *const an_answer_rates[AN_ANSWER_RATES] = { "1e-3", "3e-3" };
@@ -79,33 +82,33 @@ static an_status take_all_runs(const an_study *s, an_answer *a)
 
 /* ---- the gradient ledger ---- */
 
-/* A column of the last look, by the name of its number. */
-static double last(const an_record *r, const char *metric, size_t site)
+/* A column of a look, by the name of its number. */
+static double at_look(const an_record *r, const char *metric, size_t look, size_t site)
 {
     size_t at = 0;
     const an_record_table *t = an_record_find(r, "ledger", metric, &at);
-    return t && t->n_looks ? an_record_value(t, t->n_looks - 1, at, site) : NAN;
+    return t && t->n_looks ? an_record_value(t, look, at, site) : NAN;
 }
 
 static void take_ledger(const an_record *r, an_answer_ledger *out)
 {
     size_t at;
     const an_record_table *t = an_record_find(r, "ledger", "g_in", &at);
-    *out = (an_answer_ledger){ .kept = 1, .reach = NAN };
+    *out = (an_answer_ledger){ .kept = 1, .reach = NAN, .reach_first = NAN };
     if (!t || t->n_looks == 0) return;
     out->sites = t->n_names < AN_ANSWER_SITES ? t->n_names : AN_ANSWER_SITES;
-    const double end = last(r, "g_out", out->sites - 1);
+    const size_t last = t->n_looks - 1;
+    const double end = at_look(r, "g_out", last, out->sites - 1);
     for (size_t i = 0; i < out->sites; i++) {
-        const double in = last(r, "g_in", i), id = last(r, "g_identity", i), br = last(r, "g_branch", i), cosine = last(r, "g_cos", i);
-        const double sum = id * id + br * br + (isfinite(cosine) ? 2 * cosine * id * br : 0);
+        const double id = at_look(r, "g_identity", last, i);
         out->shortcuts += id > 0;
-        out->closure = fmax(out->closure, in > 0 ? fabs(in * in - sum) / (in * in) : 0);
-        out->kept *= last(r, "attenuation", i);
-        out->in[i] = in / end;
+        out->kept *= at_look(r, "attenuation", last, i);
+        out->in[i] = at_look(r, "g_in", last, i) / end;
         out->identity[i] = id / end;
-        out->branch[i] = br / end;
+        out->branch[i] = at_look(r, "g_branch", last, i) / end;
     }
     out->reach = out->in[0];
+    out->reach_first = at_look(r, "g_in", 0, 0) / at_look(r, "g_out", 0, out->sites - 1);
 }
 
 static an_status take_ledgers(const an_study *s, an_answer *a)
@@ -114,8 +117,8 @@ static an_status take_ledgers(const an_study *s, an_answer *a)
         const size_t cell = a->depth[d][1].cell;
         an_answer_ledger *ledger = d ? &a->residual : &a->plain;
         an_record *r = NULL;
-        *ledger = (an_answer_ledger){ .reach = NAN };
-        if (cell == AN_NO_CELL || !is_over(&s->cell[cell])) continue;
+        *ledger = (an_answer_ledger){ .reach = NAN, .reach_first = NAN };
+        if (cell == AN_NO_CELL || !an_cell_is_over(&s->cell[cell])) continue;
         AN_TRY(read_cell(s, cell, true, &r));
         take_ledger(r, ledger);
         an_record_destroy(&r);
@@ -144,7 +147,7 @@ static an_status take_discrepancy(const an_study *s, an_answer *a)
     const size_t cell = a->image[1][0].cell;
     an_record *r = NULL;
     a->tid_mean = a->tid_dev = NAN;
-    if (cell == AN_NO_CELL || !is_over(&s->cell[cell])) return AN_OK;
+    if (cell == AN_NO_CELL || !an_cell_is_over(&s->cell[cell])) return AN_OK;
     AN_TRY(read_cell(s, cell, true, &r));
     a->tid_mean = mean_of_norms(r, "tid_mean");
     a->tid_dev = mean_of_norms(r, "tid_dev");

@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "net/norm.h"
 #include "study/answer.h"
+#include "study/statistics.h"
 #include "train/data.h"
 #include "train/trial.h"
 
@@ -136,10 +137,13 @@ an_status an_answer_try_norm(const char *kind, an_answer_norm *out)
 
 /* ---- decoding ---- */
 
+/* Of two, a NaN before any number: what is not finite is no agreement. */
+static double larger(double a, double b) { return an_stat_most(2, (double[]){ a, b }); }
+
 static double largest_difference(size_t n, const an_real *a, const an_real *b)
 {
     double most = 0;
-    for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)a[i] - (double)b[i]));
+    for (size_t i = 0; i < n; i++) most = larger(most, fabs((double)a[i] - (double)b[i]));
     return most;
 }
 
@@ -162,7 +166,7 @@ static an_status compare(an_model *trained, const int32_t *tokens, size_t n, an_
         status = an_decoder_step(decoder, tokens[i], &logits);
         if (status != AN_OK) break;
         out->each[i] = largest_difference(v, logits, expected);
-        out->largest = fmax(out->largest, out->each[i]);
+        out->largest = larger(out->largest, out->each[i]);
         for (size_t k = 0; k < v; k++) out->scale = fmax(out->scale, fabs((double)expected[k]));
     }
     an_decoder_destroy(&decoder);

@@ -47,6 +47,16 @@ double an_probe_number(const json_t *of_kind, const char *key)
     return json_is_number(x) ? json_number_value(x) : NAN;
 }
 
+double an_cell_change(const an_study *study, const an_study_cell *cell, const an_findings *findings)
+{
+    json_t *updates = an_cell_probe(study, cell, AN_PROBE_AMPLIFICATION, findings);
+    const size_t n = json_array_size(updates);
+    double sum = n ? 0 : NAN;
+    for (size_t i = 0; i < n; i++) sum += an_probe_number(json_array_get(updates, i), "change") / (double)n;
+    json_decref(updates);
+    return sum;
+}
+
 size_t an_probe_numbers(const json_t *of_kind, const char *key, an_profile *out)
 {
     const json_t *a = json_object_get(of_kind, key);

@@ -281,6 +281,25 @@ static an_status expand_grid(an_study *s, size_t first, text_memo *memo, refusal
     return status;
 }
 
+static bool says_the_same(const an_study_cell *a, const an_study_cell *b)
+{
+    for (size_t i = 0; i < a->n_settings; i++) {
+        const char *key = a->setting[i].key;
+        if (strcmp(key, "design") != 0 && strcmp(key, "init") != 0 && strcmp(a->setting[i].value, an_cell_value(b, key)) != 0) return false;
+    }
+    return true;
+}
+
+/* A design that brings its own initialisation stands beside the first of Pre-LN's: what else the grid says of the two is alike. */
+static size_t find_other_init(const an_study *s, const an_study_cell *cell)
+{
+    for (size_t i = 0; i < s->n_cells; i++) {
+        const an_study_cell *c = &s->cell[i];
+        if (c->state != AN_CELL_SKIPPED && c->seed == cell->seed && strcmp(an_cell_value(c, "design"), "pre-ln") == 0 && says_the_same(c, cell) && says_the_same(cell, c)) return i;
+    }
+    return AN_NO_CELL;
+}
+
 /* Pre-LN with everything else alike, where that is a cell. */
 static an_status find_references(an_study *s, text_memo *memo)
 {
@@ -292,7 +311,7 @@ static an_status find_references(an_study *s, text_memo *memo)
         an_status status = an_study_configure(s, &s->cell[i], "pre-ln", &o, &config);
         if (status == AN_OK) status = identify(memo, o, &config, &identity);
         const size_t found = status == AN_OK ? find_identity(s, identity) : AN_NO_CELL;
-        if (found != i) s->cell[i].reference = found;
+        if (found != i) s->cell[i].reference = found == AN_NO_CELL ? find_other_init(s, &s->cell[i]) : found;
         an_options_destroy(&o);
         if (status == AN_ENOMEM) return status;
     }

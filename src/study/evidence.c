@@ -10,13 +10,14 @@
 
 #include "core/file.h"
 #include "study/record.h"
+#include "study/statistics.h"
 #include "train/safetensors.h"
 
 /* A cell's log, or NULL: what cannot be read is not there. */
 static an_record *read_log(const an_study *s, const an_study_cell *cell, bool telemetry)
 {
     an_record *r = NULL;
-    char *run = cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, "") : NULL;
+    char *run = an_cell_is_over(cell) ? an_study_path(s, "cells", cell->name, "") : NULL;
     if (run && an_record_read(&r, run, telemetry) != AN_OK) r = NULL;
     free(run);
     return r;
@@ -32,7 +33,10 @@ static double at_look(const an_record_table *t, an_when when, size_t metric, siz
 {
     if (when == AN_AT_FIRST || when == AN_AT_LAST) return an_record_value(t, when == AN_AT_FIRST ? 0 : t->n_looks - 1, metric, name);
     double most = NAN;
-    for (size_t i = 0; i < t->n_looks && (when == AN_AT_MOST || t->step[i] <= AN_EARLY_STEPS); i++) most = fmax(most, an_record_value(t, i, metric, name));
+    for (size_t i = 0; i < t->n_looks && (when == AN_AT_MOST || t->step[i] <= AN_EARLY_STEPS); i++) {
+        const double pair[] = { an_record_value(t, i, metric, name), most };
+        most = an_stat_most(i ? 2 : 1, pair);
+    }
     return most;
 }
 
@@ -59,10 +63,8 @@ double an_cell_mean(const an_study *s, const an_study_cell *cell, an_wanted w)
 double an_cell_most(const an_study *s, const an_study_cell *cell, an_wanted w)
 {
     an_profile p;
-    double most = NAN;
     an_cell_profile(s, cell, w, &p);
-    for (size_t i = 0; i < p.n; i++) most = fmax(most, p.y[i]);
-    return most;
+    return an_stat_most(p.n, p.y);
 }
 
 double an_cell_tensor_most(const an_study *s, const an_study_cell *cell, const char *tensor)
@@ -75,7 +77,7 @@ double an_cell_tensor_most(const an_study *s, const an_study_cell *cell, const c
     for (size_t i = 0; t && i < t->rank; i++) n *= t->dim[i];
     an_real *x = t ? an_alloc((n + 1) * sizeof *x) : NULL;
     if (x && an_safetensors_read(file, tensor, t->rank, t->dim, x) == AN_OK)
-        for (size_t i = 0; i < n; i++) most = fmax(most, fabs((double)x[i]));
+        for (size_t i = 0; i < n; i++) most = an_stat_most(i ? 2 : 1, (double[]){ fabs((double)x[i]), most });
     free(x);
     an_safetensors_close(&file);
     free(path);
@@ -111,7 +113,31 @@ double an_group_quantity(const an_study *s, const char *settings, an_quantity qu
 {
     const an_study_group *g = an_study_find(s, settings);
     const an_mean m = g ? an_group_mean(s, g, quantity) : (an_mean){ .mean = NAN };
-    return g && m.n == g->n ? m.mean : NAN;
+    if (!g || an_group_over(s, g) < g->n) return NAN;
+    return m.n == g->n ? m.mean : INFINITY;
+}
+
+an_sensitivity an_study_sensitivity(const an_study *s, an_cell_wanted among, const void *ctx)
+{
+    an_sensitivity out = { .nats = 0, .first = NAN, .lowest = INFINITY };
+    for (size_t i = 0; i < s->n_cells; i++) {
+        const an_study_cell *cell = &s->cell[i];
+        if (among && !among(ctx, cell)) continue;
+        const double loss = an_cell_quantity(cell, AN_Q_VAL_LOSS);
+        out.n++;
+        out.over += an_cell_is_over(cell);
+        out.diverged += cell->state == AN_CELL_DIVERGED;
+        if (loss < out.lowest) out.lowest = loss;
+    }
+    for (size_t i = 0; i < s->n_cells; i++) {
+        const an_study_cell *cell = &s->cell[i];
+        if (among && !among(ctx, cell)) continue;
+        const double loss = an_cell_quantity(cell, AN_Q_VAL_LOSS);
+        out.first = cell->result.first_loss;
+        out.nats += ((loss < out.first ? loss : out.first) - out.lowest) / (double)out.n;
+    }
+    if (out.over < out.n || !isfinite(out.lowest)) out.nats = NAN;
+    return out;
 }
 
 enum { WINDOW = 10 };
@@ -153,16 +179,29 @@ void an_find_number(an_findings *f, double x, an_limits limits, const char *clai
     else an_findings_add(f, x >= limits.least && x <= limits.most ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%s", text);
 }
 
-void an_find_outcome(const an_study *s, an_findings *f, const char *settings, an_outcome wanted, double share, const char *claim, const char *expected)
+/* "1 failed, 2 trained". */
+static void put_outcomes(an_text *out, const size_t *count)
 {
-    const an_study_group *g = an_study_find(s, settings);
-    size_t over = 0, as_wanted = 0;
-    for (an_outcome o = AN_OUTCOME_FAILED; g && o < AN_OUTCOMES; o++) {
-        over += an_group_count(s, g, o);
-        as_wanted += o == wanted || (wanted != AN_OUTCOME_TRAINED && o < wanted) ? an_group_count(s, g, o) : 0;
+    for (an_outcome o = AN_OUTCOME_FAILED; o < AN_OUTCOMES; o++)
+        if (count[o]) an_text_add(out, "%s%zu %s", out->length ? ", " : "", count[o], an_outcome_name(o));
+}
+
+void an_find_outcome(const an_study *s, an_findings *f, an_expected_outcome what, const char *claim, const char *expected)
+{
+    const an_study_group *g = an_study_find(s, what.settings), *against = what.against ? an_study_find(s, what.against) : NULL;
+    size_t count[AN_OUTCOMES] = { 0 }, as_wanted = 0, over = g ? an_group_over(s, g) : 0;
+    an_text ended = { 0 };
+    if (!g || over < g->n || (what.against && (!against || an_group_over(s, against) < against->n))) {
+        an_findings_add(f, AN_FINDING_OPEN, claim, expected, "%zu of %zu runs are there%s", over, g ? g->n : (size_t)0, g && over == g->n ? ", but not those beside them" : "");
+        return;
     }
-    const an_mean loss = g ? an_group_mean(s, g, AN_Q_LOSS) : (an_mean){ .mean = NAN };
-    if (!g || over < g->n) an_findings_add(f, AN_FINDING_OPEN, claim, expected, "%zu of %zu runs are there", over, g ? g->n : (size_t)0);
-    else an_findings_add(f, (double)as_wanted >= share * (double)g->n ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%zu of %zu, mean loss %.3f beside H1 %.3f", as_wanted, g->n, loss.mean,
-                         s->cell[g->first].result.entropy);
+    for (size_t i = 0; i < g->n; i++) {
+        const an_study_cell *cell = &s->cell[g->first + i], *beside = an_cell_beside(s, cell, against);
+        count[an_outcome_judge(cell->result.loss, cell->result.entropy, cell->result.steps, beside ? an_cell_quantity(beside, AN_Q_LOSS) : NAN)]++;
+    }
+    for (an_outcome o = AN_OUTCOME_FAILED; o < AN_OUTCOMES; o++) as_wanted += o == what.wanted || (what.wanted != AN_OUTCOME_TRAINED && o < what.wanted) ? count[o] : 0;
+    put_outcomes(&ended, count);
+    an_findings_add(f, (double)as_wanted >= what.share * (double)g->n ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%s, mean loss %.3f beside H1 %.3f", an_text_get(&ended),
+                    an_group_mean(s, g, AN_Q_LOSS).mean, s->cell[g->first].result.entropy);
+    an_text_fini(&ended);
 }

@@ -66,7 +66,7 @@ static void take_record(an_study_cell *cell, const an_record *r)
 an_status an_study_look(an_study *s, an_study_cell *cell)
 {
     an_record *r = NULL;
-    if (cell->state == AN_CELL_SKIPPED || cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED) return AN_OK;
+    if (cell->state == AN_CELL_SKIPPED || an_cell_is_over(cell)) return AN_OK;
     char *run = an_study_path(s, "cells", cell->name, "");
     if (!run) return an_fail(AN_ENOMEM, "%s: no memory", s->place);
     const an_status status = an_is_run_folder(run) ? an_record_read(&r, run, false) : AN_OK;
@@ -87,8 +87,7 @@ void an_study_judge(an_study *s)
     for (size_t i = 0; i < s->n_cells; i++) {
         an_study_cell *cell = &s->cell[i];
         const an_study_cell *pre_ln = cell->reference == AN_NO_CELL ? NULL : &s->cell[cell->reference];
-        const bool over = cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED;
-        cell->result.outcome = over ? an_outcome_judge(cell->result.loss, cell->result.entropy, cell->result.steps, pre_ln ? an_cell_quantity(pre_ln, AN_Q_LOSS) : NAN) : AN_OUTCOME_NONE;
+        cell->result.outcome = an_cell_is_over(cell) ? an_outcome_judge(cell->result.loss, cell->result.entropy, cell->result.steps, pre_ln ? an_cell_quantity(pre_ln, AN_Q_LOSS) : NAN) : AN_OUTCOME_NONE;
     }
 }
 
@@ -135,6 +134,15 @@ const an_study_group *an_study_find(const an_study *s, const char *settings)
     return NULL;
 }
 
+bool an_cell_is_over(const an_study_cell *cell) { return cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED; }
+
+size_t an_group_over(const an_study *s, const an_study_group *group)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < group->n; i++) n += an_cell_is_over(&s->cell[group->first + i]);
+    return n;
+}
+
 size_t an_group_count(const an_study *s, const an_study_group *group, an_outcome outcome)
 {
     size_t n = 0;
@@ -149,8 +157,7 @@ size_t an_study_count(const an_study *s, an_cell_state state)
     return n;
 }
 
-/* The cell that stands beside cell i of a group: of the other group the one with the same seed, or without another group its Pre-LN run. */
-static const an_study_cell *partner(const an_study *s, const an_study_cell *cell, const an_study_group *other)
+const an_study_cell *an_cell_beside(const an_study *s, const an_study_cell *cell, const an_study_group *other)
 {
     if (!other) return cell->reference == AN_NO_CELL ? NULL : &s->cell[cell->reference];
     for (size_t i = 0; i < other->n; i++) {
@@ -167,7 +174,7 @@ static an_mean mean_of(const an_study *s, const an_study_group *group, const an_
     double *x = an_alloc((2 * group->n + 1) * sizeof *x), *y = x + group->n;
     if (!x) return (an_mean){ .mean = NAN, .deviation = NAN, .half = NAN, .p = NAN };
     for (size_t i = 0; i < group->n; i++) {
-        const an_study_cell *cell = &s->cell[group->first + i], *beside = how == PAIRED ? partner(s, cell, other) : NULL;
+        const an_study_cell *cell = &s->cell[group->first + i], *beside = how == PAIRED ? an_cell_beside(s, cell, other) : NULL;
         x[i] = an_cell_quantity(cell, quantity);
         y[i] = beside ? an_cell_quantity(beside, quantity) : how == PAIRED ? NAN : 0;
     }

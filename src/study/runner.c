@@ -252,7 +252,7 @@ static an_status take_in(runner *r, const job *j, int how)
     an_study_cell *cell = &r->study->cell[j->cell];
     cell->state = AN_CELL_WAITING;
     an_status status = an_study_look(r->study, cell);
-    if (status == AN_OK && (cell->state == AN_CELL_FINISHED || cell->state == AN_CELL_DIVERGED)) r->how->tell(r->how->ctx, r->study, cell, AN_CELL_OVER, "");
+    if (status == AN_OK && (an_cell_is_over(cell))) r->how->tell(r->how->ctx, r->study, cell, AN_CELL_OVER, "");
     else if (status == AN_OK && !r->stopping) status = note_failure(r, j, how);
     close(j->claim);
     return status;
@@ -303,7 +303,7 @@ static double flops_done(runner *r)
 {
     double done = 0;
     for (size_t i = 0; i < r->study->n_cells; i++)
-        if (r->study->cell[i].state == AN_CELL_FINISHED || r->study->cell[i].state == AN_CELL_DIVERGED) done += r->study->cell[i].flops;
+        if (an_cell_is_over(&r->study->cell[i])) done += r->study->cell[i].flops;
     for (size_t i = 0; i < r->n_jobs; i++) {
         const an_study_cell *cell = &r->study->cell[r->job[i].cell];
         r->job[i].step = last_step(r->study, cell);

@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-
 /* ---- Student's t ---- */
 
 /* P(|T| < |t|). */
@@ -107,6 +106,14 @@ static an_line fit(size_t n, const double *x, const double *y, double (*scale)(d
 an_line an_stat_line(size_t n, const double *x, const double *y) { return fit(n, x, y, identity); }
 an_line an_stat_log_log(size_t n, const double *x, const double *y) { return fit(n, x, y, log); }   /* what is not above 0 has no finite logarithm */
 
+double an_stat_most(size_t n, const double *x)
+{
+    double most = n ? -INFINITY : NAN;
+    for (size_t i = 0; i < n; i++)
+        if (!(x[i] <= most)) most = isnan(most) ? most : x[i];
+    return most;
+}
+
 /* 1 + how many are below, and half of the others that are equal. Quadratic, for the few points of a study. */
 static double rank(size_t n, const double *x, const double *other, size_t i)
 {
@@ -164,9 +171,7 @@ const char *an_outcome_name(an_outcome outcome)
 
 an_outcome an_outcome_judge(double loss, double entropy, uint64_t steps, double pre_ln)
 {
-    const bool compared = isfinite(pre_ln) && pre_ln <= entropy - AN_FAILED_NATS, above = compared && loss > pre_ln + NEAR;
     if (!isfinite(loss) || !(loss <= entropy - AN_FAILED_NATS)) return AN_OUTCOME_FAILED;
-    if (compared && !above) return AN_OUTCOME_TRAINED;
     if (loss > entropy - (steps <= SHORT_STEPS ? TRAINED_SHORT : TRAINED)) return AN_OUTCOME_PARTIAL;
-    return above ? AN_OUTCOME_DEGRADED : AN_OUTCOME_TRAINED;
+    return isfinite(pre_ln) && loss > pre_ln + NEAR ? AN_OUTCOME_DEGRADED : AN_OUTCOME_TRAINED;
 }

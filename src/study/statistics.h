@@ -29,14 +29,16 @@ typedef struct an_line { size_t n; double slope, intercept, r2; } an_line;
 an_line an_stat_line(size_t n, const double *x, const double *y);
 an_line an_stat_log_log(size_t n, const double *x, const double *y);      /* of ln y against ln x; pairs that are not above 0 are left out */
 
+double an_stat_most(size_t n, const double *x);                           /* the largest; NaN when one is, or for none */
+
 double an_stat_spearman(size_t n, const double *x, const double *y);      /* ties share their mean rank; NaN where one side is constant */
 
 /* The failure rule, on the mean training loss of the last AN_TAIL_STEPS steps, in nats beside the unigram entropy H1 of the training text:
  *   failed    not finite, or above H1 - 0.3
- *   trained   at most H1 - 1.0 (H1 - 0.7 for runs of at most 300 steps), or within 0.10 of Pre-LN
+ *   trained   at most H1 - 1.0 (H1 - 0.7 for runs of at most 300 steps)
  *   degraded  would be trained, but more than 0.10 above Pre-LN with everything else alike
  *   partial   what is between
- * pre_ln is that run's loss; NaN where there is none or it failed, and then nothing is compared. */
+ * pre_ln is that run's loss; not finite where there is none, and then nothing is compared. */
 enum { AN_TAIL_STEPS = 50 };
 #define AN_FAILED_NATS 0.3                                                /* the first of these */
 typedef enum an_outcome { AN_OUTCOME_NONE, AN_OUTCOME_FAILED, AN_OUTCOME_PARTIAL, AN_OUTCOME_DEGRADED, AN_OUTCOME_TRAINED, AN_OUTCOMES } an_outcome;

@@ -121,6 +121,11 @@ an_mean an_group_mean(const an_study *study, const an_study_group *group, an_qua
 an_mean an_group_difference(const an_study *study, const an_study_group *a, const an_study_group *b, an_quantity quantity);   /* paired by seed */
 an_mean an_group_against_reference(const an_study *study, const an_study_group *group, an_quantity quantity);                 /* with Pre-LN, likewise */
 size_t an_group_count(const an_study *study, const an_study_group *group, an_outcome outcome);
+bool an_cell_is_over(const an_study_cell *cell);                                          /* it finished or diverged */
+size_t an_group_over(const an_study *study, const an_study_group *group);                 /* how many are */
+
+/* The cell that stands beside this one: of the other group the one with the same seed, or, `other` NULL, its Pre-LN run; NULL: none. */
+const an_study_cell *an_cell_beside(const an_study *study, const an_study_cell *cell, const an_study_group *other);
 size_t an_study_count(const an_study *study, an_cell_state state);
 
 #endif

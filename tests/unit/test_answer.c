@@ -23,7 +23,7 @@ static an_answer_norm norm(double others, bool batchwise)
 /* What theory promises. */
 static an_answer promised(void)
 {
-    an_answer a = { .residual = { .sites = 48, .shortcuts = 48, .closure = 1e-6, .kept = 1, .reach = 2 }, .plain = { .sites = 48, .reach = 1e-9 },
+    an_answer a = { .residual = { .sites = 48, .shortcuts = 48, .kept = 1, .reach = 2, .reach_first = 2 }, .plain = { .sites = 48, .reach = 1e-9, .reach_first = 2 },
                     .layer = norm(0, false), .batch = norm(0.1, true), .tid_mean = 0.2, .tid_dev = 0.2, .decode = { .tokens = 32, .layers = 24, .largest = 1e-6, .scale = 10, .shorter = 1e-6 } };
     for (int i = 0; i < AN_ANSWER_DEPTHS; i++) {
         a.depth[0][i] = a.image[0][i] = runs(i ? 3.2 : 2.5, i ? 0.1 : 0.6);
@@ -31,6 +31,7 @@ static an_answer promised(void)
     }
     for (size_t r = 0; r < AN_ANSWER_RATES; r++) {
         a.placement[r][0][0] = runs(3.2, NAN);
+        a.placement[r][0][0].failed = 2;
         a.placement[r][0][1] = a.placement[r][1][0] = a.placement[r][1][1] = runs(2.3, NAN);
     }
     return a;
@@ -66,10 +67,10 @@ static void each_sentence_can_fail(void **state)
     (void)state;
     for (int i = 0; ; i++) {
         an_answer a = promised();
-        size_t falls;
+        size_t falls, falls_too = 99;
         switch (i) {
         case 0: a.residual.kept = 0.5; falls = 0; break;
-        case 1: a.residual.closure = 0.1; falls = 0; break;
+        case 1: a.residual.shortcuts = 47; falls = 0; falls_too = 1; break;
         case 2: a.plain.shortcuts = 1; falls = 0; break;
         case 3: a.residual.reach = 1e-3; falls = 1; break;
         case 4: a.plain.reach = 0.5; falls = 1; break;
@@ -85,22 +86,25 @@ static void each_sentence_can_fail(void **state)
         case 14: a.layer.length[3] = 0.1; falls = 8; break;
         case 15: a.batch.others = 0; falls = 9; break;
         case 16: a.batch.pair = 0.3; falls = 10; break;
+        case 29: a.batch.batch[3] = a.batch.batch[2]; falls = 10; break;
+        case 30: a.decode.largest = NAN; falls = 13; break;
         case 17: a.batch.refusal[0] = '\0'; falls = 10; break;
         case 18: a.batch.length[LAST] = 0; falls = 11; break;
         case 19: a.batch.inference = 0.1; falls = 12; break;
         case 20: a.tid_mean = a.tid_dev = 0; falls = 12; break;
         case 21: a.decode.largest = 0.1; falls = 13; break;
         case 22: a.decode.shorter = 0.1; falls = 13; break;
-        case 23: a.placement[0][0][0].loss.mean = 2.4; falls = 14; break;
+        case 23: a.placement[0][0][0].failed = 1; falls = 14; break;
         case 24: a.placement[0][1][0].loss.mean = 2.6; falls = 15; break;
         case 25: a.placement[0][1][0].loss.n = 1; falls = 15; break;
-        case 26: a.placement[1][0][0].loss.mean = 2.4; falls = 16; break;
-        case 27: a.placement[1][0][1].loss.n = 1; falls = 16; break;
+        case 26: a.placement[1][0][0].failed = 0; falls = 16; break;
+        case 27: a.placement[1][0][1].failed = 1; falls = 16; break;
         case 28: a.placement[1][1][0].loss.mean = 2.6; falls = 17; break;
         default: return;
         }
         memcpy(wanted, ALL, sizeof ALL);
         wanted[falls] = 'F';
+        if (falls_too < sizeof ALL - 1) wanted[falls_too] = 'F';
         letters(&a, said);
         if (strcmp(said, wanted) != 0) fail_msg("wrong number %d: %s, not %s", i, said, wanted);
     }

@@ -92,13 +92,23 @@ static void envelopes(void **state)
     NEAR(mean[3], 4); NEAR(low[3], 4); NEAR(high[3], 4);
 }
 
+/* A number that is not there is not the smaller one. */
+static void largest(void **state)
+{
+    (void)state;
+    const double x[] = { 1, 3, 2 }, y[] = { NAN, 3 }, z[] = { 3, NAN, 4 }, u[] = { -INFINITY, -2 };
+    NEAR(an_stat_most(3, x), 3);
+    NEAR(an_stat_most(2, u), -2);
+    assert_true(isnan(an_stat_most(0, x)) && isnan(an_stat_most(2, y)) && isnan(an_stat_most(3, z)));
+}
+
 static void the_failure_rule(void **state)
 {
     (void)state;
     static const struct { double loss; uint64_t steps; double pre_ln; an_outcome want; } CASE[] = {
         { NAN, 600, NAN, AN_OUTCOME_FAILED }, { INFINITY, 600, 2, AN_OUTCOME_FAILED }, { 3.01, 600, NAN, AN_OUTCOME_FAILED }, { 2.99, 600, NAN, AN_OUTCOME_PARTIAL },
         { 2.31, 600, NAN, AN_OUTCOME_PARTIAL }, { 2.29, 600, NAN, AN_OUTCOME_TRAINED }, { 2.59, 300, NAN, AN_OUTCOME_TRAINED }, { 2.59, 301, NAN, AN_OUTCOME_PARTIAL },
-        { 2.29, 600, 2.2, AN_OUTCOME_TRAINED }, { 2.29, 600, 2.18, AN_OUTCOME_DEGRADED }, { 2.35, 600, 2.26, AN_OUTCOME_TRAINED }, { 2.35, 600, 2.0, AN_OUTCOME_PARTIAL },
+        { 2.29, 600, 2.2, AN_OUTCOME_TRAINED }, { 2.29, 600, 2.18, AN_OUTCOME_DEGRADED }, { 2.35, 600, 2.26, AN_OUTCOME_PARTIAL }, { 2.35, 600, 2.0, AN_OUTCOME_PARTIAL },
         { 2.29, 600, 3.2, AN_OUTCOME_TRAINED }, { 3.05, 600, 3.04, AN_OUTCOME_FAILED },
     };
     for (size_t i = 0; i < COUNT(CASE); i++) {
@@ -110,7 +120,7 @@ static void the_failure_rule(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(students_t), cmocka_unit_test(means_and_differences), cmocka_unit_test(lines), cmocka_unit_test(spearman), cmocka_unit_test(envelopes), cmocka_unit_test(the_failure_rule),
+        cmocka_unit_test(students_t), cmocka_unit_test(means_and_differences), cmocka_unit_test(lines), cmocka_unit_test(spearman), cmocka_unit_test(envelopes), cmocka_unit_test(largest), cmocka_unit_test(the_failure_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

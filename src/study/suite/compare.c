@@ -9,6 +9,15 @@
 
 static const char TEXT[] = "name: compare\nseeds: 5\n";
 
+enum { PAIRS = 3 };
+
+static size_t diverged(const an_study *s, const an_study_group *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->n; i++) n += s->cell[g->first + i].state == AN_CELL_DIVERGED;
+    return n;
+}
+
 static void judge(const an_study *s, an_findings *f)
 {
     static const char CLAIM[] = "The difference is real", RULE[] = "0 outside the 95 % interval of the paired differences";
@@ -18,8 +27,13 @@ static void judge(const an_study *s, an_findings *f)
     }
     const an_mean d = an_group_difference(s, &s->group[0], &s->group[1], AN_Q_VAL_LOSS), bits = an_group_difference(s, &s->group[0], &s->group[1], AN_Q_BITS_PER_BYTE);
     const char *a = an_path_base(an_cell_value(&s->cell[s->group[0].first], "config")), *b = an_path_base(an_cell_value(&s->cell[s->group[1].first], "config"));
-    if (d.n < s->group[0].n || d.n < 3) {
-        an_findings_add(f, AN_FINDING_OPEN, CLAIM, RULE, "%zu of %zu pairs of runs are there, and three are needed", d.n, s->group[0].n);
+    const size_t n = s->group[0].n, over = an_group_over(s, &s->group[0]) + an_group_over(s, &s->group[1]);
+    if (over < 2 * n || n < PAIRS) {
+        an_findings_add(f, AN_FINDING_OPEN, CLAIM, RULE, "%zu of %zu runs are there, and %d pairs are needed", over, 2 * n, PAIRS);
+        return;
+    }
+    if (d.n < n) {
+        an_findings_add(f, AN_FINDING_TOLD, CLAIM, RULE, "%s diverged in %zu of %zu runs, %s in %zu", a, diverged(s, &s->group[0]), n, b, diverged(s, &s->group[1]));
         return;
     }
     const bool real = fabs(d.mean) > d.half;

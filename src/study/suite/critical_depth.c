@@ -13,7 +13,7 @@ static void judge(const an_study *s, an_findings *f)
 {
     static const char CLAIM[] = "Critical depth", RULE[] = "the least from which on runs fail";
     size_t over = 0, first = s->n_groups, holes = 0;
-    for (size_t i = 0; i < s->n_cells; i++) over += s->cell[i].state == AN_CELL_FINISHED || s->cell[i].state == AN_CELL_DIVERGED;
+    for (size_t i = 0; i < s->n_cells; i++) over += an_cell_is_over(&s->cell[i]);
     while (first > 0 && an_group_count(s, &s->group[first - 1], AN_OUTCOME_FAILED)) first--;
     for (size_t i = 0; i < first; i++) holes += an_group_count(s, &s->group[i], AN_OUTCOME_FAILED) > 0;
     const char *depth = first < s->n_groups ? an_cell_value(&s->cell[s->group[first].first], "n_layer") : "", *last = an_cell_value(&s->cell[s->group[s->n_groups - 1].first], "n_layer");

@@ -14,7 +14,7 @@ static void judge(const an_study *s, an_findings *f)
     static const char CLAIM[] = "Learning rate", RULE[] = "the lowest mean training loss at the end";
     size_t best = AN_NO_CELL, largest = 0, over = 0;
     double lowest = INFINITY;
-    for (size_t i = 0; i < s->n_cells; i++) over += s->cell[i].state == AN_CELL_FINISHED || s->cell[i].state == AN_CELL_DIVERGED;
+    for (size_t i = 0; i < s->n_cells; i++) over += an_cell_is_over(&s->cell[i]);
     for (size_t i = 0; i < s->n_groups; i++) {
         const an_mean m = an_group_mean(s, &s->group[i], AN_Q_LOSS);
         if (m.n == s->group[i].n && m.mean < lowest) {       /* a rate at which a seed diverged is none */

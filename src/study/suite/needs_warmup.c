@@ -23,7 +23,7 @@ static void judge(const an_study *s, an_findings *f)
     static const char CLAIM[] = "Needs warm-up", RULE[] = "loss without it more than 0.10 nats above the best with it";
     size_t over = 0, enough = 0, failed = 0;
     double best = INFINITY;
-    for (size_t i = 0; i < s->n_cells; i++) over += s->cell[i].state == AN_CELL_FINISHED || s->cell[i].state == AN_CELL_DIVERGED;
+    for (size_t i = 0; i < s->n_cells; i++) over += an_cell_is_over(&s->cell[i]);
     for (size_t i = 0; i < s->n_groups; i++) {
         best = fmin(best, loss_of(s, &s->group[i]));
         failed += an_group_count(s, &s->group[i], AN_OUTCOME_FAILED);

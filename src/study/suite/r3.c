@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "study/evidence.h"
+#include "study/statistics.h"
 
 #define BASE "base: { d_model: 64, n_head: 4, seq_len: 64, lr: 1e-3, dropout: 0, telemetry: off, eval_every: 0, eval_batches: 10, grad_clip: 0, "
 #define SHALLOW "grid:\n  design|init|warmup: [plain|xavier|0, pre-ln|xavier|0]\n  n_layer: [1, 2, 4, 8]\n"
@@ -43,20 +44,31 @@ static double critical(const an_study *s, const char *settings)
     return found ? least : NAN;
 }
 
+/* "none" or the depth. */
+static const char *depth_text(char out[16], double critical)
+{
+    snprintf(out, 16, isinf(critical) ? "none" : "%.0f", critical);
+    return out;
+}
+
 static void judge_deep(const an_study *s, an_findings *f)
 {
     static const struct { const char *settings, *claim; } DESIGN[] = {
-        { "design=pre-ln init=xavier", "Pre-LN trains at every depth" }, { "design=pre-ln init=gpt2", "Pre-LN with GPT-2's initialisation trains at every depth" }, { "design=deepnorm", "DeepNorm trains at every depth" },
-        { "design=rezero", "ReZero trains at every depth" }, { "design=keel", "KEEL trains at every depth" },
+        { "design=pre-ln init=xavier", "Pre-LN fails at no depth" }, { "design=pre-ln init=gpt2", "Pre-LN with GPT-2's initialisation fails at no depth" }, { "design=deepnorm", "DeepNorm fails at no depth" },
+        { "design=rezero", "ReZero fails at no depth" }, { "design=keel", "KEEL fails at no depth" },
     };
     const char *deepest = an_study_find(s, "n_layer=48") ? "48" : "24";
-    char settings[96];
+    char settings[96], x[16], y[16], z[16];
     for (size_t i = 0; i < sizeof DESIGN / sizeof *DESIGN; i++) {
+        const double depth = critical(s, DESIGN[i].settings);
         snprintf(settings, sizeof settings, "%s n_layer=%s", DESIGN[i].settings, deepest);
-        an_find_outcome(s, f, settings, AN_OUTCOME_TRAINED, 1, DESIGN[i].claim, "trained in all runs at the deepest");
+        an_find_number(f, isnan(depth) ? NAN : isinf(depth), (an_limits){ 1, 1 }, DESIGN[i].claim, "no run fails at any depth", "critical depth %s; loss %.3f at %s layers", depth_text(x, depth),
+                       an_group_quantity(s, settings, AN_Q_LOSS), deepest);
     }
-    const double post = critical(s, "design=post-ln warmup=0"), b2t = critical(s, "design=b2t");
-    an_find_number(f, isnan(post) || isnan(b2t) ? NAN : b2t > post, (an_limits){ 1, 1 }, "B2T goes deeper than Post-LN", "a larger critical depth", "B2T %.0f, Post-LN %.0f layers", b2t, post);
+    const double post = critical(s, "design=post-ln warmup=0"), b2t = critical(s, "design=b2t"), warm = critical(s, "design=post-ln warmup=100"), plain = critical(s, "design=plain");
+    an_find_number(f, isnan(post) || isnan(b2t) ? NAN : b2t > post, (an_limits){ 1, 1 }, "B2T goes deeper than Post-LN", "a larger critical depth", "B2T %s, Post-LN %s", depth_text(x, b2t), depth_text(y, post));
+    if (isnan(warm) || isnan(plain)) an_findings_add(f, AN_FINDING_OPEN, "Critical depths of the others", NULL, "runs are missing");
+    else an_findings_add(f, AN_FINDING_TOLD, "Critical depths of the others", NULL, "plain %s, Post-LN %s without warm-up and %s with", depth_text(x, plain), depth_text(y, post), depth_text(z, warm));
 }
 
 static void judge(const an_study *s, an_findings *f)
@@ -64,14 +76,15 @@ static void judge(const an_study *s, an_findings *f)
     const double two = loss_at(s, "plain", 2), four = loss_at(s, "plain", 4);
     double rise = 0;
     an_find_number(f, four - two, (an_limits){ 0.05, INFINITY }, "Without a skip depth hurts", "loss at 4 layers at least 0.05 nats above that at 2", "%.4f at 2, %.4f at 4", two, four);
-    an_find_outcome(s, f, "design=plain n_layer=8", AN_OUTCOME_FAILED, 1, "Without a skip eight layers fail", "failed in all runs");
+    an_find_outcome(s, f, (an_expected_outcome){ "design=plain n_layer=8", NULL, AN_OUTCOME_FAILED, 1 }, "Without a skip eight layers fail", "failed in all runs");
     for (int depth = 2; depth <= 8; depth *= 2) {
         const double more = loss_at(s, "pre-ln", depth) - loss_at(s, "pre-ln", depth / 2);
-        rise = isnan(more) || isnan(rise) ? NAN : fmax(rise, more);
+        rise = an_stat_most(2, (double[]){ rise, more });
     }
     an_find_number(f, rise, (an_limits){ 0, 0.02 }, "Pre-LN does not get worse with depth", "no doubling from 1 to 8 layers adds more than 0.02 nats", "the largest rise is %.4f nats", rise);
     const double post = critical(s, "design=post-ln warmup=0");
-    an_find_number(f, post, (an_limits){ 0, 12 }, "Post-LN has a critical depth", "fails by 12 layers", "fails from %.0f layers on, of those run", post);
+    char x[16];
+    an_find_number(f, post, (an_limits){ 0, 12 }, "Post-LN has a critical depth", "fails by 12 layers", "critical depth %s", depth_text(x, post));
     if (an_study_find(s, "design=b2t")) judge_deep(s, f);
 }
 

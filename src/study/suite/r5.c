@@ -3,40 +3,33 @@
  * most sensitive, Peri-LN no more than Pre-LN.
  * Source    Wortsman et al. 2023, arXiv:2309.14322, whose metric, seven rates and cosine schedule these are; Kim et al. 2025, arXiv:2502.02732
  * Threshold the catalogue's, not calibrated: ratio 0.7, logits above 50. Of the z-loss the publication says that it keeps the output's logits from diverging
- *           and matters at larger models; here it is asked to do the former and to cost nothing */
+ *           and matters at larger models; here it is asked to halve their drift and to cost nothing. Designs keep their own initialisation and tying:
+ *           DeepNorm is Xavier with a head of its own, the others GPT-2 with a tied one */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "study/evidence.h"
+#include "study/statistics.h"
 
 enum { HEAD_WIDTH = 32 };
 static const char NIGHTLY[] =
     "base: { n_layer: 6, n_head: 4, d_model: 128, seq_len: 128, batch_size: 16, steps: 500, warmup: 50, schedule: cosine, grad_clip: 1, eval_every: 0, eval_batches: 20, telemetry_every: 50 }\n"
     "grid:\n  design|qk_norm|z_loss: [pre-ln|off|, pre-ln|head|, pre-ln|head|1e-4, post-ln|off|, peri-ln|off|, deepnorm|off|]\n  lr: [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1]\nseeds: 1\n";
 
-/* Mean over rates of min(loss, loss at initialisation) - lowest loss; NaN while a run is missing. z_loss "": without. */
-static double sensitivity(const an_study *s, const char *design, const char *qk_norm, const char *z_loss)
+typedef struct line { const char *design, *qk_norm, *z_loss; } line;   /* z_loss "": without */
+
+static bool is_of(const void *ctx, const an_study_cell *cell)
 {
-    double lowest = INFINITY, sum = 0;
-    size_t n = 0;
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < s->n_cells; i++) {
-            const an_study_cell *cell = &s->cell[i];
-            if (strcmp(an_cell_value(cell, "design"), design) != 0 || strcmp(an_cell_value(cell, "qk_norm"), qk_norm) != 0 || strcmp(an_cell_value(cell, "z_loss"), z_loss) != 0) continue;
-            if (cell->state != AN_CELL_FINISHED && cell->state != AN_CELL_DIVERGED) return NAN;
-            const double loss = an_cell_quantity(cell, AN_Q_VAL_LOSS);
-            if (pass == 0) lowest = fmin(lowest, isfinite(loss) ? loss : INFINITY);
-            else sum += fmin(isfinite(loss) ? loss : INFINITY, cell->result.first_loss) - lowest;
-            n += pass;
-        }
-    }
-    return n && isfinite(lowest) ? sum / (double)n : NAN;
+    const line *l = ctx;
+    return strcmp(an_cell_value(cell, "design"), l->design) == 0 && strcmp(an_cell_value(cell, "qk_norm"), l->qk_norm) == 0 && strcmp(an_cell_value(cell, "z_loss"), l->z_loss) == 0;
 }
+
+static double sensitivity(const an_study *s, const char *design, const char *qk_norm, const char *z_loss) { return an_study_sensitivity(s, is_of, &(line){ design, qk_norm, z_loss }).nats; }
 
 static double largest_logit(const an_study *s, const an_study_cell *cell) { return an_cell_most(s, cell, (an_wanted){ "attention", "max_logit", "", AN_AT_MOST }); }
 
-/* How far the logits of the output have drifted as a whole, at the end. */
+/* How far the logits of the output have drifted as a whole, at the end: the mean of log Z. */
 static double log_z(const an_study *s, const an_study_cell *cell) { return fabs(an_cell_mean(s, cell, (an_wanted){ "output", "log_z", "", AN_AT_LAST })); }
 
 /* With QK-norm |q| and |k| are at most their largest gain times sqrt(head width), so a logit is at most the two gains' product times that root.
@@ -56,7 +49,8 @@ static double over_bound(const an_study *s)
             snprintf(k, sizeof k, "layers.%zu.attn.k_norm.gain", layer);
             const double bound = an_cell_tensor_most(s, cell, q) * an_cell_tensor_most(s, cell, k) * sqrt(HEAD_WIDTH);
             if (isnan(bound)) return NAN;
-            most = fmax(most, logit.y[layer] / bound);
+            most = an_stat_most(isnan(most) ? 1 : 2, (double[]){ logit.y[layer] / bound, most });
+            if (isnan(most)) return NAN;
         }
     }
     return most;
@@ -76,7 +70,7 @@ static void judge(const an_study *s, an_findings *f)
     an_find_number(f, post - others, (an_limits){ 0, INFINITY }, "Post-LN is the most sensitive", "the largest of the five", "%.3f beside %.3f", post, others);
     an_find_number(f, peri - pre, (an_limits){ -INFINITY, 0 }, "Peri-LN is no more sensitive than Pre-LN", "at most Pre-LN's", "%.3f beside %.3f", peri, pre);
     an_find_number(f, both / qk, (an_limits){ 0, 1.05 }, "The z-loss costs nothing", "with QK-norm and z-loss at most 1.05 of the sensitivity without the latter", "%.3f with, %.3f without", both, qk);
-    an_find_number(f, held / drift, (an_limits){ 0, 1 }, "The z-loss holds the output logits", "mean |log Z| at learning rate 1e-1 no larger at the end", "%.2f with, %.2f without", held, drift);
+    an_find_number(f, held / drift, (an_limits){ 0, 0.5 }, "The z-loss holds the output logits", "|mean log Z| at learning rate 1e-1 at most half at the end", "%.2f with, %.2f without", held, drift);
 }
 
 const an_named_study an_named_r5 = { .name = "r5", .help = "R5: sensitivity to the learning rate", .source = "arXiv:2309.14322", .tier = AN_TIER_NIGHTLY,
