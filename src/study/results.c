@@ -36,6 +36,25 @@ static double median_rate(const an_record *r)
     return median;
 }
 
+/* How many logged updates a log lacks beside those whose lines are damaged: before its first, at its end, or in a gap that is a multiple of the usual one, as where a
+ * machine lost power between log and checkpoint. */
+static size_t steps_missing(const an_record *r)
+{
+    const size_t n = r->n_steps;
+    double *gap = an_alloc((n + 1) * sizeof *gap), missing = 0;
+    if (n == 0 || !gap) {
+        free(gap);
+        return n ? 0 : r->end.step > 0;
+    }
+    for (size_t i = 1; i < n; i++) gap[i - 1] = (double)(r->step[i].step - r->step[i - 1].step);
+    qsort(gap, n - 1, sizeof *gap, by_size);
+    const double usual = n > 1 ? gap[(n - 1) / 2] : 1;
+    for (size_t i = 1; i < n; i++) missing += fmax(0, floor(gap[i - 1] / usual) - 1);
+    missing += (double)(r->step[0].step - 1) / usual + (r->end.step > r->step[n - 1].step ? ceil((double)(r->end.step - r->step[n - 1].step) / usual) : 0);
+    free(gap);
+    return missing > (double)r->damaged ? (size_t)missing : 0;
+}
+
 static void take_record(an_study_cell *cell, const an_record *r)
 {
     const an_event_eval *eval = an_record_last_eval(r);
@@ -77,9 +96,13 @@ an_status an_study_look(an_study *s, an_study_cell *cell)
         cell->reason = an_arena_printf(&s->arena, "%s", an_error_text());
         return cell->reason ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", s->place);
     }
-    if (r) take_record(cell, r);
+    const size_t missing = r && r->state == AN_RECORD_FINISHED ? steps_missing(r) : 0;
+    if (r && !missing) take_record(cell, r);
     an_record_destroy(&r);
-    return AN_OK;
+    if (!missing) return AN_OK;
+    cell->state = AN_CELL_FAILED;
+    cell->reason = an_arena_printf(&s->arena, "its log lacks %zu steps or more; remove %s/cells/%s to train it again", missing, s->out, cell->name);
+    return cell->reason ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", s->place);
 }
 
 void an_study_judge(an_study *s)

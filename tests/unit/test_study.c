@@ -212,6 +212,38 @@ static void results(void **state)
     an_study_close(&s);
 }
 
+/* A log that says it finished and lacks steps, as after a loss of power, is no result; one damaged line is. */
+static void lost_logs(void **state)
+{
+    (void)state;
+    static const struct { unsigned from, to, damaged, hole; an_cell_state want; } LOG[] = {
+        { 1, 60, 0, 0, AN_CELL_FINISHED }, { 1, 60, 30, 0, AN_CELL_FINISHED }, { 1, 40, 0, 0, AN_CELL_FAILED }, { 20, 60, 0, 0, AN_CELL_FAILED }, { 1, 0, 0, 0, AN_CELL_FAILED }, { 1, 60, 0, 30, AN_CELL_FAILED },
+    };
+    new_flags();
+    assert_ok(an_dir_remove(unit_path("out")));
+    an_study *s = study_of("grid:\n  lr: [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3]\n");
+    for (size_t i = 0; i < COUNT(LOG); i++) {
+        char *run = an_study_path(s, "cells", s->cell[i].name, ""), *log = an_path_join(run, "log.jsonl");
+        an_text text = { 0 };
+        fake_run(s, i, 2, 2, 0);
+        an_text_add(&text, "{\"event\":\"run\",\"step\":0,\"steps\":60,\"version\":\"%s\",\"params\":9,\"unigram_entropy\":3.3,\"flops_per_step\":10}\n", AN_VERSION);
+        for (unsigned step = LOG[i].from; step <= LOG[i].to; step++) {
+            if (step == LOG[i].damaged) an_text_add(&text, "{\"event\":\"step\",\"st\n");
+            else if (step != LOG[i].hole) an_text_add(&text, "{\"event\":\"step\",\"step\":%u,\"tokens\":%u,\"loss\":2}\n", step, 16 * step);
+        }
+        an_text_add(&text, "{\"event\":\"end\",\"step\":60,\"exit_code\":0}\n");
+        assert_ok(an_file_write(log, an_text_get(&text), text.length));
+        an_text_fini(&text);
+        free(run);
+        free(log);
+    }
+    look_at_all(s);
+    for (size_t i = 0; i < COUNT(LOG); i++)
+        if (s->cell[i].state != LOG[i].want) fail_msg("log %zu: %s", i, an_cell_state_name(s->cell[i].state));
+    assert_non_null(strstr(s->cell[2].reason, "lacks 20 steps or more; remove "));
+    an_study_close(&s);
+}
+
 static void claims(void **state)
 {
     (void)state;
@@ -302,7 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grid_becomes_cells), cmocka_unit_test(identities), cmocka_unit_test(joined_keys_and_several_grids), cmocka_unit_test(combinations_that_cannot_be), cmocka_unit_test(what_is_no_study),
-        cmocka_unit_test(results), cmocka_unit_test(claims), cmocka_unit_test(ranks), cmocka_unit_test(named_studies_are_studies), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(results), cmocka_unit_test(lost_logs), cmocka_unit_test(claims), cmocka_unit_test(ranks), cmocka_unit_test(named_studies_are_studies), cmocka_unit_test(memory_may_fail_anywhere),
     };
     return cmocka_run_group_tests(tests, setup, unit_scratch_teardown);
 }
