@@ -14,8 +14,9 @@
  *   attention scale      1/sqrt(D)  1/D        1/D
  *   embedding output     1          in         in
  * Under the last three no projection carries GPT-2's 1/sqrt(2L): the branch multiplier is the depth law.
- * Published codes differ in one cell: EleutherAI/nanoGPT-mup (completep branch) applies m_L^-a / m_d to eps of all groups,
- * embeddings included; the table of the paper, followed here, has 1/m_d for embeddings and head.
+ * The authors' code, EleutherAI/nanoGPT-mup, differs in two cells from the table of the paper, which is followed here: its completep branch applies
+ * m_L^-a / m_d to eps of all groups, embeddings included, where the table has 1/m_d for embeddings and head; its mup branch leaves hidden weight
+ * decay as it is, where the table has m_d.
  * Source    Yang et al. 2022, arXiv:2203.03466; Yang et al. 2023, arXiv:2310.02244; Dey et al. 2025, arXiv:2505.01618 */
 #ifndef AN_NET_PARAMETERISATION_H
 #define AN_NET_PARAMETERISATION_H

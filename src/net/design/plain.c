@@ -13,4 +13,5 @@ static an_status package(const an_net *net, an_package *p)
 }
 
 const an_design an_design_plain = { .name = "plain", .formula = "x <- F(N(x))", .source = "arXiv:1512.03385", .parameters = "as pre-ln", .package = package,
-    .enter = an_enter_one, .site = an_site_operator, .leave = an_leave_one };
+    .enter = an_enter_one, .site = an_site_operator, .leave = an_leave_one,
+    .remarks = "Its `init: gpt2` is the default of pre-ln, for a comparison that differs in the skip alone; `init: xavier` keeps the size of signals and gradients and is the fairer start for a network without skips." };
