@@ -4,7 +4,7 @@
  * Source    Xiong et al. 2020, arXiv:2002.04745; Kim et al. 2025, arXiv:2502.02732; Sun et al. 2025, arXiv:2502.05795
  * Threshold slopes: Post-LN 0 +- 0.15 on few seeds (a single run reached 0.12, its mean is 0.06) and 0.10 on eight, Peri-LN's growth 25 and 10 %
  *           likewise; Pre-LN and DeepNorm -0.6..-0.3, KEEL -1 +- 0.15. Attenuation over depth L is carried on to 64 layers by the power 64 / L.
- *           Set at width 128
+ *           Set at width 128. KEEL's first sub-layer is Pre-LN, so that the norm behind the second takes its growth off, once: 0.86 at any depth
  * Measured  ci tier, Tiny Shakespeare, two seeds, width 64: slopes 0.00, -0.45, -0.50, -0.99; R^2 0.997; Peri-LN 0.96 per sub-layer; exponent 0.23;
  *           chains 1e-13 and 0.998, beside whole gradients 2.8 and 1.0 */
 #include <math.h>
@@ -109,7 +109,7 @@ static void judge(const an_study *s, an_findings *f)
     judge_growth(s, f, many);
     judge_chain(s, f, "post-ln", (an_limits){ 0, 1e-3 }, "Post-LN's skip chain vanishes", "product of attenuations at most 1e-3");
     judge_chain(s, f, "deepnorm", (an_limits){ 0.9, 1.1 }, "DeepNorm's skip chain does not", "at least 0.9");
-    judge_chain(s, f, "keel", (an_limits){ 0.98, 1.02 }, "KEEL's skip chain does not", "at least 0.98");
+    judge_chain(s, f, "keel", (an_limits){ 0.7, 1.02 }, "KEEL's skip chain does not", "at least 0.7");
     an_findings_add(f, AN_FINDING_SKIPPED, "Derf follows its recursion", "within 5 %", "a stack of feed-forwards alone is no configuration of a run");
 }
 
