@@ -111,6 +111,11 @@ void an_branch_end(const an_net *net, an_value *added)
     if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].branch_out = added;
 }
 
+void an_branch_fork(const an_net *net, an_value *u)
+{
+    if (net->b->status == AN_OK) net->b->plan->sites[net->b->plan->n_sites - 1].fork = u;
+}
+
 an_value *an_gathered_emit(const an_net *net, const an_op *op, const char *name, an_value *const first[], size_t n_first, an_value *const rest[], size_t n_rest,
                            const void *attr, size_t attr_bytes)
 {
@@ -145,10 +150,13 @@ static void mark_profile(const an_net *net, const an_package *p, an_site_mark *m
     mark->profile = p->profile;
 }
 
-static size_t copy_stream(an_value **to, const an_stream *s)
+/* The newest of the stream's values; and, where `side` is not NULL, those beside it behind them. */
+static size_t copy_stream(an_value **to, const an_stream *s, size_t *side)
 {
-    const size_t n = s->n < AN_SITE_STREAMS ? s->n : AN_SITE_STREAMS;
-    if (n) memcpy(to, s->x + (s->n - n), n * sizeof *to);
+    const size_t beside = side ? s->side : 0, all = s->n - s->side, most = AN_SITE_STREAMS - beside, n = all < most ? all : most;
+    if (n) memcpy(to, s->x + (all - n), n * sizeof *to);
+    if (beside) memcpy(to + n, s->x + all, beside * sizeof *to);
+    if (side) *side = beside;
     return n;
 }
 
@@ -177,11 +185,11 @@ void an_site(an_net *net, an_stream *s, const char *site, const an_sublayer *f)
         const struct an_package *outer = net->package;
         const size_t at = net->b->plan->n_sites - 1;
         net->package = &p;
-        mark->n_in = copy_stream(mark->in, s);
+        mark->n_in = copy_stream(mark->in, s, &mark->n_side);
         design->site(net, &p, s, f);
         net->package = outer;
         mark = &net->b->plan->sites[at];
-        mark->n_out = copy_stream(mark->out, s);
+        mark->n_out = copy_stream(mark->out, s, NULL);
         mark->history = s->history;
         mark->end = (int)net->b->plan->n_steps;
         if (p.profile && net->b->status == AN_OK) mark_profile(net, &p, mark);
@@ -195,5 +203,7 @@ void an_block_end(an_net *net, an_stream *s)
 {
     const an_design *design = an_design_here(net);
     if (net->b->status == AN_OK && design->block) design->block(net, net->package, s);
-    if (!design->alone && s->n > 1) s->n = 1;                /* what a design of the common stream laid beside it ends with the layer */
+    if (design->alone || net->b->status != AN_OK) return;
+    s->n -= s->side;                                         /* what a design of the common stream laid beside it ends with the layer */
+    s->side = 0;
 }

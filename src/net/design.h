@@ -54,6 +54,7 @@ typedef struct an_stream {
     an_value **x;
     size_t n, room;
     bool history;
+    size_t side;                   /* the last so many are no stream: something that sub-layers of one layer read beside it */
     an_value *trail;               /* what a design hands from site to site beside the stream, for measurements; or NULL */
 } an_stream;
 void an_stream_put(const an_net *net, an_stream *s, an_value *v);            /* appends */
@@ -98,6 +99,9 @@ void an_block_end(an_net *net, an_stream *s);
 void an_branch_begin(const an_net *net);
 an_value *an_branch_emit(const an_net *net, const an_sublayer *f, an_value *u);
 void an_branch_end(const an_net *net, an_value *added);
+
+/* For sites whose skip carries a normed stream, u: skip and branch part there. */
+void an_branch_fork(const an_net *net, an_value *u);
 
 /* For what the sub-layers of one layer share ("layers.3.pre"): out of the sub-layer's scope, and back into it. */
 typedef struct an_layer_scope { char site[64]; } an_layer_scope;

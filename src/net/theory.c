@@ -317,12 +317,14 @@ static void down(walker *w, const an_package *p, field *g, an_theory_site *out)
     if (strcmp(w->net.site, "attn") == 0) down_attention(&w->net, p, &w->f, &w->tape);
     else down_feed_forward(&w->net, &w->f, &w->tape);
     multiply(&w->f, p->pre_scale * p->pre_scale);
-    if (!p->skip_normed) stretch(&w->f, w->tape.pre);        /* else skip and branch part behind that norm, as the ledger has it */
+    if (!p->skip_normed) stretch(&w->f, w->tape.pre);        /* else skip and branch part behind that norm, which both have in common */
     out->attenuation = sqrt(mean_square(&w->side) / before);
     out->branch_gradient = sqrt(mean_square(&w->f) / before);
     for (size_t i = 0; i < g->t * g->t; i++) g->c[i] = w->side.c[i] + w->f.c[i];
+    const double behind = mean_square(g);
     if (p->skip_normed) stretch(g, w->tape.pre);
     out->gradient = sqrt(mean_square(g));
+    out->attenuation *= out->gradient / sqrt(behind);        /* as the ledger has it: what a norm on the skip keeps of all */
 }
 
 static an_status check_law(const an_design *d)

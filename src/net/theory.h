@@ -22,7 +22,7 @@ typedef struct an_theory_site {
     double skip;                   /* factor on the skip, profiled or as it stands */
     double stream, branch;         /* mean squares: the stream after this sub-layer; the branch as it is added */
     double correlation;            /* of two tokens of a sequence, after this sub-layer */
-    double attenuation;            /* identity path: |g_id| / |g_out|, where skip and branch part */
+    double attenuation;            /* identity path: |g_id| / |g_out|, norms on the skip included */
     double branch_gradient;        /* |g_br| / |g_out| */
     double gradient;               /* gradient RMS at the input of this sub-layer, over that at the end of the stack */
 } an_theory_site;

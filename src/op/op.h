@@ -36,7 +36,7 @@ typedef struct an_value {
     size_t count;                /* product of dims */
     an_home home;
     bool aux;                    /* row statistics and the like: saved for backward, never has a gradient */
-    bool keep;                   /* readable after the pass (loss, logits) */
+    bool keep, keep_grad;        /* readable after the pass (loss, logits); its gradient too */
     bool stream;                 /* on the residual stream, or a sum along it: its gradient is held as reals (plan/precision.c) */
     bool wants_grad;             /* set by the planner: this value's gradient is needed */
     an_store store, grad_store;  /* set by the planner (plan/precision.c): how data and gradient lie in memory */

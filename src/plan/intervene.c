@@ -80,7 +80,8 @@ void an_plan_open(an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++) {
         an_site_mark *m = &plan->sites[i];
-        for (size_t k = 0; k < m->n_in; k++) m->in[k]->keep = true;
+        for (size_t k = 0; k < m->n_in; k++) m->in[k]->keep = m->in[k]->keep_grad = true;
+        if (m->fork) m->fork->keep_grad = true;
         for (size_t k = 0; k < m->n_out; k++) m->out[k]->keep = true;
         if (m->branch_out) m->branch_out->keep = true;
     }

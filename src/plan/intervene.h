@@ -1,7 +1,7 @@
 /* plan/intervene.h
  * Passes that cut. Each sub-layer's branch joins the stream at a step that adds the two; a pass may leave the branch out going
  * up, or stop the gradient going down at either of the two edges, the forward pass being what it always is. A plan is made for
- * it (an_plan.apart): unfused, every gradient in a buffer of its own, the streams and branches readable after the pass. Other
+ * it (an_plan.apart): unfused, every gradient in a buffer of its own, streams, their gradients and branches readable after it. Other
  * plans do not know of it and pass by it with one test of a pointer per instruction.
  *
  *   going up     after the branch f is made it is overwritten with zeros; where there is no skip, the sub-layer's output with its input

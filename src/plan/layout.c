@@ -75,6 +75,7 @@ static void find_lifetimes(layout *l)
             if (forward || (s->op->saves_out >> o & 1u)) touch(l, data_slot(v), c, data_reals(v));
             if (!forward && v->wants_grad) touch(l, grad_slot(v), c, grad_reals(v));
             if (v->keep) touch(l, data_slot(v), plan->n_code, data_reals(v));
+            if (v->keep_grad && v->wants_grad) touch(l, grad_slot(v), plan->n_code, grad_reals(v));
         }
     }
     for (size_t i = 0; plan->ledger && i < plan->ledger->n_need; i++) {

@@ -124,6 +124,10 @@ static an_status add_keep(an_ledger *l, size_t watch, size_t at, bool begins)
     return add_probe(l, &an__probe_keep, at, !begins, watch, first ? 0 : 1, begins ? -1 : 1);
 }
 
+/* Whether a step of `branch` counts with the branch of this site. A later sub-layer's branch that reads what stands before this
+ * one goes around its skip; in a history that is what the values are kept for. */
+static bool is_branch(int branch, int site, bool history) { return site >= 0 && (branch == site || (branch > site && !history)); }
+
 /* Follows the gradient of v through the backward code: steps emitted before `begin` belong to earlier boundaries. */
 static an_status add_watch(an_ledger *l, const an_index *x, const an_value *v, int site, int begin)
 {
@@ -133,59 +137,49 @@ static an_status add_watch(an_ledger *l, const an_index *x, const an_value *v, i
     if (!w) return no_memory();
     w->site = site;
     size_t last = plan->n_code, own_at = plan->n_code;
-    bool foreign = false;
+    const bool history = site >= 0 && plan->sites[site].history;
     for (size_t k = v ? x->first[v->origin] : 0; v && k < x->first[v->origin + 1]; k++) {
         const size_t c = x->at[k];
         const an_step *s = plan->code[c].step;
         if (k > x->first[v->origin] && c == x->at[k - 1]) continue;
         an_value *mine = written(s, v->origin);
         if (mine && s->id >= begin) {
-            const bool branch = site >= 0 && s->branch == site;
+            const bool branch = is_branch(s->branch, site, history);
             w->value = mine;
             if (branch && !w->open) AN_TRY(add_keep(l, index, c, true));
             if (!branch && w->open) AN_TRY(add_keep(l, index, last, false));
             w->open = branch;
             w->filled = true;
-            foreign |= !branch;
             last = c;
         }
         const an_value *made = s->op->own_grad ? s->out[s->op->grad_out] : NULL;
         if (made && made->origin == v->origin && (s->own_branch < 0 || s->own_branch >= site)) {
             w->own = s;
             w->value = s->out[s->op->grad_out];
-            w->own_branch = site >= 0 && s->own_branch == site;
+            w->own_branch = is_branch(s->own_branch, site, history);
+            w->whole = s->shared[0] || s->shared[1];
             own_at = c;
         }
     }
     if (!w->value) return AN_OK;
-    w->all_branch = w->filled && !foreign;
     const size_t at = w->own ? own_at : last;
     if (w->kept) AN_TRY(add_need(l, w->kept, false, at));
-    if (w->filled) AN_TRY(add_need(l, w->value, true, at));
+    if (w->filled || w->whole) AN_TRY(add_need(l, w->value, true, at));
+    if (w->whole) AN_TRY(add_probe(l, &an__probe_whole, at, true, index, 0, 0));
     return add_probe(l, &an__probe_gradient, at, !w->own, index, 0, 0);
 }
-
-static bool has_branch(const an_watch *w) { return w->own_branch || w->open || w->kept || w->all_branch; }
 
 static an_status watch_inputs(an_ledger *l, const an_index *x, size_t i)
 {
     const an_site_mark *m = &l->plan->sites[i];
     an_site_plan *s = &l->site[i];
     s->in = s->fork = l->n_watch;
-    s->n_fork = m->n_in;
-    bool forked = false;
-    for (size_t k = 0; k < m->n_in; k++) {
-        AN_TRY(add_watch(l, x, m->in[k], (int)i, m->begin));
-        forked |= has_branch(&l->watch[s->in + k]);
-    }
-    if (forked || !m->branch_in) return AN_OK;           /* else skip and branch part later: at a norm of x that both carry */
+    s->n_fork = m->n_in + m->n_side;
+    for (size_t k = 0; k < s->n_fork; k++) AN_TRY(add_watch(l, x, m->in[k], (int)i, m->begin));
+    if (!m->fork) return AN_OK;
     s->fork = l->n_watch;
     s->n_fork = 1;
-    AN_TRY(add_watch(l, x, m->branch_in, (int)i, m->begin));
-    if (has_branch(&l->watch[s->fork])) return AN_OK;
-    s->fork = s->in;
-    s->n_fork = m->n_in;
-    return AN_OK;
+    return add_watch(l, x, m->fork, (int)i, m->begin);
 }
 
 /* What leaves this site is what enters the next one, unless something stands between them that reads the stream too. */
@@ -263,8 +257,10 @@ static an_status watch_sites(an_ledger *l, const an_index *x)
 {
     for (size_t i = 0; i < l->plan->n_sites; i++)
         if (!more(&l->site, &l->n_site, &l->cap_site, sizeof *l->site)) return no_memory();
+    l->chain = l->n_site && l->plan->sites[0].n_in == 1 && l->plan->sites[l->n_site - 1].n_out == 1;
     for (size_t i = l->plan->n_sites; i-- > 0;) {
         AN_TRY(watch_stream(l, x, i));
+        l->chain &= !l->plan->sites[i].history && l->site[i].fold == 1;
         if (!l->plan->train) continue;
         AN_TRY(watch_inputs(l, x, i));
         AN_TRY(watch_outputs(l, x, i));

@@ -20,12 +20,12 @@ typedef struct an_watch {
     bool filled;                   /* the buffer holds anything but own_grad's share */
     bool own_branch;               /* own_grad's share is the branch's */
     bool open;                     /* at the end the branch was the last to add */
-    bool all_branch;               /* only the branch ever wrote to the buffer */
+    bool whole;                    /* own's step leaves the sum in the buffer, where `total` is measured */
     double id, br, dot, total;     /* squared lengths and the inner product, of the last observed pass */
 } an_watch;
 
 typedef struct an_site_plan {
-    size_t in, fork, out[AN_SITE_STREAMS];   /* watches: the first of n_in; where skip and branch part (n_fork of them); after the site */
+    size_t in, fork, out[AN_SITE_STREAMS];   /* watches: the first of n_in; where skip and branch part (n_fork of them, values beside the stream included); after the site */
     size_t n_fork;
     const an_value *x[AN_SITE_STREAMS], *y[AN_SITE_STREAMS], *f, *sum;   /* as in the mark, of a history the newest; sum: x + f before any norm, or NULL */
     double scale;                  /* of f in that sum */
@@ -52,7 +52,7 @@ typedef struct an_probe_kind {
 
 enum { AN_SUMS = 8, AN_SAMPLE_ROWS = 64 };
 
-extern const an_probe_kind an__probe_keep, an__probe_gradient, an__probe_stream, an__probe_gauge;
+extern const an_probe_kind an__probe_keep, an__probe_gradient, an__probe_whole, an__probe_stream, an__probe_gauge;
 
 /* A value that a probe reads at a position of the code, for the memory planner. */
 typedef struct an_need_at { const an_value *value; bool gradient; size_t at; } an_need_at;
@@ -68,6 +68,7 @@ typedef struct an_ledger {
     an_need_at *need;
     size_t n_watch, n_site, n_gauge, n_probe, n_need;
     size_t cap_watch, cap_site, cap_gauge, cap_probe, cap_need;
+    bool chain;                    /* the stack is one chain of skips: a stream enters, a stream leaves, and each sub-layer hands it to the next */
     size_t cursor;                 /* next probe of the pass in progress */
     double *sums;                  /* AN_SUMS per part of the widest probe */
     an_block samples;

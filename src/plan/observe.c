@@ -113,6 +113,24 @@ static void gradient_fold(an_ledger *l, const an_run *r, const an_probe *p, cons
 
 const an_probe_kind an__probe_gradient = { watch_parts, gradient_part, gradient_fold };
 
+/* The sum where own's step has just left it: a measurement of its own, and not the two parts put together. */
+static void whole_part(an_ledger *l, const an_run *r, const an_probe *p, size_t index, int thread, double *sums)
+{
+    const an_value *v = l->watch[p->index].value;
+    const an_range k = an_chunk(an_rows(v), index);
+    (void)thread;
+    for (size_t row = k.begin; row < k.begin + k.n; row++) sums[TOTAL] += pair_of(r, an_cols(v), v->grad + row * an_cols(v), v->grad + row * an_cols(v)).aa;
+}
+
+static void whole_fold(an_ledger *l, const an_run *r, const an_probe *p, const double *sums, size_t parts)
+{
+    double sum = 0;
+    for (size_t i = 0; i < parts; i++) sum += sums[i * AN_SUMS + TOTAL];
+    l->watch[p->index].total = sum / (r->loss_scale * r->loss_scale);
+}
+
+const an_probe_kind an__probe_whole = { watch_parts, whole_part, whole_fold };
+
 /* --- the stream and the branch going up ------------------------------------------------------------------------- */
 
 enum { XX, FF, YY, VAR_F, VAR_SUM, COS_XF, COS_XY };
@@ -297,7 +315,8 @@ static void finish_gradients(const an_ledger *l, const an_site_mark *m, const an
     r->g_br = sqrt(br);
     r->g_dot = both;
     r->g_cos = id > 0 && br > 0 ? both / sqrt(id * br) : (double)NAN;
-    r->attenuation = r->g_id / r->g_out;
+    const double norm = m->fork ? r->g_in / r->g_fork : 1;   /* of the skip, what it keeps of all that comes down to it */
+    r->attenuation = l->chain ? norm * r->g_id / r->g_out : (double)NAN;
 }
 
 void an_ledger_finish(an_ledger *l)

@@ -64,8 +64,10 @@ enum { AN_SITE_STREAMS = 64 };   /* of a longer stream, a history, the newest ar
 typedef struct an_site_mark {
     const char *name;            /* "layers.3.attn" */
     int layer, begin, end;       /* emission numbers of its first step, and of the first one behind it */
-    an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after */
+    an_value *in[AN_SITE_STREAMS], *out[AN_SITE_STREAMS];   /* the stream before and after; behind the stream before, values beside it */
     size_t n_in, n_out;
+    size_t n_side;               /* in[n_in + k]: read by this branch and no stream (an_stream.side) */
+    an_value *fork;              /* where skip and branch part, when that is behind a norm of the stream; NULL: at the stream */
     bool history;                /* the newest value is the stream, the earlier ones are read again later */
     an_value *branch_in, *branch_out;   /* what F reads; what the branch adds to the stream */
     double (*profile)(double skip, double stream, double branch);   /* as in the design's package, with its parameter; NULL: none */
@@ -104,7 +106,7 @@ typedef struct an_plan {
     an_observe observe;          /* set before freezing: what passes of this plan can be asked to measure */
     struct an_ledger *ledger;    /* NULL when nothing */
     an_store weights;            /* set before freezing: matrices that steps with low_in read are read as copies of this kind */
-    bool apart;                  /* set before freezing: passes may cut and streams are readable after them (plan/intervene.h) */
+    bool apart;                  /* set before freezing: passes may cut, and streams and their gradients are readable after them (plan/intervene.h) */
     struct an_joint *joints;     /* [n_sites], or NULL */
     const an_value *root;        /* the one value whose gradient is wanted, made by the last instruction; NULL: those of the parameters */
     const an_value *loss;

@@ -37,7 +37,7 @@ static void choose(an_plan *plan)
 static void mark_stream(an_plan *plan)
 {
     for (size_t i = 0; i < plan->n_sites; i++) {
-        for (size_t k = 0; k < plan->sites[i].n_in; k++) plan->sites[i].in[k]->stream = true;
+        for (size_t k = 0; k < plan->sites[i].n_in + plan->sites[i].n_side; k++) plan->sites[i].in[k]->stream = true;
         for (size_t k = 0; k < plan->sites[i].n_out; k++) plan->sites[i].out[k]->stream = true;
     }
     for (size_t i = 0; i < plan->n_steps; i++)

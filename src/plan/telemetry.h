@@ -22,9 +22,9 @@ typedef struct an_site_record {
     double g_in, g_out;            /* |g| at x and at y */
     double g_id, g_br;             /* the two parts of the gradient at x: through the skip, through the branch */
     double g_dot;                  /* their inner product: g_fork^2 = g_id^2 + g_br^2 + 2 g_dot */
-    double g_fork;                 /* |g| where skip and branch part: g_in, or behind a norm of x that both carry */
+    double g_fork;                 /* |g| where skip and branch part: at x and what the branch reads beside it, or behind a norm of x that both carry */
     double g_cos;                  /* their cosine */
-    double attenuation;            /* g_id / g_out */
+    double attenuation;            /* g_id / g_out, times g_in / g_fork where a norm of x is on the skip; NaN where the stack is no single chain of skips */
     double x_rms, f_rms, y_rms, rho;   /* root mean squares; rho = f_rms / x_rms */
     double dependency;             /* Var f / Var (x + f), Liu et al. 2020 */
     double sum_dev;                /* root of the mean over tokens of Var (x + f), what a norm behind the sum divides by */

@@ -60,7 +60,7 @@ static void read_ledger(an_check *k, const an_telemetry *t, bool first)
         } else {
             k->site[i].after = n;
         }
-        product *= isfinite(n.attenuation) ? n.attenuation : 1;
+        product *= n.attenuation;
     }
     const double tokens = last->sample ? an_stats_token_cosine(last->sample_rows, last->cols, last->sample) : NAN;
     const double reach = first ? k->site[0].measured.gradient : k->site[0].after.gradient;

@@ -335,7 +335,7 @@ static an_status give_ledger(const an_runs *runs, an_taker *taker)
     if (taker->group) AN_TRY(taker->group(taker->ctx, 2));
     AN_TRY(sketch_open(&s, runs, runs->n));
     for (size_t i = 0; i < runs->n; i++) add_folded(&s, i, "ledger", "attenuation", times);
-    AN_TRY(sketch_give(&s, taker, (an_chart){ .id = "attenuation_product", .title = "What the skips keep of the gradient, from the last sub-layer to the first", .note = "product of |g through the skip| / |g behind the sub-layer|",
+    AN_TRY(sketch_give(&s, taker, (an_chart){ .id = "attenuation_product", .title = "What the skips keep of the gradient, from the last sub-layer to the first", .note = "product of the ledger's attenuations; exact without norms on the skip, none where there is no single chain of skips",
                                               .x_title = "step", .y_title = "", .logarithmic = true }));
     AN_TRY(give_profile(runs, taker, "ledger", "g_in", (an_chart){ .id = "gradient_profile", .title = "Gradient at the input of each sub-layer, last look", .x_title = "sub-layer",
                                                                    .y_title = "|g|", .logarithmic = true }));

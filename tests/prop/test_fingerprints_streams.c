@@ -230,7 +230,8 @@ static void attenuations(void)
         const an_telemetry *t = an_model_get_telemetry(s.model);
         prop_check(t->site[0].n_in == ROW[k].n_in && t->site[0].cols == s.config.d_model && t->site[0].rows == s.rows, "%s: %zu streams of [%zu,%zu]", ROW[k].settings, t->site[0].n_in, t->site[0].rows, t->site[0].cols);
         for (size_t i = 0; i < t->n_sites; i++)
-            prop_check(fabs(t->site[i].attenuation - 1) < 1e-5 && t->site[i].g_br > 0, "%s: attenuation of %s %.9g, branch %g", ROW[k].settings, t->site[i].name, t->site[i].attenuation, t->site[i].g_br);
+            prop_check(fabs(t->site[i].g_id / t->site[i].g_out - 1) < 1e-5 && t->site[i].g_br > 0 && isnan(t->site[i].attenuation), "%s: %s keeps %.9g, branch %g, attenuation %g", ROW[k].settings, t->site[i].name,
+                       t->site[i].g_id / t->site[i].g_out, t->site[i].g_br, t->site[i].attenuation);
         prop_close(&s);
     }
 }
@@ -249,7 +250,7 @@ static void coefficients_are_branch(void)
     }
     an_model_forward_backward(s.model, &s.pass);
     const an_telemetry *t = an_model_get_telemetry(s.model);
-    for (size_t i = 0; i < t->n_sites; i++) prop_check(fabs(t->site[i].attenuation - 1) < 1e-5, "coefficients of the stream: attenuation of %s %.9g", t->site[i].name, t->site[i].attenuation);
+    for (size_t i = 0; i < t->n_sites; i++) prop_check(fabs(t->site[i].g_id / t->site[i].g_out - 1) < 1e-5, "coefficients of the stream: %s keeps %.9g", t->site[i].name, t->site[i].g_id / t->site[i].g_out);
     prop_close(&s);
 }
 

@@ -1,6 +1,6 @@
 /* The gradient ledger and the gauges (plan/ledger.h, op/gauges.c), over the product of the registries:
  *   an observed pass computes the bits of an unobserved one, and its numbers do not depend on threads;
- *   identity and branch add up to the gradient, which at the first boundary is that of the position table (one sequence);
+ *   identity and branch add up to the gradient as the finished buffer holds it, at the first boundary the position table's (one sequence);
  *   two mechanisms agree: fused, the branch's share is made again; unfused, it is the buffer's growth; recomputed, on copies.
  * Then cases with a known answer: branches of zero, no skip, Pre-LN's attenuation of exactly 1, Post-LN's per token,
  * and the study R1(c). */

@@ -79,9 +79,11 @@ void an_site_operator(const an_net *net, const an_package *p, an_stream *s, cons
 {
     an_value *x = s->x[0];
     const double skip = an_factor(p->skip), branch = an_factor(p->branch);
-    if (!p->skip_normed) an_branch_begin(net);
-    an_value *u = an_slot(net, p->pre, "pre", x), *carried = p->skip_normed ? u : x;
-    if (p->skip_normed) an_branch_begin(net);
+    const bool normed = p->skip_normed && skip != 0;
+    if (!normed) an_branch_begin(net);
+    an_value *u = an_slot(net, p->pre, "pre", x), *carried = normed ? u : x;
+    if (normed) an_branch_begin(net);
+    if (carried != x) an_branch_fork(net, carried);
     an_value *y = branch_scaled(net, p, an_slot(net, p->out, "out_norm", an_branch_emit(net, f, an_times_emit(net, p->pre_scale, "damped", u))));
     an_branch_end(net, y);
     if (skip != 0) y = an_sum_emit(net, skip, an_scaled(net, p->skip, "skip", carried), branch, y);

@@ -2,8 +2,8 @@
  * Parallel sub-layers: attention and feed-forward of a layer read the same stream, and it takes the sum of both:
  *   x <- x + A(N(x)) + F(N(x))        one norm for both, or one each; with a final norm
  * Package   pre norm per layer (separate: per sub-layer)
- * Ledger    with one norm for both, attention's branch is charged with what both send back through it: that norm is where
- *           the layer's only fork is
+ * Ledger    the stream's only fork is where the layer begins, so attention's branch is charged with what both send back to it;
+ *           what the feed-forward sends back is told once more at x[1], behind the norm where they share one
  * Source    Wang & Komatsuzaki 2021 (GPT-J); Chowdhery et al. 2022 (PaLM), arXiv:2204.02311; separate: GPT-NeoX, arXiv:2204.06745 */
 #include <string.h>
 
@@ -33,7 +33,10 @@ static void site(const an_net *net, const an_package *p, an_stream *s, const an_
 {
     const bool shared = strcmp(an_options_text(net->options, "parallel_norms"), "shared") == 0;
     an_branch_begin(net);
-    if (s->n == 1) an_stream_put(net, s, shared ? shared_norm(net, s->x[0]) : s->x[0]);
+    if (!s->side) {
+        an_stream_put(net, s, shared ? shared_norm(net, s->x[0]) : s->x[0]);
+        s->side = 1;
+    }
     if (net->b->status != AN_OK) return;
     an_value *y = an_branch_emit(net, f, an_slot(net, !shared, "pre", s->x[1]));
     an_branch_end(net, y);
