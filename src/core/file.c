@@ -289,3 +289,11 @@ an_status an_dir_create(const char *path)
     free(part);
     return status;
 }
+
+an_status an_dir_create_new(const char *path, int *made)
+{
+    const int bad = gate() != 0 || mkdir(path, 0777) != 0;
+    if (bad && errno != EEXIST) return an_fail(AN_EIO, "%s: cannot create folder: %s", path, why(errno));
+    *made = !bad;
+    return AN_OK;
+}

@@ -35,6 +35,7 @@ char *an_path_join(const char *folder, const char *name);            /* freed wi
 const char *an_path_base(const char *path);                          /* what follows the last '/' */
 
 an_status an_dir_create(const char *path) AN_MUST_USE;               /* with its parents; an existing folder is fine */
+an_status an_dir_create_new(const char *path, int *made) AN_MUST_USE;     /* without them; *made 0: something of this name is there, and whoever made it has it */
 an_status an_dir_remove(const char *path) AN_MUST_USE;               /* with all it holds, follows no links; a missing folder is fine */
 an_status an_dir_sync(const char *path) AN_MUST_USE;                 /* makes renames inside it durable */
 an_status an_path_rename(const char *from, const char *to) AN_MUST_USE;   /* atomic, then the folder of `to` is synced */

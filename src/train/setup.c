@@ -2,6 +2,7 @@
  * From options to a trainer that is ready to run, in the order in which mistakes are cheapest to report: configuration,
  * data, model, memory, and only then the run folder is touched. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static an_status spare_config(const char *out)
     return status;
 }
 
-/* The checkpoint to go on from (t->resumed_from stays NULL for a fresh run), its state, and the run folder. */
+/* The checkpoint to go on from (t->resumed_from stays NULL for a fresh run), its state, and the run folder (t->run stays NULL for one that is to be named). */
 static an_status find_start(an_trainer *t)
 {
     const char *resume = t->config->resume, *out = t->config->out;
@@ -66,23 +67,43 @@ static an_status find_start(an_trainer *t)
     } else if (exists) {
         return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", out);
     }
-    if (chosen) AN_TRY(spare_config(out));
-    char stamp[24], *fresh = chosen ? NULL : an_path_join("runs", an_clock_stamp(an_clock_wall(), stamp));
-    t->run = chosen ? an_strdup(out) : fresh;
+    if (!chosen) return AN_OK;
+    AN_TRY(spare_config(out));
+    t->run = an_strdup(out);
+    return t->run ? AN_OK : no_memory();
+}
+
+static an_status settle_options(an_trainer *t)
+{
+    AN_TRY(an_train_config_finish(t->config, t->options));
+    AN_TRY(an_train_config_schedule(t->config, &t->schedule));
+    return an_model_config_text(t->options, &t->model_text);
+}
+
+/* runs/DATE-TIME, or with -2, -3, ... behind it: mkdir gives a folder to one run only, however many start in one second. */
+static an_status make_folder(an_trainer *t)
+{
+    char stamp[24], path[64];
+    int made = 0;
+    an_clock_stamp(an_clock_wall(), stamp);
+    AN_TRY(an_dir_create("runs"));
+    for (unsigned n = 1; !made; n++) {
+        snprintf(path, sizeof path, n > 1 ? "runs/%s-%u" : "runs/%s", stamp, n);
+        AN_TRY(an_dir_create_new(path, &made));
+    }
+    t->run = an_strdup(path);
     return t->run ? AN_OK : no_memory();
 }
 
 /* Puts the chosen folder into the options, so that the stored configuration names it. */
-static an_status settle_options(an_trainer *t)
+static an_status settle_folder(an_trainer *t)
 {
     const an_source from = an_options_source(t->options, "out");
     if (strcmp(t->run, t->config->out) != 0) {
         AN_TRY(an_options_set(t->options, "out", t->run, from > AN_FROM_FILE ? from : AN_FROM_FILE, "run folder"));
         AN_TRY(an_options_resolve(t->options));
+        AN_TRY(an_train_config_finish(t->config, t->options));
     }
-    AN_TRY(an_train_config_finish(t->config, t->options));
-    AN_TRY(an_train_config_schedule(t->config, &t->schedule));
-    AN_TRY(an_model_config_text(t->options, &t->model_text));
     an_text yaml = { 0 };
     an_options_yaml(t->options, &yaml);
     free(t->state.config);
@@ -145,6 +166,8 @@ static an_status load_or_init(an_trainer *t)
 /* The stored link names the checkpoint we go on from; a later one, if any, belongs to a line of the run that is left. */
 static an_status claim_folder(an_trainer *t)
 {
+    if (!t->run) AN_TRY(make_folder(t));
+    AN_TRY(settle_folder(t));
     AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
     bool same = false;
     if (t->resumed_from) AN_TRY(is_same_run(t->resumed_from, t->run, &same));

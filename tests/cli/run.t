@@ -79,6 +79,12 @@ note        norm powernorm: in its first powernorm_warmup training passes its st
 $ addnorm train tiny.yaml --out h --design deepnorm --deepnorm_beta 1e20 -q
 2| addnorm train: diverged at step 1: loss is nan; first non-finite value: layers.0.attn.out; last good checkpoint: none yet; no update was made yet, so init or a scale of the design is too large
 [4]
+# runs that are started in one second each get a folder
+$ for i in 1 2 3 4 5 6 7 8; do addnorm train tiny.yaml --steps 1 -q --no-report > /dev/null & done; wait; ls -d runs/*-* | wc -l; cat runs/*/log.jsonl | grep -c '"event":"run"'; grep -l '^  out: runs/' runs/*/config.yaml | wc -l
+8
+8
+8
+$ for run in runs/*; do grep -q "^  out: $run\$" $run/config.yaml || echo "$run says it is another"; done
 # two runs with one seed are one run; so are a whole one and one in two parts
 $ cmp a/checkpoints/latest/model.safetensors b/checkpoints/latest/model.safetensors && echo same
 same
