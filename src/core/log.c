@@ -52,13 +52,14 @@ an_status an_log_open(an_logger *log, const char *path, int64_t keep_step)
     char *copy = an_strdup(path);
     if (!copy) return an_fail(AN_ENOMEM, "%s: no memory", path);
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0) {
+    const off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (end < 0) {
         const int error = errno;
+        if (fd >= 0) close(fd);
         free(copy);
         return an_fail(AN_EIO, "%s: cannot open: %s", path, strerror(error));
     }
-    log->fd = fd;
-    log->path = copy;
+    *log = (an_logger){ .fd = fd, .path = copy, .end = end };
     return AN_OK;
 }
 
@@ -70,14 +71,12 @@ void an_log_close(an_logger *log)
     *log = an_log_none;
 }
 
-/* Takes `value`. A value that could not be made turns the whole event into a failure, told by an_log_end. */
+/* Takes `value`, always: jansson drops it where it fails. A value that could not be made turns the whole event into a failure, told by an_log_end. */
 static void put(an_logger *log, const char *key, json_t *value)
 {
-    if (log->fd < 0 || !log->event || json_object_set_new(log->event, key, value) != 0) {
-        if (log->fd < 0) json_decref(value);
-        json_decref(log->event);
-        log->event = NULL;
-    }
+    if (json_object_set_new(log->event, key, value) == 0) return;
+    json_decref(log->event);
+    log->event = NULL;
 }
 
 void an_log_begin(an_logger *log, const char *event)
@@ -118,6 +117,20 @@ void an_log_reals(an_logger *log, const char *key, size_t n, const double *value
     put(log, key, list);
 }
 
+/* 0 or an errno, and the log ends in a whole line; while it does not, nothing is appended. */
+static int append(an_logger *log, const char *line, size_t size)
+{
+    if (log->torn && ftruncate(log->fd, log->end) != 0) return errno;
+    log->torn = 0;
+    if (an_file_write_all(log->fd, line, size) == 0) {
+        log->end += (int64_t)size;
+        return 0;
+    }
+    const int error = errno;
+    log->torn = ftruncate(log->fd, log->end) != 0;
+    return error;
+}
+
 an_status an_log_end(an_logger *log)
 {
     if (log->fd < 0) return AN_OK;
@@ -127,14 +140,7 @@ an_status an_log_end(an_logger *log)
     if (!line) return an_fail(AN_ENOMEM, "%s: cannot build an event (memory, or text that is not UTF-8)", log->path);
     const size_t n = strlen(line);
     line[n] = '\n';   /* in place of the NUL: the line and its end go out in one write */
-    size_t done = 0;
-    int error = 0;
-    while (done < n + 1 && error == 0) {
-        const ssize_t k = write(log->fd, line + done, n + 1 - done);
-        if (k > 0) done += (size_t)k;
-        else if (k == 0) error = ENOSPC;
-        else if (errno != EINTR) error = errno;
-    }
+    const int error = append(log, line, n + 1);
     free(line);
     return error ? an_fail(AN_EIO, "%s: cannot append: %s", log->path, strerror(error)) : AN_OK;
 }

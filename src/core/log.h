@@ -1,6 +1,6 @@
 /* core/log.h
  * log.jsonl: one JSON object per line and event, in one write each, so a reader or a crash never sees half an event
- * that a later event follows. Resuming cuts off events after the step it resumes from and a torn last line. */
+ * that a later event follows: what a full disk has cut short is taken off again. Resuming cuts off events after the step it resumes from and a torn last line. */
 #ifndef AN_CORE_LOG_H
 #define AN_CORE_LOG_H
 
@@ -9,7 +9,13 @@
 
 #include "core/status.h"
 
-typedef struct an_logger { int fd; char *path; void *event; } an_logger;   /* event: a jansson object between begin and end */
+typedef struct an_logger {
+    int fd;
+    char *path;
+    void *event;          /* a jansson object between begin and end */
+    int64_t end;          /* of the last whole line, in bytes */
+    int torn;             /* something follows it that could not be taken off yet */
+} an_logger;
 
 /* Opens for appending. keep_step >= 0: first drops every event whose "step" is above it (the run is being resumed there). */
 an_status an_log_open(an_logger *log, const char *path, int64_t keep_step) AN_MUST_USE;

@@ -64,7 +64,7 @@ static an_status read_body(an_idx *x, source s, const char *path)
 {
     size_t have = 0, room = x->bytes < FIRST ? x->bytes : FIRST;
     for (;;) {
-        unsigned char *more = realloc(x->data, room + 1);        /* one more, to see that nothing follows */
+        unsigned char *more = an_realloc(x->data, room + 1);     /* one more, to see that nothing follows */
         if (!more) return an_fail(AN_ENOMEM, "%s: no memory for %zu bytes", path, room);
         x->data = more;
         const long got = read_some(s, x->data + have, room + 1 - have);

@@ -135,6 +135,39 @@ static void logs_are_cut_back(void **state)
     assert_ok(an_log_end(&log));
 }
 
+/* A disk that is full for a while: what was cut short is taken off, and later events follow whole ones. */
+static void no_event_follows_half_a_one(void **state)
+{
+    (void)state;
+    const char *path = unit_path("full.jsonl");
+    an_logger log;
+    assert_ok(an_log_open(&log, path, -1));
+    for (int64_t i = 0; i < 4; i++) {
+        an_log_begin(&log, "step");
+        an_log_int(&log, "step", i);
+        an_file_fail_after_bytes(9, i == 1 || i == 2 ? ENOSPC : 0);
+        if (i == 1 || i == 2) assert_fails(an_log_end(&log), AN_EIO, "No space left on device");
+        else assert_ok(an_log_end(&log));
+    }
+    an_log_close(&log);
+    assert_holds(path, "{\"event\":\"step\",\"step\":0}\n{\"event\":\"step\",\"step\":3}\n");
+}
+
+/* Nothing is lost to a sanitizer after a field that could not be made either. */
+static void a_field_that_fails_is_told_at_the_end(void **state)
+{
+    (void)state;
+    an_logger log;
+    assert_ok(an_log_open(&log, unit_path("fields.jsonl"), -1));
+    an_log_begin(&log, "step");
+    an_log_text(&log, "text", NULL);
+    an_log_int(&log, "step", 1);
+    an_log_reals(&log, "list", 1, (const double[]){ 1 });
+    assert_fails(an_log_end(&log), AN_ENOMEM, "cannot build an event");
+    an_log_close(&log);
+    assert_holds(unit_path("fields.jsonl"), "");
+}
+
 static const char *animal(void *ctx, size_t i)
 {
     static const char *const NAMES[] = { "zebra", "horse", "mouse" };
@@ -193,6 +226,7 @@ static void human_units(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(any_failing_step_leaves_the_old_file), cmocka_unit_test(a_full_disk_is_told), cmocka_unit_test(reading_names_what_is_wrong), cmocka_unit_test(folders),
-                                        cmocka_unit_test(logs_are_cut_back), cmocka_unit_test(near_names), cmocka_unit_test(bytes_are_safe_to_print), cmocka_unit_test(human_units) };
+                                        cmocka_unit_test(logs_are_cut_back), cmocka_unit_test(no_event_follows_half_a_one), cmocka_unit_test(a_field_that_fails_is_told_at_the_end),
+                                        cmocka_unit_test(near_names), cmocka_unit_test(bytes_are_safe_to_print), cmocka_unit_test(human_units) };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/arena.h"
 #include "train/data.h"
 #include "train/idx.h"
 #include "net/arch.h"
@@ -84,6 +85,16 @@ static void compressed_labels_are_read(void **state)
     an_idx_free(&x);
     unit_write(unit_path("l.gz"), GZ, sizeof GZ - 9);
     assert_fails(an_idx_read(&x, unit_path("l.gz"), 0), AN_EFORMAT, "l.gz");
+}
+
+static void no_memory_is_told(void **state)
+{
+    (void)state;
+    an_idx x;
+    write_pair("i", "l", N);
+    an_alloc_fail_after(1);
+    assert_fails(an_idx_read(&x, unit_path("i"), 0), AN_ENOMEM, "no memory for");
+    an_alloc_fail_after(0);
 }
 
 static void bad_files_are_named(void **state)
@@ -218,7 +229,7 @@ static void auto_is_what_the_files_say(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_read), cmocka_unit_test(compressed_labels_are_read), cmocka_unit_test(bad_files_are_named), cmocka_unit_test(shapes_are_drawn),
+        cmocka_unit_test(files_are_read), cmocka_unit_test(compressed_labels_are_read), cmocka_unit_test(no_memory_is_told), cmocka_unit_test(bad_files_are_named), cmocka_unit_test(shapes_are_drawn),
         cmocka_unit_test(an_epoch_sees_each_image_once), cmocka_unit_test(auto_is_what_the_files_say), cmocka_unit_test(token_keys_follow_the_rows),
     };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
