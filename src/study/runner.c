@@ -94,6 +94,7 @@ static char **make_environment(void)
 static void become(const runner *r, const char *const *argv, const char *output, int claim, pid_t parent)
 {
     setpgid(0, 0);
+    signal(SIGTERM, SIG_DFL);                          /* we stop it by this one, even where we were told to ignore it ourselves */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     const int in = open("/dev/null", O_RDONLY), out = open(output, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (getppid() != parent || in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || fcntl(claim, F_SETFD, 0) != 0) _exit(126);

@@ -1,6 +1,6 @@
 /* train/signals.c
- * sigaction with SA_RESTART: a signal may not turn a write into a failure. A hang-up stops the run as well, unless it was
- * ignored before (nohup), and does so however often it comes. */
+ * sigaction with SA_RESTART: a signal may not turn a write into a failure. A hang-up stops the run as well, and does so
+ * however often it comes. What was ignored before, by nohup or for a job that a script put into the background, stays so. */
 #include "train/signals.h"
 
 #include <signal.h>
@@ -13,14 +13,20 @@ static int caught;
 static void on_stop(int number)
 {
     stop_signal = number;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    if (before_int.sa_handler != SIG_IGN) signal(SIGINT, SIG_DFL);
+    if (before_term.sa_handler != SIG_IGN) signal(SIGTERM, SIG_DFL);
 }
 
 static void on_save(int number)
 {
     (void)number;
     save_wanted = 1;
+}
+
+static void catch_stop(int number, const struct sigaction *stop, struct sigaction *before)
+{
+    sigaction(number, NULL, before);
+    if (before->sa_handler != SIG_IGN) sigaction(number, stop, NULL);
 }
 
 void an_signals_catch(void)
@@ -30,10 +36,9 @@ void an_signals_catch(void)
     stop_signal = save_wanted = 0;
     sigemptyset(&stop.sa_mask);
     sigemptyset(&save.sa_mask);
-    sigaction(SIGINT, &stop, &before_int);
-    sigaction(SIGTERM, &stop, &before_term);
-    sigaction(SIGHUP, NULL, &before_hup);
-    if (before_hup.sa_handler != SIG_IGN) sigaction(SIGHUP, &stop, NULL);
+    catch_stop(SIGINT, &stop, &before_int);
+    catch_stop(SIGTERM, &stop, &before_term);
+    catch_stop(SIGHUP, &stop, &before_hup);
     sigaction(SIGUSR1, &save, &before_usr1);
     caught = 1;
 }

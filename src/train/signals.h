@@ -4,7 +4,7 @@
 #ifndef AN_TRAIN_SIGNALS_H
 #define AN_TRAIN_SIGNALS_H
 
-void an_signals_catch(void);      /* SIGINT, SIGTERM, SIGHUP, SIGUSR1 from now on */
+void an_signals_catch(void);      /* SIGUSR1 and, where they are not ignored, SIGINT, SIGTERM, SIGHUP from now on */
 void an_signals_release(void);    /* back to what they did before */
 
 int an_signals_stop(void);        /* the number of a signal that asked to stop, 0: none */

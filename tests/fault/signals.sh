@@ -4,10 +4,12 @@
 ARGS="--steps 3000 --save_every 1000 --eval_every 0 --log_every 1000"
 run_in whole $ARGS
 
-# start FOLDER ARGS...: in the background, $PID; returns when the first step is logged.
+# start FOLDER ARGS...: in the background, $PID; returns when the first step is logged. A script's background jobs ignore SIGINT, so it is given back,
+# and SIGTERM with it; $IGNORED are ignored.
+IGNORED=
 start() {
   mkdir -p "$1"
-  ( cd "$1" && shift && exec "$AN" train -q --data "$DIR/text" --out run $TINY "$@" ) >"$1/out" 2>"$1/err" &
+  ( cd "$1" && shift && exec env --default-signal=INT,TERM ${IGNORED:+--ignore-signal=$IGNORED} "$AN" train -q --data "$DIR/text" --out run $TINY "$@" ) >"$1/out" 2>"$1/err" &
   PID=$!
   for _ in $(seq 1 500); do
     grep -q '"event":"step"' "$1/run/log.jsonl" 2>/dev/null && return
@@ -26,6 +28,20 @@ for signal in TERM INT HUP; do
   ( cd $signal && "$AN" train -q --resume run ) >/dev/null 2>&1
   expect "SIG$signal, then resume: the same model" same_files whole $signal model.safetensors
   expect "SIG$signal, then resume: the same moments" same_files whole $signal optimizer.safetensors
+done
+
+for signal in TERM INT; do
+  for other in TERM INT HUP; do
+    [ $other != $signal ] || continue
+    IGNORED=$signal start deaf-$signal-$other --steps 1000000 --save_every 0 --eval_every 0 --log_every 10 --keep_checkpoints 1
+    before=$(wc -l <deaf-$signal-$other/run/log.jsonl)
+    kill -$signal $PID; kill -$signal $PID
+    for _ in $(seq 1 300); do [ "$(wc -l <deaf-$signal-$other/run/log.jsonl)" -gt $((before + 2)) ] && break; sleep 0.01; done
+    kill -STOP $PID; kill -$other $PID; kill -$signal $PID; kill -CONT $PID
+    wait $PID
+    CODE=$?
+    expect "SIG$signal, ignored before, is ignored, and SIG$other ends with 75, not $CODE" [ $CODE -eq 75 ]
+  done
 done
 
 start usr --steps 1000000 --save_every 0 --eval_every 0 --log_every 1000000
