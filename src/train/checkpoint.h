@@ -30,6 +30,9 @@ an_status an_checkpoint_load(const char *folder, const an_run_state *state, cons
  * release) and removes what an interrupted write left. Errors: AN_EIO, AN_EUSAGE when another process trains into it. */
 an_status an_checkpoint_prepare(const char *run, int *lock) AN_MUST_USE;
 
+/* The same for the run of a run or checkpoint folder that is to be read, and gone on in. Where no checkpoints are yet nothing is done and *lock stays. */
+an_status an_checkpoint_enter(const char *path, int *lock) AN_MUST_USE;
+
 /* Whether a process trains into this run folder now; takes no lock, so it never stands in the way of one. False where the system cannot tell. */
 bool an_checkpoint_is_locked(const char *run);
 

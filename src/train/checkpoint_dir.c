@@ -217,6 +217,23 @@ an_status an_checkpoint_prepare(const char *run, int *lock)
     return status;
 }
 
+an_status an_checkpoint_enter(const char *path, int *lock)
+{
+    char *inside = an_path_join(path, "checkpoints"), *state = an_path_join(path, "state.json"), *run = NULL;
+    an_status status = inside && state ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", path);
+    if (status == AN_OK && !an_path_is_dir(inside) && an_path_exists(state)) {
+        run = an_checkpoint_run(path);
+        free(inside);
+        inside = run ? an_path_join(run, "checkpoints") : NULL;
+        if (!inside) status = an_fail(AN_ENOMEM, "%s: no memory", path);
+    }
+    if (status == AN_OK && an_path_is_dir(inside)) status = an_checkpoint_prepare(run ? run : path, lock);
+    free(inside);
+    free(state);
+    free(run);
+    return status;
+}
+
 /* The kernel's list, one line a lock: "1: FLOCK  ADVISORY  WRITE 4711 08:01:131090 0 EOF". Trying the lock would be shorter, but a trainer that starts
  * in that moment would find it taken. Devices are not compared: layered file systems give other numbers here than stat does. */
 bool an_checkpoint_is_locked(const char *run)

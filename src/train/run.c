@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/arena.h"
 #include "core/file.h"
@@ -28,12 +29,18 @@ static an_status read_config(an_options *options, const char *folder)
     return status;
 }
 
-an_status an_run_read_config(an_options *options)
+an_status an_run_enter(const an_options *options, int *lock)
 {
-    const char *resume = an_options_text(options, "resume"), *path = resume;
+    const char *resume = an_options_text(options, "resume"), *out = an_options_text(options, "out");
+    if (resume[0] && strcmp(resume, "auto") != 0 && an_options_source(options, "out") <= AN_FROM_FILE) return an_checkpoint_enter(resume, lock);
+    return strcmp(out, "auto") == 0 ? AN_OK : an_checkpoint_enter(out, lock);
+}
+
+static an_status find_config(an_options *options, const char *resume)
+{
+    const char *path = resume;
     char *folder;
     int exists;
-    if (resume[0] == '\0') return AN_OK;
     if (strcmp(resume, "auto") == 0) {
         path = an_options_text(options, "out");
         if (strcmp(path, "auto") == 0) return an_fail(AN_EUSAGE, "resume auto: needs the run folder; name it with --out");
@@ -43,6 +50,17 @@ an_status an_run_read_config(an_options *options)
     AN_TRY(an_checkpoint_find(path, &folder));
     const an_status status = read_config(options, folder);
     free(folder);
+    return status;
+}
+
+an_status an_run_read_config(an_options *options)
+{
+    const char *resume = an_options_text(options, "resume");
+    int lock = -1;
+    if (resume[0] == '\0') return AN_OK;
+    AN_TRY(an_run_enter(options, &lock));
+    const an_status status = find_config(options, resume);
+    if (lock >= 0) close(lock);
     return status;
 }
 

@@ -8,8 +8,12 @@
 
 /* With a value for `resume`: reads the configuration stored there into `options` as if it stood in a file. To be called after
  * the flags are read and before CONFIG.yaml, which then may change it. "auto" without a checkpoint in `out` reads nothing.
- * Errors: AN_EDATA, AN_EFORMAT; AN_EUSAGE for "auto" without `out`. */
+ * Errors: AN_EDATA, AN_EFORMAT; AN_EUSAGE for "auto" without `out` and where another process trains. */
 an_status an_run_read_config(an_options *options) AN_MUST_USE;
+
+/* Takes the lock of the run folder that these options go on in, if it has checkpoints (train/checkpoint.h): before any of them is read, for
+ * another process may be writing or removing it. A checkpoint of another run, which a new one begins at, is that run's own. */
+an_status an_run_enter(const an_options *options, int *lock) AN_MUST_USE;
 
 typedef struct an_saved_run {
     an_options *options;

@@ -1,6 +1,6 @@
 /* train/setup.c
  * From options to a trainer that is ready to run, in the order in which mistakes are cheapest to report: configuration,
- * data, model, memory, and only then the run folder is touched. */
+ * data, model, memory, and only then a run folder is made; one that is gone on in is locked before it is read. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "train/checkpoint.h"
 #include "train/images.h"
 #include "train/memory.h"
+#include "train/run.h"
 #include "train/runlog.h"
 #include "train/trainer.h"
 
@@ -47,6 +48,7 @@ static an_status find_start(an_trainer *t)
     const int is_auto = strcmp(resume, "auto") == 0, chosen = strcmp(out, "auto") != 0;
     int exists = 0;
     bool same = true;
+    AN_TRY(an_run_enter(t->options, &t->lock));
     if (chosen) AN_TRY(an_checkpoint_exists(out, &exists));
     if (resume[0] && (exists || !is_auto)) {
         AN_TRY(an_checkpoint_find(is_auto ? out : resume, &t->resumed_from));
@@ -166,10 +168,15 @@ static an_status load_or_init(an_trainer *t)
 /* The stored link names the checkpoint we go on from; a later one, if any, belongs to a line of the run that is left. */
 static an_status claim_folder(an_trainer *t)
 {
+    int exists = 0;
+    bool same = false;
     if (!t->run) AN_TRY(make_folder(t));
     AN_TRY(settle_folder(t));
-    AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
-    bool same = false;
+    if (t->lock < 0) {
+        AN_TRY(an_checkpoint_prepare(t->run, &t->lock));
+        AN_TRY(an_checkpoint_exists(t->run, &exists));       /* it had none when we began; a process that has ended since may have been faster */
+        if (exists) return an_fail(AN_EUSAGE, "out: %s already holds a run; go on with it by --resume auto or choose another --out", t->run);
+    }
     if (t->resumed_from) AN_TRY(is_same_run(t->resumed_from, t->run, &same));
     if (same) AN_TRY(an_checkpoint_point(t->resumed_from));
     AN_TRY(an_runlog_open(&t->log, t->run, t->options, same, t->state.step));

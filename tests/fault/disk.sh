@@ -59,4 +59,13 @@ run_in busy $ARGS --steps 5
 expect "a folder in use: 2, not $CODE" [ $CODE -eq 2 ]
 expect "a folder in use: one line" one_line busy/err "another process"
 wait
+
+# what another process is writing is not read: neither its configuration nor its state
+run_in held $ARGS --steps 5
+: >held/run/checkpoints/latest/state.json
+for how in "--resume run" "--resume auto --out run" "--resume run/checkpoints/latest" "--resume run/checkpoints/latest --out run" "--out run"; do
+  CODE=$(cd held && flock -n run/checkpoints "$AN" train -q $how >out 2>err; echo $?)
+  expect "$how, in use: 2, not $CODE" [ "$CODE" -eq 2 ]
+  expect "$how, in use: one line" one_line held/err "another process"
+done
 finish
