@@ -17,10 +17,12 @@
 
 enum { BUFFER_BYTES = 1 << 20 };
 
-static struct { uint64_t bytes, ops; int bytes_error, ops_error; } hook;
+static struct { uint64_t bytes, ops; int bytes_error, ops_error, once, no_exchange; } hook;
 
 void an_file_fail_after_bytes(uint64_t bytes, int error) { hook.bytes = bytes; hook.bytes_error = error; }
-void an_file_fail_after_ops(uint64_t operations, int error) { hook.ops = operations; hook.ops_error = error; }
+void an_file_fail_after_ops(uint64_t operations, int error) { hook.ops = operations; hook.ops_error = error; hook.once = 0; }
+void an_file_fail_once(uint64_t operations, int error) { hook.ops = operations; hook.ops_error = error; hook.once = 1; }
+void an_file_can_exchange(int can) { hook.no_exchange = !can; }
 
 /* 0: go on; -1: this operation fails, errno is set. */
 static int gate(void)
@@ -28,6 +30,7 @@ static int gate(void)
     if (hook.ops_error == 0) return 0;
     if (hook.ops > 1) { hook.ops--; return 0; }
     errno = hook.ops_error;
+    if (hook.once) hook.ops_error = 0;
     return -1;
 }
 
@@ -267,6 +270,13 @@ an_status an_path_rename(const char *from, const char *to)
     const an_status status = folder ? an_dir_sync(folder) : an_fail(AN_ENOMEM, "%s: no memory", to);
     free(folder);
     return status;
+}
+
+an_status an_path_exchange(const char *a, const char *b, int *done)
+{
+    if (gate() != 0) return an_fail(AN_EIO, "%s: cannot exchange with %s: %s", a, b, why(errno));
+    *done = !hook.no_exchange && renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
+    return AN_OK;
 }
 
 an_status an_dir_create(const char *path)

@@ -39,6 +39,7 @@ an_status an_dir_create_new(const char *path, int *made) AN_MUST_USE;     /* wit
 an_status an_dir_remove(const char *path) AN_MUST_USE;               /* with all it holds, follows no links; a missing folder is fine */
 an_status an_dir_sync(const char *path) AN_MUST_USE;                 /* makes renames inside it durable */
 an_status an_path_rename(const char *from, const char *to) AN_MUST_USE;   /* atomic, then the folder of `to` is synced */
+an_status an_path_exchange(const char *a, const char *b, int *done) AN_MUST_USE;   /* in one call; *done 0: this file system cannot, nothing has happened */
 an_status an_dir_free(const char *path, uint64_t *bytes) AN_MUST_USE;     /* space that this user may still write there */
 
 /* The names in a folder without "." and "..", sorted by byte; freed with an_dir_list_free. */
@@ -46,8 +47,11 @@ an_status an_dir_list(const char *path, char ***names, size_t *count) AN_MUST_US
 void an_dir_list_free(char **names, size_t count);
 
 /* Test hooks: file operations of this module (open, write, sync, rename, mkdir) fail with `error` once `bytes` more have been
- * written (a disk that fills up: the write that crosses the line is short), or from the n-th operation on. error 0: off. */
+ * written (a disk that fills up: the write that crosses the line is short), or from the n-th operation on, or at the n-th only. error 0: off.
+ * an_file_can_exchange(0): a file system that cannot exchange. */
 void an_file_fail_after_bytes(uint64_t bytes, int error);
 void an_file_fail_after_ops(uint64_t operations, int error);
+void an_file_fail_once(uint64_t operations, int error);
+void an_file_can_exchange(int can);
 
 #endif

@@ -1,15 +1,13 @@
 /* train/checkpoint.c
  * Saving and loading. The state is written last inside the temporary folder, the folder is renamed last of all: a crash
  * leaves either the old set of checkpoints and a ".tmp-" folder, or the new set. A checkpoint of the same step is
- * exchanged in one call, so at no moment is there less than one. */
+ * exchanged in one call, so at no moment is there less than one; on a file system that cannot it is put aside, and comes
+ * back when the other does not get to its place. */
 #include "train/checkpoint.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/arena.h"
 #include "core/file.h"
@@ -77,9 +75,12 @@ static an_status write_files(const char *folder, an_run_state *state, const char
 /* Puts `temporary` at `final`; what was there before ends up at `temporary` or `aside`. */
 static an_status put_in_place(const char *temporary, const char *final, const char *aside)
 {
+    int exchanged;
     if (!an_path_exists(final)) return an_path_rename(temporary, final);
-    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, final, RENAME_EXCHANGE) == 0) return AN_OK;
-    AN_TRY(an_path_rename(final, aside));              /* a file system that cannot exchange */
+    AN_TRY(an_path_exchange(temporary, final, &exchanged));
+    if (exchanged) return AN_OK;
+    AN_TRY(an_dir_remove(aside));                      /* of a save whose cleaning up failed; `final` is newer */
+    AN_TRY(an_path_rename(final, aside));
     return an_path_rename(temporary, final);
 }
 
@@ -94,6 +95,7 @@ static an_status save_at(const char *run, an_run_state *state, const char *model
     if (status != AN_OK) {
         char why[1024];                                /* cleaning up may fail too and must not hide the reason */
         snprintf(why, sizeof why, "%s", an_error_text());
+        if (!an_path_exists(final) && an_path_exists(aside) && an_path_rename(aside, final) != AN_OK) { /* put back at the next start */ }
         if (an_dir_remove(temporary) != AN_OK) { /* removed at the next start */ }
         return an_fail(status, "checkpoint at step %llu: %s; older checkpoints are untouched", (unsigned long long)state->step, why);
     }

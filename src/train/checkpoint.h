@@ -27,7 +27,7 @@ char *an_checkpoint_run(const char *folder);      /* the run folder that a check
 an_status an_checkpoint_load(const char *folder, const an_run_state *state, const char *model_config, an_model *model, an_optimizer *optimizer) AN_MUST_USE;
 
 /* Before a run starts: creates the folder, takes the lock that keeps a second process out (*lock, a file descriptor, closed to
- * release) and removes what an interrupted write left. Errors: AN_EIO, AN_EUSAGE when another process trains into it. */
+ * release) and removes what an interrupted write left, or puts it back. Errors: AN_EIO, AN_EUSAGE when another process trains into it. */
 an_status an_checkpoint_prepare(const char *run, int *lock) AN_MUST_USE;
 
 /* The same for the run of a run or checkpoint folder that is to be read, and gone on in. Where no checkpoints are yet nothing is done and *lock stays. */

@@ -180,20 +180,30 @@ an_status an__checkpoint_prune(const char *run, uint64_t step, size_t keep)
     return status;
 }
 
-static an_status remove_leftovers(const char *folder)
+/* ".tmp-old-N" is step-N, put aside for another that has not come where there is no step-N; anything else is half written. */
+static an_status clear(const char *folder, const char *leftover)
+{
+    static const char OLD[] = ".tmp-old-";
+    char name[64];
+    snprintf(name, sizeof name, "step-%s", strncmp(leftover, OLD, sizeof OLD - 1) == 0 ? leftover + sizeof OLD - 1 : "");
+    char *path = an_path_join(folder, leftover), *home = an_path_join(folder, name);
+    an_status status = path && home ? AN_OK : an_fail(AN_ENOMEM, "%s: no memory", folder);
+    if (status == AN_OK && step_of(name) >= 0 && !an_path_exists(home)) status = an_path_rename(path, home);
+    else if (status == AN_OK && an_path_is_dir(path)) status = an_dir_remove(path);
+    else if (status == AN_OK) unlink(path);
+    free(path);
+    free(home);
+    return status;
+}
+
+static an_status clear_leftovers(const char *folder)
 {
     char **names;
     size_t count;
     an_status status = an_dir_list(folder, &names, &count);
     if (status != AN_OK) return status;
-    for (size_t i = 0; status == AN_OK && i < count; i++) {
-        if (strncmp(names[i], ".tmp-", 5) != 0) continue;
-        char *path = an_path_join(folder, names[i]);
-        if (!path) status = an_fail(AN_ENOMEM, "%s: no memory", folder);
-        else if (an_path_is_dir(path)) status = an_dir_remove(path);
-        else unlink(path);
-        free(path);
-    }
+    for (size_t i = 0; status == AN_OK && i < count; i++)
+        if (strncmp(names[i], ".tmp-", 5) == 0) status = clear(folder, names[i]);
     an_dir_list_free(names, count);
     return status;
 }
@@ -210,7 +220,7 @@ an_status an_checkpoint_prepare(const char *run, int *lock)
         else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
             status = an_fail(AN_EUSAGE, "%s: another process is training into this run folder; choose another --out", run);
     }
-    if (status == AN_OK) status = remove_leftovers(folder);
+    if (status == AN_OK) status = clear_leftovers(folder);
     if (status != AN_OK && fd >= 0) close(fd);
     if (status == AN_OK) *lock = fd;
     free(folder);

@@ -1,6 +1,7 @@
 /* Checkpoints: what is saved is loaded, which one is found, how many are kept, whose they are. */
 #include "unit.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -156,6 +157,48 @@ static void keeps_and_finds(void **state)
     tiny_close(&t);
 }
 
+/* Whatever step of saving over a checkpoint fails, alone or with all that follow, one of the two is there: at once, or once the folder is prepared again. */
+static void one_is_always_there(void **state)
+{
+    (void)state;
+    tiny t;
+    int exists, lock, failed = 0;
+    tiny_open(&t, NULL);
+    an_optimizer *o = optimizer_of(&t);
+    for (int variant = 0; variant < 4; variant++) {
+        const int once = variant & 1, can = variant >> 1;
+        char *folder = NULL;
+        const char *run = run_folder(variant == 0 ? "over0" : variant == 1 ? "over1" : variant == 2 ? "over2" : "over3");
+        save(run, 10, &t, o, 0);
+        an_file_can_exchange(can);
+        for (uint64_t op = 1; !folder; op++, failed++) {
+            an_run_state s = state_at(10), read;
+            (once ? an_file_fail_once : an_file_fail_after_ops)(op, EIO);
+            const an_status status = an_checkpoint_save(run, &s, "n_layer: 2\n", t.model, o, 0, &folder);
+            an_file_fail_after_ops(0, 0);
+            if (status != AN_OK) assert_int_equal(status, AN_EIO);
+            if (once || can) {
+                assert_ok(an_checkpoint_exists(run, &exists));
+                assert_true(exists);
+            }
+            assert_ok(an_checkpoint_prepare(run, &lock));
+            close(lock);
+            expect_folders(run, "latest step-00000010 ");
+            char *path = an_path_join(run, "checkpoints/step-00000010/state.json"), *last = an_path_join(run, "checkpoints/step-00000010");
+            assert_ok(an_run_state_read(&read, path));
+            assert_ok(an_checkpoint_load(last, &read, "n_layer: 2\n", t.model, o));
+            an_run_state_fini(&read);
+            free(path);
+            free(last);
+        }
+        free(folder);
+        an_file_can_exchange(1);
+    }
+    assert_true(failed > 60);
+    an_optimizer_destroy(&o);
+    tiny_close(&t);
+}
+
 static void first_difference(void **state)
 {
     (void)state;
@@ -171,6 +214,6 @@ static void first_difference(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(all_comes_back), cmocka_unit_test(other_shapes_are_named), cmocka_unit_test(keeps_and_finds), cmocka_unit_test(first_difference) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(all_comes_back), cmocka_unit_test(other_shapes_are_named), cmocka_unit_test(keeps_and_finds), cmocka_unit_test(one_is_always_there), cmocka_unit_test(first_difference) };
     return cmocka_run_group_tests(tests, unit_scratch_setup, unit_scratch_teardown);
 }
