@@ -14,6 +14,7 @@
 
 #include "core/arena.h"
 #include "core/file.h"
+#include "core/text.h"
 
 /* Whether a whole line (without its newline) belongs to the run up to keep_step. */
 static int line_stays(const char *line, size_t length, int64_t keep_step)
@@ -87,8 +88,28 @@ void an_log_begin(an_logger *log, const char *event)
     put(log, "event", json_string(event));
 }
 
+/* What is not UTF-8, as a file's name may be, with \xNN for those bytes. */
+static json_t *string_of(const char *value)
+{
+    json_t *whole = json_string(value);
+    an_text safe = { 0 };
+    if (whole || !value) return whole;
+    an_text_put_safe(&safe, value, strlen(value));
+    whole = safe.failed ? NULL : json_string(an_text_get(&safe));
+    an_text_fini(&safe);
+    return whole;
+}
+
+/* Takes `item`, as put does; a list that lacks one is none. */
+static void append_to(json_t **list, json_t *item)
+{
+    if (json_array_append_new(*list, item) == 0) return;
+    json_decref(*list);
+    *list = NULL;
+}
+
 void an_log_int(an_logger *log, const char *key, int64_t value) { if (log->fd >= 0) put(log, key, json_integer(value)); }
-void an_log_text(an_logger *log, const char *key, const char *value) { if (log->fd >= 0) put(log, key, json_string(value)); }
+void an_log_text(an_logger *log, const char *key, const char *value) { if (log->fd >= 0) put(log, key, string_of(value)); }
 void an_log_bool(an_logger *log, const char *key, int value) { if (log->fd >= 0) put(log, key, json_boolean(value)); }
 
 void an_log_real(an_logger *log, const char *key, double value)
@@ -101,7 +122,7 @@ void an_log_texts(an_logger *log, const char *key, size_t n, const char *const *
 {
     if (log->fd < 0) return;
     json_t *list = json_array();
-    for (size_t i = 0; i < n && list; i++) json_array_append_new(list, json_string(values[i]));
+    for (size_t i = 0; i < n && list; i++) append_to(&list, string_of(values[i]));
     put(log, key, list);
 }
 
@@ -112,7 +133,7 @@ void an_log_reals(an_logger *log, const char *key, size_t n, const double *value
     for (size_t i = 0; i < n && list; i++) {
         char text[32];
         snprintf(text, sizeof text, "%.6g", values[i]);
-        json_array_append_new(list, isfinite(values[i]) ? json_real(strtod(text, NULL)) : json_null());
+        append_to(&list, isfinite(values[i]) ? json_real(strtod(text, NULL)) : json_null());
     }
     put(log, key, list);
 }
@@ -137,7 +158,7 @@ an_status an_log_end(an_logger *log)
     char *line = log->event ? json_dumps(log->event, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(log->event);
     log->event = NULL;
-    if (!line) return an_fail(AN_ENOMEM, "%s: cannot build an event (memory, or text that is not UTF-8)", log->path);
+    if (!line) return an_fail(AN_ENOMEM, "%s: no memory for an event", log->path);
     const size_t n = strlen(line);
     line[n] = '\n';   /* in place of the NUL: the line and its end go out in one write */
     const int error = append(log, line, n + 1);

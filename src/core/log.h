@@ -21,8 +21,8 @@ typedef struct an_logger {
 an_status an_log_open(an_logger *log, const char *path, int64_t keep_step) AN_MUST_USE;
 void an_log_close(an_logger *log);
 
-/* One event: begin, fields, end. Keys keep their order. Non-finite numbers are written as the strings "nan", "inf", "-inf". A log
- * that was never opened (fd < 0 or zeroed with an_log_none) swallows all. an_log_end reports what went wrong since begin. */
+/* One event: begin, fields, end. Keys keep their order. Non-finite numbers are written as the strings "nan", "inf", "-inf", bytes of a
+ * text that are not UTF-8 as \xNN. A log that was never opened (fd < 0 or zeroed with an_log_none) swallows all. an_log_end reports what went wrong since begin. */
 void an_log_begin(an_logger *log, const char *event);                   /* "step", "eval", "checkpoint", ...: the key "event" */
 void an_log_int(an_logger *log, const char *key, int64_t value);
 void an_log_real(an_logger *log, const char *key, double value);

@@ -243,12 +243,34 @@ static void put_entry(an_text *out, const an_option *row, const char *selector, 
     an_text_add(out, "\n");
 }
 
+/* Who set a value, in a comment: a file's name may hold anything. */
+static void put_place(an_text *out, const char *place)
+{
+    for (size_t n; *place; place += n) {
+        n = strcspn(place, "\n");
+        an_text_put_safe(out, place, n);
+        if (place[n] == '\n') {
+            an_text_add(out, "\\x0A");
+            n++;
+        }
+    }
+}
+
+static void put_override(const an_option_slot *slot, an_text *out, const an_override *v, int comments, int used)
+{
+    an_text comment = { 0 };
+    put_place(&comment, v->value.place);
+    put_entry(out, slot->option, v->selector, &v->value, comments ? an_text_get(&comment) : NULL, used);
+    if (comment.failed) out->failed = 1;
+    an_text_fini(&comment);
+}
+
 /* Overrides of lower sources first, so that reading them back in order leaves the same one on top. */
 static void put_overrides(const an_option_slot *slot, an_text *out, int comments, int used)
 {
     for (int s = 0; s < AN_SOURCES; s++)
         for (const an_override *v = slot->overrides; v; v = v->next)
-            if ((int)v->source == s && !an__option_superseded(slot, v) && (used || comments)) put_entry(out, slot->option, v->selector, &v->value, comments ? v->value.place : NULL, used);
+            if ((int)v->source == s && !an__option_superseded(slot, v) && (used || comments)) put_override(slot, out, v, comments, used);
 }
 
 static void put_yaml(const an_options *o, an_text *out, int comments, int changes)
@@ -268,9 +290,10 @@ static void put_yaml(const an_options *o, an_text *out, int comments, int change
             opened = 1;
             an_text comment = { 0 };
             const an_setting *value = an__option_setting(slot);
-            an_text_put_safe(&comment, value->place, strlen(value->place));
+            put_place(&comment, value->place);
             if (!used) put_needs(slot, "; unused, needs ", &comment);
             if (!changes || an__option_source(slot) != AN_FROM_DEFAULT) put_entry(out, slot->option, NULL, value, comments ? an_text_get(&comment) : NULL, used);
+            if (comment.failed) out->failed = 1;
             an_text_fini(&comment);
             put_overrides(slot, out, comments, used);
         }

@@ -85,6 +85,12 @@ $ for i in 1 2 3 4 5 6 7 8; do addnorm train tiny.yaml --steps 1 -q --no-report 
 8
 8
 $ for run in runs/*; do grep -q "^  out: $run\$" $run/config.yaml || echo "$run says it is another"; done
+# a configuration whose name is not UTF-8: its place in the log's list, and in comments
+$ (cat tiny.yaml; echo 'norm@0: rmsnorm') > "$(printf 'caf\351.yaml')"; addnorm train caf?.yaml --steps 1 --out latin -q > /dev/null; grep -o '"set".*"by":\[[^]]*\]' latin/log.jsonl
+"set":["n_layer","n_head","d_model","seq_len","norm@0","data","steps","batch_size","threads","out","log_every","eval_every","eval_batches","save_every"],"by":["caf\\xE9.yaml:1","caf\\xE9.yaml:2","caf\\xE9.yaml:3","caf\\xE9.yaml:4","caf\\xE9.yaml:13","caf\\xE9.yaml:12","--steps","caf\\xE9.yaml:5","caf\\xE9.yaml:11","--out","caf\\xE9.yaml:10","caf\\xE9.yaml:7","caf\\xE9.yaml:8","caf\\xE9.yaml:9"]
+$ addnorm train caf?.yaml --dump-config | grep -a 'caf.*:1[23]$'
+  norm@0: rmsnorm                       # caf\xE9.yaml:13
+  data: text.txt                        # caf\xE9.yaml:12
 # two runs with one seed are one run; so are a whole one and one in two parts
 $ cmp a/checkpoints/latest/model.safetensors b/checkpoints/latest/model.safetensors && echo same
 same
