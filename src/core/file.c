@@ -254,6 +254,15 @@ an_status an_file_write(const char *path, const void *data, size_t size)
     return an_file_commit(&w);
 }
 
+an_status an_file_sync(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int bad = fd < 0 || gate() != 0 || fsync(fd) != 0;
+    const int error = errno;
+    if (fd >= 0) close(fd);
+    return bad ? an_fail(AN_EIO, "%s: cannot sync: %s", path, why(error)) : AN_OK;
+}
+
 an_status an_dir_sync(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,7 @@
 /* core/file.h
  * Files that appear whole or not at all. Every failing call says which path and why; a call that failed leaves no
- * temporary file behind and the old file as it was. */
+ * temporary file behind and the old file as it was, with one exception: where the folder cannot be synced at the very end, the
+ * new file is in place, whole, but a power cut may bring back the old one. */
 #ifndef AN_CORE_FILE_H
 #define AN_CORE_FILE_H
 
@@ -34,6 +35,7 @@ int an_path_is_dir(const char *path);
 char *an_path_join(const char *folder, const char *name);            /* freed with free(); NULL when out of memory */
 const char *an_path_base(const char *path);                          /* what follows the last '/' */
 
+an_status an_file_sync(const char *path) AN_MUST_USE;                 /* what another library has written there, before it is renamed */
 an_status an_dir_create(const char *path) AN_MUST_USE;               /* with its parents; an existing folder is fine */
 an_status an_dir_create_new(const char *path, int *made) AN_MUST_USE;     /* without them; *made 0: something of this name is there, and whoever made it has it */
 an_status an_dir_remove(const char *path) AN_MUST_USE;               /* with all it holds, follows no links; a missing folder is fine */

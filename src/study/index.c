@@ -1,5 +1,5 @@
 /* study/index.c
- * One transaction into a new file, which then takes the old one's place. The only file that knows SQLite. */
+ * One transaction into a new file, which is synced as a whole, once, and then takes the old one's place. The only file that knows SQLite. */
 #include "study/index.h"
 
 #include <inttypes.h>
@@ -131,6 +131,7 @@ an_status an_index_build(const an_study *s, void (*tick)(void *ctx, size_t done,
         if (status == AN_OK && w.failed) status = an_fail(AN_EIO, "%s: cannot write the index: %s", path, w.db ? sqlite3_errmsg(w.db) : "no memory");
         for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(w.statement[i]);
         sqlite3_close(w.db);
+        if (status == AN_OK) status = an_file_sync(fresh);
         if (status == AN_OK) status = an_path_rename(fresh, path);
         if (status != AN_OK) unlink(fresh);
     }

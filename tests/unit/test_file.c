@@ -50,8 +50,15 @@ static void any_failing_step_leaves_the_old_file(void **state)
     assert_holds(path, "old");
     assert_int_equal(entries(folder), 1);
     assert_int_equal(failed, 3);
-    assert_ok(an_file_write(path, "new", 3));
+    an_file_fail_after_ops(5, EIO);          /* the folder's sync: told, and the new file is there */
+    assert_fails(an_file_write(path, "new", 3), AN_EIO, "cannot sync folder");
+    an_file_fail_after_ops(0, 0);
     assert_holds(path, "new");
+    assert_int_equal(entries(folder), 1);
+    an_file_fail_after_ops(6, EIO);          /* there is no further one */
+    assert_ok(an_file_write(path, "newer", 5));
+    an_file_fail_after_ops(0, 0);
+    assert_holds(path, "newer");
 }
 
 static void a_full_disk_is_told(void **state)

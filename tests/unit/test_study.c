@@ -2,12 +2,14 @@
  * grouped and judged from run folders; claims exclude each other and remember failures. */
 #include "unit.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "core/file.h"
 #include "study/claim.h"
+#include "study/index.h"
 #include "study/study_write.h"
 #include "train/checksum.h"
 
@@ -351,11 +353,38 @@ static void memory_may_fail_anywhere(void **state)
     an_options_destroy(&flags);
 }
 
+/* The file's sync and the rename; when only the folder's sync fails the new one is there. */
+static void an_index_replaces_a_good_one_only_when_it_is_safe(void **state)
+{
+    (void)state;
+    new_flags();
+    an_study *s = study_of("grid: { warmup: [0, 5] }\n");
+    assert_ok(an_dir_create(unit_path("out")));
+    assert_ok(an_file_write(unit_path("out/index.sqlite"), "old", 3));
+    for (uint64_t op = 1; op <= 4; op++) {
+        char *data, **names;
+        size_t size, count;
+        an_file_fail_after_ops(op, EIO);
+        const an_status status = an_index_build(s, NULL, NULL);
+        an_file_fail_after_ops(0, 0);
+        assert_int_equal(status, op <= 3 ? AN_EIO : AN_OK);
+        assert_ok(an_file_read(unit_path("out/index.sqlite"), &data, &size));
+        assert_int_equal(size == 3, op <= 2);
+        free(data);
+        assert_ok(an_dir_list(unit_path("out"), &names, &count));
+        for (size_t i = 0; i < count; i++) assert_null(strstr(names[i], "tmp"));
+        an_dir_list_free(names, count);
+    }
+    an_study_close(&s);
+    an_options_destroy(&flags);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grid_becomes_cells), cmocka_unit_test(identities), cmocka_unit_test(defaults), cmocka_unit_test(joined_keys_and_several_grids), cmocka_unit_test(combinations_that_cannot_be), cmocka_unit_test(what_is_no_study),
         cmocka_unit_test(results), cmocka_unit_test(lost_logs), cmocka_unit_test(claims), cmocka_unit_test(ranks), cmocka_unit_test(named_studies_are_studies), cmocka_unit_test(memory_may_fail_anywhere),
+        cmocka_unit_test(an_index_replaces_a_good_one_only_when_it_is_safe),
     };
     return cmocka_run_group_tests(tests, setup, unit_scratch_teardown);
 }
