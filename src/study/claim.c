@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -81,4 +82,10 @@ an_status an_claim_add_failure(int fd, const char *path, const char *line)
 an_status an_claim_forget_failures(int fd, const char *path)
 {
     return ftruncate(fd, 0) == 0 ? AN_OK : an_fail(AN_EIO, "%s: cannot empty it: %s", path, strerror(errno));
+}
+
+bool an_claim_said_since(const char *path, double wall)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (double)st.st_mtim.tv_sec + 1e-9 * (double)st.st_mtim.tv_nsec >= wall;
 }

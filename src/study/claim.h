@@ -24,5 +24,6 @@ an_status an_claim_try(const char *path, int *fd, an_claim_answer *answer) AN_MU
 an_status an_claim_failures(const char *path, size_t *count, an_text *last) AN_MUST_USE;
 an_status an_claim_add_failure(int fd, const char *path, const char *line) AN_MUST_USE;
 an_status an_claim_forget_failures(int fd, const char *path) AN_MUST_USE;
+bool an_claim_said_since(const char *path, double wall);       /* whether a file was last written after that (core/clock.h) */
 
 #endif

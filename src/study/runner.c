@@ -21,7 +21,7 @@
 #include "train/signals.h"
 
 enum { ATTEMPTS = 2 };
-static const double LOOK_AGAIN = 0.5, TICK = 0.5;      /* seconds: at cells that others work on; between progress lines */
+static const double LOOK_AGAIN = 0.5, TICK = 0.5, LAG = 30;   /* seconds: at cells that others work on; between progress lines; ranks of one launch start no further apart */
 
 extern char **environ;
 
@@ -38,6 +38,7 @@ typedef struct runner {
     an_memory_room room;           /* when none of ours ran */
     bool stopping;
     double began, flops_before, last_tick;
+    double since;                  /* wall clock: what other ranks have said before is of another launch */
 } runner;
 
 static an_status no_memory(const an_study *s) { return an_fail(AN_ENOMEM, "%s: no memory", s->place); }
@@ -59,6 +60,61 @@ static an_status look_at_failures(an_study *s, an_study_cell *cell, size_t *coun
     an_text_fini(&last);
     free(path);
     return status;
+}
+
+static bool is_ours(const runner *r, size_t index) { return index % r->how->rank.count == r->how->rank.id; }
+
+/* A refusal is kept beside the claim, for the ranks that cannot see by a lock that nobody works on the cell. */
+static an_status look_at_refusal(runner *r, an_study_cell *cell)
+{
+    an_study *s = r->study;
+    char *path = an_study_path(s, "work", cell->name, ".refused"), *text = NULL;
+    size_t size;
+    an_status status = path ? AN_OK : no_memory(s);
+    if (path && an_claim_said_since(path, r->since)) {
+        status = an_file_read(path, &text, &size);
+        cell->reason = text ? an_arena_printf(&s->arena, "%s", text) : NULL;
+        if (status == AN_OK && !cell->reason) status = no_memory(s);
+        if (status == AN_OK) cell->state = AN_CELL_SKIPPED;
+    }
+    free(text);
+    free(path);
+    return status;
+}
+
+/* Where there are no locks: how far another rank's cell is, which it may also have given up. */
+static an_status look_at_other(runner *r, an_study_cell *cell, const char *claim)
+{
+    size_t count;
+    AN_TRY(an_study_look(r->study, cell));
+    if (cell->state == AN_CELL_WAITING && (!r->how->retry || an_claim_said_since(claim, r->since))) AN_TRY(look_at_failures(r->study, cell, &count));
+    return cell->state == AN_CELL_WAITING ? look_at_refusal(r, cell) : AN_OK;
+}
+
+static an_status tell_refusal(const runner *r, const an_study_cell *cell)
+{
+    char *path = r->how->rank.count > 1 ? an_study_path(r->study, "work", cell->name, ".refused") : NULL;
+    const an_status status = path ? an_file_write(path, cell->reason, strlen(cell->reason)) : r->how->rank.count > 1 ? no_memory(r->study) : AN_OK;
+    free(path);
+    return status;
+}
+
+/* What planning has refused here, perhaps for want of memory; and what was refused in an earlier launch is taken back before another rank takes it for news. */
+static an_status tell_survey(const runner *r)
+{
+    for (size_t i = 0; r->how->rank.count > 1 && i < r->study->n_cells; i++) {
+        const an_study_cell *cell = &r->study->cell[i];
+        if (!is_ours(r, i)) continue;
+        if (cell->state == AN_CELL_SKIPPED) {
+            AN_TRY(tell_refusal(r, cell));
+            continue;
+        }
+        char *path = an_study_path(r->study, "work", cell->name, ".refused");
+        if (!path) return no_memory(r->study);
+        unlink(path);
+        free(path);
+    }
+    return AN_OK;
 }
 
 an_status an_runner_survey(an_study *s, const an_runner *how)
@@ -150,14 +206,15 @@ static size_t choose(const runner *r, size_t *tight)
 /* A cell that does not fit though nothing of ours runs. */
 static an_status refuse_for_memory(runner *r, an_study_cell *cell)
 {
+    an_study *s = r->study;
     char need[AN_HUMAN], have[AN_HUMAN];
     cell->state = AN_CELL_SKIPPED;
-    cell->reason = an_arena_printf(&r->study->arena, "needs %s of memory and %s are %s", an_human_bytes(need, (double)cell->memory), an_human_bytes(have, (double)r->room.bytes), r->room.limit);
-    return cell->reason ? AN_OK : no_memory(r->study);
+    cell->reason = an_arena_printf(&s->arena, "needs %s of memory and %s are %s", an_human_bytes(need, (double)cell->memory), an_human_bytes(have, (double)r->room.bytes), r->room.limit);
+    return cell->reason ? tell_refusal(r, cell) : no_memory(s);
 }
 
 /* With the claim in hand: what others have done meanwhile, and what failed. */
-static an_status start_claimed(runner *r, size_t index, int claim, const char *path)
+static an_status start_claimed(runner *r, size_t index, int claim, const char *path, bool fits)
 {
     an_study *s = r->study;
     an_study_cell *cell = &s->cell[index];
@@ -165,7 +222,9 @@ static an_status start_claimed(runner *r, size_t index, int claim, const char *p
     an_status status = an_study_look(s, cell);
     if (status == AN_OK && r->how->retry && r->again[index] == 0) status = an_claim_forget_failures(claim, path);
     if (status == AN_OK && cell->state == AN_CELL_WAITING) status = look_at_failures(s, cell, &failures);
-    if (status == AN_OK && cell->state == AN_CELL_WAITING) {
+    if (status == AN_OK && cell->state == AN_CELL_WAITING && !fits) {
+        status = refuse_for_memory(r, cell);
+    } else if (status == AN_OK && cell->state == AN_CELL_WAITING) {
         status = spawn(r, index, claim);
         if (status == AN_OK) {
             cell->state = AN_CELL_RUNNING;
@@ -177,7 +236,8 @@ static an_status start_claimed(runner *r, size_t index, int claim, const char *p
     return status;
 }
 
-static an_status start(runner *r, size_t index)
+/* fits: whether there is memory for it; a cell that another works on is not refused for that. */
+static an_status start(runner *r, size_t index, bool fits)
 {
     const an_study *s = r->study;
     an_claim_answer answer = AN_CLAIM_BUSY;
@@ -187,13 +247,12 @@ static an_status start(runner *r, size_t index)
     if (status == AN_OK && answer == AN_CLAIM_NO_LOCKS && r->how->rank.count < 2) {
         close(claim);
         status = an_fail(AN_EIO, "%s: this file system has no locks, by which processes share a study; choose another --out, or start it by srun or mpirun, which give each its part", s->out);
-    } else if (status == AN_OK && (answer == AN_CLAIM_BUSY || (answer == AN_CLAIM_NO_LOCKS && index % r->how->rank.count != r->how->rank.id))) {
+    } else if (status == AN_OK && (answer == AN_CLAIM_BUSY || (answer == AN_CLAIM_NO_LOCKS && !is_ours(r, index)))) {
         if (claim >= 0) close(claim);
         r->again[index] = an_clock() + LOOK_AGAIN;
-        an_study_cell *cell = &r->study->cell[index];
-        if (answer == AN_CLAIM_NO_LOCKS) status = an_study_look(r->study, cell);
+        if (answer == AN_CLAIM_NO_LOCKS) status = look_at_other(r, &r->study->cell[index], path);
     } else if (status == AN_OK) {
-        status = start_claimed(r, index, claim, path);
+        status = start_claimed(r, index, claim, path, fits);
     }
     free(path);
     return status;
@@ -204,8 +263,8 @@ static an_status start_more(runner *r)
     if (r->n_jobs == 0) r->room = an_memory_available();
     while (r->n_jobs < r->how->jobs) {
         size_t tight, index = choose(r, &tight);
-        if (index != AN_NO_CELL) AN_TRY(start(r, index));
-        else if (tight != AN_NO_CELL && r->n_jobs == 0) AN_TRY(refuse_for_memory(r, &r->study->cell[tight]));
+        if (index != AN_NO_CELL) AN_TRY(start(r, index, true));
+        else if (tight != AN_NO_CELL && r->n_jobs == 0) AN_TRY(start(r, tight, false));
         else return AN_OK;
     }
     return AN_OK;
@@ -376,9 +435,10 @@ static void abandon(runner *r)
 
 an_status an_runner_run(an_study *s, const an_runner *how)
 {
-    runner r = { .study = s, .how = how, .began = an_clock(), .room = an_memory_available() };
+    runner r = { .study = s, .how = how, .began = an_clock(), .since = an_clock_wall() - LAG, .room = an_memory_available() };
     sigset_t child;
     AN_TRY(make_folders(s));
+    AN_TRY(tell_survey(&r));
     r.job = an_alloc((how->jobs + 1) * sizeof *r.job);
     r.again = an_alloc((s->n_cells + 1) * sizeof *r.again);
     r.environment = make_environment();

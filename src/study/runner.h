@@ -3,7 +3,8 @@
  * share the folder, may work on one study; any of them may be stopped or killed at any time, and running it again goes on.
  *
  *     OUT/cells/NAME/         the run
- *     OUT/work/NAME.yaml      what addnorm train was given, NAME.claim who works on it and what failed, NAME.out what it said */
+ *     OUT/work/NAME.yaml      what addnorm train was given, NAME.claim who works on it and what failed, NAME.out what it said,
+ *     OUT/work/NAME.refused   why one rank of several had no room for it */
 #ifndef AN_STUDY_RUNNER_H
 #define AN_STUDY_RUNNER_H
 
