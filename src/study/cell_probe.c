@@ -1,8 +1,10 @@
 /* study/cell_probe.c
- * What is measured on demand on a finished cell (study/probe.h), once: the answer is kept beside the cell's log. */
+ * What is measured on demand on a finished cell (study/probe.h), once: the answer is kept beside the cell's log, with what it depends on besides
+ * the cell, its batch included. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "study/evidence.h"
@@ -26,14 +28,34 @@ static json_t *measure(const an_study *s, const an_study_cell *cell, an_probe_ki
     return doc;
 }
 
+static json_t *settings(void) { return json_pack("{s:s, s:i, s:i}", "version", AN_VERSION, "sets", SETS, "updates", UPDATES); }
+
+/* NULL: nothing is kept there, or it was measured otherwise. */
+static json_t *read_kept(const char *path)
+{
+    json_t *doc = json_load_file(path, JSON_REJECT_DUPLICATES, NULL), *now = settings();
+    const bool same = now && json_equal(json_object_get(doc, "settings"), now);
+    json_decref(now);
+    if (same) return doc;
+    json_decref(doc);
+    return NULL;
+}
+
+static void keep(json_t *doc, const char *path)
+{
+    char *text = json_object_set_new(doc, "settings", settings()) == 0 ? json_dumps(doc, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    if (text && an_file_write(path, text, strlen(text)) != AN_OK) { /* not kept: measured again next time */ }
+    free(text);
+}
+
 json_t *an_cell_probe(const an_study *s, const an_study_cell *cell, an_probe_kind kind, const an_findings *f)
 {
     char file[64];
     snprintf(file, sizeof file, "/probe-%s.json", an_probe_name(kind));
     char *path = cell && cell->state == AN_CELL_FINISHED ? an_study_path(s, "cells", cell->name, file) : NULL;
     char *run = path ? an_study_path(s, "cells", cell->name, "") : NULL;
-    json_t *doc = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (!doc && run && (doc = measure(s, cell, kind, run, f))) (void)json_dump_file(doc, path, JSON_INDENT(1) | JSON_REAL_PRECISION(9));   /* not kept: measured again next time */
+    json_t *doc = path ? read_kept(path) : NULL;
+    if (!doc && run && (doc = measure(s, cell, kind, run, f))) keep(doc, path);
     json_t *of_kind = json_incref(json_object_get(doc, an_probe_name(kind)));
     json_decref(doc);
     free(path);

@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 #include "study/claim.h"
+#include "study/evidence.h"
 #include "study/index.h"
 #include "study/study_write.h"
 #include "train/checksum.h"
@@ -379,12 +380,55 @@ static void an_index_replaces_a_good_one_only_when_it_is_safe(void **state)
     an_options_destroy(&flags);
 }
 
+static double first_change(const an_study *s, const an_study_cell *cell)
+{
+    const an_findings f = { 0 };
+    json_t *updates = an_cell_probe(s, cell, AN_PROBE_AMPLIFICATION, &f);
+    const double change = an_probe_number(json_array_get(updates, 0), "change");
+    assert_true(json_array_size(updates) > 0);
+    json_decref(updates);
+    return change;
+}
+
+/* What a probe has measured is kept whole, and measured again when it was measured otherwise. */
+static void what_is_kept_of_a_probe(void **state)
+{
+    (void)state;
+    new_flags();
+    an_study *s = study_of("grid: { warmup: [0] }\n");
+    an_study_cell *cell = &s->cell[0];
+    char *path = an_study_path(s, "cells", cell->name, "/probe-amplification.json"), *run = an_study_path(s, "cells", cell->name, "");
+    cell->state = AN_CELL_FINISHED;
+    assert_ok(an_dir_create(run));
+    const double change = first_change(s, cell);
+    for (int i = 0; i < 3; i++) {                                  /* 0: as it was measured, 1: by other settings, 2: by who knows which */
+        json_t *doc = json_load_file(path, 0, NULL), *settings = json_object_get(doc, "settings");
+        assert_non_null(settings);
+        assert_string_equal(json_string_value(json_object_get(settings, "version")), AN_VERSION);
+        json_object_set_new(json_array_get(json_object_get(doc, "amplification"), 0), "change", json_real(42));
+        if (i == 1) json_object_set_new(settings, "updates", json_integer(9));
+        if (i == 2) json_object_del(doc, "settings");
+        assert_int_equal(json_dump_file(doc, path, 0), 0);
+        json_decref(doc);
+        assert_true(first_change(s, cell) == (i == 0 ? 42 : change));
+    }
+    an_file_fail_after_ops(3, EIO);                                /* the sync: what was kept is still whole */
+    unlink(path);
+    assert_true(first_change(s, cell) == change);
+    an_file_fail_after_ops(0, 0);
+    assert_false(an_path_exists(path));
+    free(path);
+    free(run);
+    an_study_close(&s);
+    an_options_destroy(&flags);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grid_becomes_cells), cmocka_unit_test(identities), cmocka_unit_test(defaults), cmocka_unit_test(joined_keys_and_several_grids), cmocka_unit_test(combinations_that_cannot_be), cmocka_unit_test(what_is_no_study),
         cmocka_unit_test(results), cmocka_unit_test(lost_logs), cmocka_unit_test(claims), cmocka_unit_test(ranks), cmocka_unit_test(named_studies_are_studies), cmocka_unit_test(memory_may_fail_anywhere),
-        cmocka_unit_test(an_index_replaces_a_good_one_only_when_it_is_safe),
+        cmocka_unit_test(an_index_replaces_a_good_one_only_when_it_is_safe), cmocka_unit_test(what_is_kept_of_a_probe),
     };
     return cmocka_run_group_tests(tests, setup, unit_scratch_teardown);
 }

@@ -83,11 +83,13 @@ static void plant_r3(const an_study_cell *c, bool holds, planted *p)
     if (!holds) p->loss = plain || post || b2t ? 2 : 3.3 + 0.1 * depth;
 }
 
+#define MEASURED "{\"settings\":{\"version\":\"" AN_VERSION "\",\"sets\":4,\"updates\":10},"   /* study/cell_probe.c */
+
 /* What a probe would have measured: `n` lesions that cost a, of the last third b. */
 static void add_lesions(planted *p, int n, double a, double b)
 {
     p->measured = "probe-lesion.json";
-    an_text_add(&p->document, "{\"lesion\":{\"change\":[");
+    an_text_add(&p->document, MEASURED "\"lesion\":{\"change\":[");
     for (int i = 0; i < n; i++) an_text_add(&p->document, "%s%.9g", i ? "," : "", 3 * i >= 2 * n ? b : a);
     an_text_add(&p->document, "]}}");
 }
@@ -96,7 +98,7 @@ static void plant_r4(const an_study_cell *c, bool holds, planted *p)
 {
     char *run = an_path_join(unit_path("out"), "cells"), *cell = an_path_join(run, c->name), *paths = an_path_join(cell, "probe-paths.json");
     const bool plain = is(c, "design", "plain");
-    const char *document = holds ? "{\"paths\":{\"r2\":0.99,\"slope\":-2,\"short_share\":1.0}}" : "{\"paths\":{\"r2\":0.5,\"slope\":-2,\"short_share\":0.5}}";
+    const char *document = holds ? MEASURED "\"paths\":{\"r2\":0.99,\"slope\":-2,\"short_share\":1.0}}" : MEASURED "\"paths\":{\"r2\":0.5,\"slope\":-2,\"short_share\":0.5}}";
     add_lesions(p, plain ? 2 : 48, plain == holds ? 2 : 0.01, plain == holds ? 2 : 0.01);
     assert_ok(an_dir_create(cell));
     if (!plain) assert_ok(an_file_write(paths, document, strlen(document)));
@@ -168,7 +170,7 @@ static void plant_r9(const an_study_cell *c, bool holds, planted *p)
     for (int i = 0; i < 6; i++)
         if (is(c, "lr", RATE[i])) p->loss = 2 + 0.1 * abs(i - best);
     p->measured = "probe-amplification.json";
-    an_text_add(&p->document, "{\"amplification\":[{\"change\":%.9g},{\"change\":%.9g}]}", moves ? an_cell_number(c, "n_layer") : 1, moves ? an_cell_number(c, "n_layer") : 1);
+    an_text_add(&p->document, MEASURED "\"amplification\":[{\"change\":%.9g},{\"change\":%.9g}]}", moves ? an_cell_number(c, "n_layer") : 1, moves ? an_cell_number(c, "n_layer") : 1);
 }
 
 static void plant_r10(const an_study_cell *c, bool holds, planted *p)
