@@ -86,11 +86,14 @@ child=
 for i in $(seq 100); do child=$(cat /proc/$pid/task/$pid/children 2>/dev/null); [ -n "$child" ] && [ -n "$(ls victim/out/cells/*/log.jsonl 2>/dev/null)" ] && break; sleep 0.02; done
 kill -KILL $child
 for i in $(seq 100); do grep -q 'tried again' victim/err && break; sleep 0.02; done
+children=
+for i in $(seq 100); do children=$(cat /proc/$pid/task/$pid/children 2>/dev/null); [ -n "$children" ] && break; sleep 0.02; done
+expect "the cell is being tried again" kill -0 $children
 kill -TERM $pid
 wait $pid
 expect "a study that is asked to stop ends with 75" [ $? -eq 75 ]
 expect "a killed cell is tried again" grep -q 'failed, will be tried again: killed by signal 9' victim/err
-expect "nobody is left" [ -z "$(cat /proc/$pid/task/$pid/children 2>/dev/null)" ]
+expect "nobody is left" eval '! kill -0 $children 2>/dev/null'
 
 # damage
 log=$(ls -d whole/out/cells/design=post-ln,seed=1-*)/log.jsonl
