@@ -4,7 +4,9 @@
  * Source    Zhang & Sennrich 2019, arXiv:1910.07467; Shen et al. 2020, arXiv:2003.07845; Wang et al. 2022, arXiv:2210.05153; Zhu et al. 2025, arXiv:2503.10622
  * Threshold the catalogue's, not calibrated: 0.03 nats, rank correlation 0.6. Norms over a batch see later tokens while training, which only
  *           `custom` allows; it is pre-ln otherwise. The discrepancy is tid_dev (docs/telemetry.md), which all of them have; norms of a token have none.
- *           PowerNorm takes its running square after 100 steps, its authors' 10,000 being more than a run here has */
+ *           PowerNorm takes its running square after 100 steps, its authors' 10,000 being more than a run here has. DyT and Derf do not scale what they
+ *           bound: their authors multiply embeddings by sqrt(d), and here they and the LayerNorm runs beside them start from Xavier's, of unit size
+ *           (from GPT-2's small ones both stay at the unigram entropy, whatever alpha) */
 #include <math.h>
 
 #include "study/evidence.h"
@@ -12,9 +14,10 @@
 
 static const char RELEASE[] =
     "base: { n_layer: 4, n_head: 4, d_model: 128, seq_len: 64, batch_size: 32, steps: 1000, lr: 1e-3, warmup: 100, dropout: 0, eval_every: 0, eval_batches: 20, telemetry_every: 100 }\n"
-    "grid:\n  norm: [layernorm, rmsnorm, scalenorm, groupnorm, dyt, derf]\n  design: [pre-ln]\n"
+    "grid:\n  norm: [layernorm, rmsnorm, scalenorm, groupnorm]\n  design: [pre-ln]\n"
+    "grid_bounded:\n  norm|init: [layernorm|xavier, dyt|xavier, derf|xavier]\n  design: [pre-ln]\n"
     "grid_batch:\n  norm|powernorm_warmup|powernorm_groups: [batchnorm||, rbn||, powernorm|100|, powernorm|100|0]\n  design|custom_allow_future: [custom|true]\n"
-    "grid_alpha:\n  norm|dyt_alpha: [layernorm|, dyt|0.5, dyt|2]\n  design|n_layer|warmup: [pre-ln|12|0]\n"
+    "grid_alpha:\n  norm|dyt_alpha|init: [layernorm||xavier, dyt|0.5|xavier, dyt|2|xavier]\n  design|n_layer|warmup: [pre-ln|12|0]\n"
     "seeds: 2\n";
 
 static const char *const TOKEN[] = { "layernorm", "rmsnorm", "scalenorm", "groupnorm", "dyt", "derf" }, *const BATCH[] = { "batchnorm", "rbn", "powernorm", "powernorm powernorm_groups=0" };
@@ -66,12 +69,20 @@ static void judge_batch(const an_study *s, an_findings *f)
     an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, "PowerNorm beside LayerNorm", NULL, there ? "validation loss %.4f, without its scaling of tokens %.4f; LayerNorm %.4f" : "runs are missing", loss, bare_loss, layer);
 }
 
+static void tell_bounded(const an_study *s, an_findings *f)
+{
+    const double layer = an_group_quantity(s, "norm=layernorm init=xavier", AN_Q_VAL_LOSS), dyt = an_group_quantity(s, "norm=dyt", AN_Q_VAL_LOSS), derf = an_group_quantity(s, "norm=derf", AN_Q_VAL_LOSS);
+    const bool there = !isnan(layer + dyt + derf);
+    an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, "DyT and Derf beside LayerNorm", NULL, there ? "validation loss %.4f and %.4f; LayerNorm %.4f, all from Xavier's initialisation" : "runs are missing", dyt, derf, layer);
+}
+
 static void judge(const an_study *s, an_findings *f)
 {
     static const char TWELVE[] = "norm=layernorm n_layer=12";
     const double layer = an_group_quantity(s, "norm=layernorm", AN_Q_LOSS), root = an_group_quantity(s, "norm=rmsnorm", AN_Q_LOSS);
     an_find_number(f, fabs(root - layer), (an_limits){ 0, 0.03 }, "RMSNorm does as well as LayerNorm", "losses at most 0.03 nats apart", "%.4f beside %.4f", root, layer);
     judge_batch(s, f);
+    tell_bounded(s, f);
     an_find_outcome(s, f, (an_expected_outcome){ "norm=dyt dyt_alpha=0.5", TWELVE, AN_OUTCOME_TRAINED, 1 }, "DyT trains 12 layers without warm-up from alpha 0.5", "trained in all runs, beside LayerNorm");
     an_find_outcome(s, f, (an_expected_outcome){ "norm=dyt dyt_alpha=2", TWELVE, AN_OUTCOME_DEGRADED, 1 }, "From alpha 2 it does not", "failed, partial or degraded in all runs, beside LayerNorm");
     an_findings_add(f, AN_FINDING_SKIPPED, "Padding must not enter batch statistics", "unmasked BatchNorm worse than masked on sorting of padded sequences", "there are no tasks of padded sequences and no encoder-decoder yet");
