@@ -12,7 +12,7 @@ const an_option an_scaling_options[] = {
     { "parameterization", AN_CHOICE, "standard", "standard|mup|depth-mup|completep", "how learning rates, sizes and eps follow width and depth", .group = "model", .needs = AN_NEEDS_TOKENS },
     { "base_width", AN_INT, "256", "1..1048576", "d_model of the model that the settings were tuned on", .group = "model", .needs = "parameterization=mup|depth-mup|completep", .aliases = "mup_base_width" },
     { "base_depth", AN_INT, "2", "1..100000", "n_layer of the model that the settings were tuned on", .group = "model", .needs = "parameterization=depth-mup|completep", .aliases = "mup_base_depth" },
-    { "input_multiplier", AN_FLOAT, "1", ">0", "multiplies the embedding", .group = "model", .needs = "parameterization=mup|depth-mup|completep" },
+    { "input_multiplier", AN_FLOAT, "1", ">0", "multiplies the embedding, positions too; sqrt(d_model) in Gemma's models", .group = "model", .needs = AN_NEEDS_TOKENS, .aliases = "embedding_multiplier embed_scale" },
     { "output_multiplier", AN_FLOAT, "1", ">0", "multiplies the logits, besides base_width / d_model", .group = "model", .needs = "parameterization=mup|depth-mup|completep" },
     AN_OPTION_END
 };
@@ -27,12 +27,11 @@ static an_status check_init(const char *init, const char *place, const char *nam
 an_status an_scaling_read(an_scaling *scaling, const an_options *options, size_t d_model, size_t n_layer)
 {
     const char *name = an_options_text(options, "parameterization"), *init = an_options_text(options, "init");
-    *scaling = (an_scaling){ .width = 1, .depth = 1, .alpha = 1, .input = 1, .output = 1 };
+    *scaling = (an_scaling){ .width = 1, .depth = 1, .alpha = 1, .input = an_options_float(options, "input_multiplier"), .output = 1 };
     if (strcmp(name, "standard") == 0) return AN_OK;
     AN_TRY(check_init(init, an_options_place(options, "init"), name));
     scaling->on = true;
     scaling->width = (double)d_model / (double)an_options_int(options, "base_width");
-    scaling->input = an_options_float(options, "input_multiplier");
     scaling->output = an_options_float(options, "output_multiplier");
     if (strcmp(name, "mup") == 0) return AN_OK;
     scaling->depth = (double)n_layer / (double)an_options_int(options, "base_depth");

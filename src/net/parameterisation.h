@@ -12,7 +12,7 @@
  *   Adam eps             1          1/m_d      m_L^-a / m_d inside blocks, 1/m_d outside
  *   logits               1          out/m_d    out/m_d
  *   attention scale      1/sqrt(D)  1/D        1/D
- *   embedding output     1          in         in
+ *   embedding output     in         in         in
  * Under the last three no projection carries GPT-2's 1/sqrt(2L): the branch multiplier is the depth law.
  * The authors' code, EleutherAI/nanoGPT-mup, differs in two cells from the table of the paper, which is followed here: its completep branch applies
  * m_L^-a / m_d to eps of all groups, embeddings included, where the table has 1/m_d for embeddings and head; its mup branch leaves hidden weight
@@ -28,7 +28,7 @@
 #include "core/status.h"
 
 typedef struct an_scaling {
-    bool on;                       /* false: standard, everything 1 */
+    bool on;                       /* false: standard, everything 1 but input */
     double width, depth, alpha;    /* m_d, m_L (1: no depth law), a */
     double input, output;          /* forward multipliers of the embedding and of the logits */
 } an_scaling;

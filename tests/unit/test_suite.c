@@ -27,6 +27,9 @@ static int teardown(void **state)
     return unit_scratch_teardown(state);
 }
 
+/* What a document of a probe begins with, so that it is not measured again. */
+#define MEASURED "{\"settings\":{\"version\":\"" AN_VERSION "\",\"sets\":4,\"updates\":10},"   /* study/cell_probe.c */
+
 /* What a planted run says. H1 is 3.3: a loss of 2 is trained, one of 3.3 failed. */
 typedef struct planted { bool diverged; double first, loss, val_loss, slope; an_text tables; const char *measured; an_text document; } planted;   /* val_loss 0: as loss; measured: a file of the run, what stands in it */
 
@@ -63,7 +66,7 @@ static void add_causes(planted *p)
     add_table(p, "ledger", "mlp", "g_in", 16, 1, 0, 1);
     add_table(p, "ledger", "mlp", "g_out", 16, 1, 0, 1);
     p->measured = "probe-amplification.json";
-    an_text_add(&p->document, "{\"amplification\":[{\"change\":0.1}]}");
+    an_text_add(&p->document, MEASURED "\"amplification\":[{\"change\":0.1}]}");
 }
 
 static void plant_r2(const an_study_cell *c, bool holds, planted *p)
@@ -82,8 +85,6 @@ static void plant_r3(const an_study_cell *c, bool holds, planted *p)
     p->loss = fails ? 3.3 : 2;
     if (!holds) p->loss = plain || post || b2t ? 2 : 3.3 + 0.1 * depth;
 }
-
-#define MEASURED "{\"settings\":{\"version\":\"" AN_VERSION "\",\"sets\":4,\"updates\":10},"   /* study/cell_probe.c */
 
 /* What a probe would have measured: `n` lesions that cost a, of the last third b. */
 static void add_lesions(planted *p, int n, double a, double b)

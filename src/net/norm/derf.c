@@ -38,4 +38,4 @@ static void field(const an_net *net, double q, double *out, double *chi)
 static const char *const VARIANTS[] = { "derf_alpha=2", "norm_affine=false", NULL };
 
 const an_norm_kind an_norm_derf = { .name = "derf", .formula = "y = g erf(a x + s) + b", .source = "arXiv:2512.10938", .parameters = "2d + 2", .options = OPTIONS, .emit = emit, .oracle = oracle,
-    .field = field, .variants = VARIANTS, .remarks = "As with dyt, gradients grow faster with depth than under a norm, and a large start of a needs warm-up." };
+    .field = field, .variants = VARIANTS, .remarks = "As with dyt, a small model is to start from `init: xavier`, gradients grow faster with depth than under a norm, and a large start of a needs warm-up." };

@@ -5,8 +5,8 @@
  * Threshold the catalogue's, not calibrated: 0.03 nats, rank correlation 0.6. Norms over a batch see later tokens while training, which only
  *           `custom` allows; it is pre-ln otherwise. The discrepancy is tid_dev (docs/telemetry.md), which all of them have; norms of a token have none.
  *           PowerNorm takes its running square after 100 steps, its authors' 10,000 being more than a run here has. DyT and Derf do not scale what they
- *           bound: their authors multiply embeddings by sqrt(d), and here they and the LayerNorm runs beside them start from Xavier's, of unit size
- *           (from GPT-2's small ones both stay at the unigram entropy, whatever alpha) */
+ *           bound: they and the LayerNorm runs beside them start from Xavier's initialisation, whose signals have unit size (from GPT-2's both stay at
+ *           the unigram entropy at this width, whatever alpha) */
 #include <math.h>
 
 #include "study/evidence.h"
