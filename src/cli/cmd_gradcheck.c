@@ -36,7 +36,7 @@ static const an_option TABLE[] = {
 
 an_status an_cmd_gradcheck_options(an_cli *cli) { return an_options_add(cli->options, TABLE, &settings); }
 
-typedef struct tally { size_t cases, of[4]; double worst; json_t *list; an_text text; int failed; } tally;
+typedef struct tally { size_t cases, of[4]; double worst; json_t *list; an_text text; int failed; bool planted; char near[AN_NAME], tensor[128]; } tally;
 
 static const char *filter(const char *name) { return strcmp(name, "all") == 0 ? NULL : name; }
 
@@ -55,6 +55,9 @@ static void record(tally *t, const an_cli *cli, const char *model, const an_grad
     t->cases++;
     t->of[r->status]++;
     if (r->worst > t->worst) t->worst = r->worst;
+    t->planted |= r->planted;
+    if (r->near[0] && !t->near[0]) snprintf(t->near, sizeof t->near, "%s", r->near);
+    if (r->tensor[0] && !t->tensor[0]) snprintf(t->tensor, sizeof t->tensor, "%s", r->tensor);
     if (cli->json) {
         t->failed |= json_array_append_new(t->list, json_pack("{s:s, s:s, s:I, s:I, s:f, s:s, s:f, s:f, s:s}", "model", model, "status", status, "tensors", (json_int_t)r->tensors, "mistrusted",
                                                               (json_int_t)r->mistrusted, "worst", r->worst, "tensor", r->tensor, "analytic", r->analytic, "numeric", r->numeric, "message", r->message)) != 0;
@@ -104,12 +107,30 @@ static void run_cases(tally *t, const an_cli *cli, an_progress *progress, batch 
     }
 }
 
+/* --model says the whole model: a filter beside it would say nothing. */
+static an_status check_settings(const an_options *options)
+{
+    static const char *const FILTERS[] = { "norm", "design", "arch" };
+    for (size_t i = 0; settings.model[0] && i < sizeof FILTERS / sizeof *FILTERS; i++)
+        if (strcmp(an_options_text(options, FILTERS[i]), "all") != 0)
+            return an_fail(AN_EUSAGE, "%s: --model names the one model to check; say %s=%s in it", an_options_place(options, FILTERS[i]), FILTERS[i], an_options_text(options, FILTERS[i]));
+    return AN_OK;
+}
+
+/* An error that was planted nowhere proves nothing. */
+static an_status check_plant(const tally *t)
+{
+    if (!settings.plant[0] || t->planted || t->of[AN_GRADCHECK_SKIPPED] == t->cases) return AN_OK;
+    return an_fail(AN_EUSAGE, "--plant: no tensor is called '%s'%s%s%s", settings.plant, t->near[0] ? "; did you mean '" : "; names are like ", t->near[0] ? t->near : t->tensor, t->near[0] ? "'?" : "");
+}
+
 an_status an_cmd_gradcheck(an_cli *cli)
 {
     an_progress progress;
     char model[512];
     size_t all = 0;
     AN_TRY(an_cli_need_arguments(cli, 0, 0));
+    AN_TRY(check_settings(cli->options));
     batch *b = an_alloc(sizeof *b);
     if (!b) return an_fail(AN_ENOMEM, "gradcheck: no memory for its results");
     tally t = { .list = json_array() };
@@ -118,7 +139,9 @@ an_status an_cmd_gradcheck(an_cli *cli)
     run_cases(&t, cli, &progress, b, all);
     free(b);
     an_progress_clear(&progress);
-    const an_status status = print_tally(&t, cli);
+    an_status status = check_plant(&t);
+    if (status == AN_OK) status = print_tally(&t, cli);
+    an_text_fini(&t.text);
     json_decref(t.list);
     AN_TRY(status);
     if (t.cases == 0) return an_fail(AN_EUSAGE, "no model matches");

@@ -166,6 +166,13 @@ static bool is_removed(const subject *s, const char *name)
 /* Is this derivative 0 because it has to be? */
 static bool is_nought(const subject *s, const char *name, double size) { return (size == 0 && is_silent(s, name)) || (size < NEAR_ZERO && is_removed(s, name)); }
 
+static const char *tensor_at(void *ctx, size_t i)
+{
+    size_t n;
+    const an_param *p = an_model_get_params(((const subject *)ctx)->model, &n);
+    return i < n ? p[i].name : NULL;
+}
+
 static void judge(subject *s, const char *plant, double plant_factor, double *room, an_gradcheck_result *r)
 {
     size_t n;
@@ -173,8 +180,10 @@ static void judge(subject *s, const char *plant, double plant_factor, double *ro
     an_model_forward_backward(s->model, &s->pass);
     for (size_t i = 0; i < n; i++) {
         if (p[i].rule.buffer) continue;
-        const derivative d = compare(s, i, &p[i], plant && strcmp(plant, p[i].name) == 0 ? plant_factor : 1, room);
+        const bool here = plant && strcmp(plant, p[i].name) == 0;
+        const derivative d = compare(s, i, &p[i], here ? plant_factor : 1, room);
         const double size = fmax(fabs(d.analytic), fabs(d.numeric)), error = fabs(d.analytic - d.numeric) / fmax(size, NEAR_ZERO);
+        r->planted |= here;
         r->tensors++;
         if (is_nought(s, p[i].name, size)) continue;
         if (size < NEAR_ZERO) r->mistrusted++;
@@ -185,6 +194,7 @@ static void judge(subject *s, const char *plant, double plant_factor, double *ro
             snprintf(r->tensor, sizeof r->tensor, "%s", p[i].name);
         }
     }
+    if (plant && !r->planted) an_text_nearest(plant, tensor_at, s, r->near);
     if (!(r->worst <= AN_GRADCHECK_TOLERANCE)) r->status = AN_GRADCHECK_FAIL;
     else if (r->mistrusted) r->status = AN_GRADCHECK_MISTRUSTED;
 }

@@ -6,7 +6,10 @@
 #ifndef AN_NET_GRADCHECK_H
 #define AN_NET_GRADCHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "core/text.h"
 
 /* MISTRUSTED: a derivative so near 0 that the comparison proves nothing. SKIPPED: the model cannot be built; message says why. */
 #define AN_GRADCHECK_STATUSES(X) X(PASS) X(FAIL) X(SKIPPED) X(MISTRUSTED)
@@ -25,6 +28,8 @@ typedef struct an_gradcheck_result {
     double analytic, numeric;          /* of the worst tensor */
     char tensor[128];                  /* name of the worst tensor */
     char message[512];                 /* SKIPPED: the reason */
+    bool planted;                      /* the model has the tensor to plant an error in */
+    char near[AN_NAME];                /* without it: the tensor whose name is nearest; "": none is near */
 } an_gradcheck_result;
 
 /* The i-th case of the product norms (with their variants) x designs x positions x activations x architectures, as

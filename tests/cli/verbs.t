@@ -55,6 +55,12 @@ $ addnorm gradcheck stray
 $ addnorm gradcheck --norm rmsnrom
 2| addnorm gradcheck: --norm: 'rmsnrom' is no norm; did you mean 'rmsnorm'? choices: all|layernorm|rmsnorm|prmsnorm|scalenorm|l2norm|groupnorm|batchnorm|rbn|powernorm|dyt|derf|none
 [2]
+$ addnorm gradcheck --model "design=post-ln" --plant layers.0.attn.post.gian
+2| addnorm gradcheck: --plant: no tensor is called 'layers.0.attn.post.gian'; did you mean 'layers.0.attn.post.gain'?
+[2]
+$ addnorm gradcheck --model "design=post-ln" --norm rmsnorm
+2| addnorm gradcheck: --norm: --model names the one model to check; say norm=rmsnorm in it
+[2]
 $ addnorm bench --shape 1,2
 2| addnorm bench: --shape: '1,2' is not M,N,K with three sizes 1..1000000
 [2]
