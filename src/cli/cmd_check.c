@@ -21,7 +21,7 @@ static const an_option TABLE[] = {
     { "suggest", AN_BOOL, "true", NULL, "where the verdict is not good, try changes and tell what came of them", AT(suggest) },
     { "probe", AN_STRING, "", NULL, "measure instead, a configuration or a RUN: all, or lesion, paths, lens, amplification, linearisation, with commas", AT(probe) },
     { "probe_sets", AN_INT, "16", "1..100000", "for paths: sets of branches drawn for each number of them; all where there are no more", AT(sets) },
-    { "page", AN_STRING, "", NULL, "write the report as a page (HTML, with charts) to this file", AT(page) },
+    { "page", AN_STRING, "", NULL, "write the report as a page (HTML, with charts) to this file", .at = AN_AT(check_options, page), .group = "check", .flags = AN_EPHEMERAL | AN_NAMES_FILE },
     AN_OPTION_END
 };
 

@@ -11,11 +11,11 @@
 typedef struct report_options { const char *out, *csv; } report_options;
 static report_options settings;
 
-#define AT(field) .at = AN_AT(report_options, field), .group = "report", .flags = AN_EPHEMERAL
+#define AT(field) .at = AN_AT(report_options, field), .group = "report"
 
 static const an_option TABLE[] = {
-    { "out", AN_STRING, "auto", NULL, "page to write; auto: report.html in the folder when one is named, here when there are several", AT(out), .aliases = "o" },
-    { "csv", AN_STRING, "", NULL, "folder to write every chart's numbers into, one file a chart", AT(csv) },
+    { "out", AN_STRING, "auto", NULL, "page to write; auto: report.html in the folder when one is named, here when there are several", AT(out), .aliases = "o", .flags = AN_EPHEMERAL | AN_NAMES_FILE },
+    { "csv", AN_STRING, "", NULL, "folder to write every chart's numbers into, one file a chart", AT(csv), .flags = AN_EPHEMERAL | AN_NAMES_FOLDER },
     AN_OPTION_END
 };
 

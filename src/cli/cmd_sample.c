@@ -19,7 +19,7 @@ static sample_options settings;
 #define AT(field) .at = AN_AT(sample_options, field), .group = "sampling", .flags = AN_EPHEMERAL
 
 static const an_option TABLE[] = {
-    { "prompt", AN_STRING, "", NULL, "text to go on from; empty: a line break", AT(prompt), .aliases = "p" },
+    { "prompt", AN_STRING, "", NULL, "text to go on from; empty: a line break", .at = AN_AT(sample_options, prompt), .group = "sampling", .aliases = "p", .flags = AN_EPHEMERAL | AN_ANY_BYTES },
     { "tokens", AN_INT, "auto", "1..", "tokens to write; auto: what is left of the model's seq_len after the prompt", .words = "auto=0", AT(tokens), .aliases = "n max_new_tokens num_tokens" },
     { "samples", AN_INT, "1", "1..4096", "continuations of the prompt, decoded as one batch; number i is the same text in any batch", AT(samples) },
     { "weights", AN_CHOICE, "auto", "auto|f32|bf16|int8", "how matrices are read: bf16 has half the bytes of f32, int8 a quarter; auto: f32", AT(weights) },

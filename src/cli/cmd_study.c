@@ -12,6 +12,7 @@
 #include "study/index.h"
 #include "study/runner.h"
 #include "study/study_write.h"
+#include "train/checkpoint.h"
 #include "train/memory.h"
 #include "train/signals.h"
 
@@ -306,12 +307,21 @@ static an_status work_on_suite(an_cli *cli)
     return failed ? an_fail(AN_EFAIL, "%zu of %zu studies of the suite, the first %s", failed, all, first) : AN_OK;
 }
 
+/* A study in a run's folder would mix the two. */
+static an_status check_folder(const char *out)
+{
+    int exists = 0;
+    if (strcmp(out, "auto") != 0) AN_TRY(an_checkpoint_exists(out, &exists));
+    return exists ? an_fail(AN_EUSAGE, "out: %s already holds a run; choose another --out", out) : AN_OK;
+}
+
 an_status an_cmd_study(an_cli *cli)
 {
     if (an_options_text(cli->options, "resume")[0]) return an_fail(AN_EUSAGE, "--resume: a study goes on by itself, from --out");
     if (settings.dry_run && settings.rebuild) return an_fail(AN_EUSAGE, "--dry_run and --rebuild are two questions; ask one");
     if (cli->arguments < 1) return an_fail(AN_EUSAGE, "an argument is missing; usage: addnorm %s %s", cli->verb->name, cli->verb->usage);
     const bool suite = strcmp(cli->argument[0], "suite") == 0;
+    AN_TRY(check_folder(an_options_text(cli->options, "out")));
     if (!suite) return work_on(cli, cli->argument[0], an_options_text(cli->options, "out"));
     return cli->arguments > 1 ? an_fail(AN_EUSAGE, "'%s' is one argument too many; usage: addnorm study suite [--tier ci|nightly|release]", cli->argument[1]) : work_on_suite(cli);
 }

@@ -35,7 +35,10 @@ typedef struct an_option_list { size_t count; const char *const *item; } an_opti
 
 enum {
     AN_PER_SITE = 1,      /* may be overridden per layer and sub-layer */
-    AN_EPHEMERAL = 2      /* about this invocation only (preset, json, resume): left out of the resolved configuration */
+    AN_EPHEMERAL = 2,     /* about this invocation only (preset, json, resume): left out of the resolved configuration */
+    AN_NAMES_FILE = 4,    /* AN_STRING: a file's name, or "auto": as a flag or variable neither empty nor a folder's */
+    AN_NAMES_FOLDER = 8,  /* likewise a folder's */
+    AN_ANY_BYTES = 16     /* AN_STRING, ephemeral: need not be UTF-8 */
 };
 
 typedef struct an_option {

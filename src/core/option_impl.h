@@ -50,6 +50,7 @@ int an__option_near(const an_options *options, const char *word, size_t length, 
 
 /* option_value.c: text -> checked canonical text (in the arena), and canonical text -> value */
 an_status an__option_check(an_arena *arena, const an_option *option, const char *text, const char *where, const char **out);
+an_status an__option_check_name(const an_option *option, const char *text, an_source source, const char *where) AN_MUST_USE;   /* of a file or folder */
 int64_t an__option_to_int(const an_option *option, const char *text);
 double an__option_to_float(const an_option *option, const char *text);
 an_status an__option_to_list(an_arena *arena, const char *text, an_option_list *out) AN_MUST_USE;

@@ -93,6 +93,7 @@ static an_status set_value(an_options *o, const char *key, const char *text, an_
     const char *where = source == AN_FROM_FLAG || source == AN_FROM_ENV ? value.place : an_arena_printf(&o->arena, "%s: %s", place, row->name);
     if (!value.place || !where) return no_memory();
     AN_TRY(an__option_check(&o->arena, row, text, where, &value.text));
+    AN_TRY(an__option_check_name(row, text, source, where));
     if (key[n] == '@') return set_override(o, slot, key + n + 1, &value, source, n, key);
     an_setting *old = &slot->value[source];
     if (old->text && reading && old->reading == reading) return refuse_twice(place, key, n, old);

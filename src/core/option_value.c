@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/option_impl.h"
 
 typedef struct bounds { double low, high; int low_open, high_open; } bounds;
@@ -239,6 +240,28 @@ static an_status check_choice(an_arena *arena, const an_option *o, const char *t
     return status;
 }
 
+static an_status check_text(const an_option *o, const char *text, const char *where)
+{
+    const char *remedy = o->type == AN_PATHS || (o->flags & (AN_NAMES_FILE | AN_NAMES_FOLDER)) ? "; rename the file or folder" : "";
+    for (const char *p = text, *end = text + strlen(text); p < end && !(o->flags & AN_ANY_BYTES);) {
+        const int n = an_utf8_length(p, (size_t)(end - p));
+        if (n <= 0) return an_fail(AN_ECONFIG, "%s: byte %zu of the value is not UTF-8%s", where, (size_t)(p - text), remedy);
+        p += n;
+    }
+    return AN_OK;
+}
+
+/* What stands in a configuration may be of another day: only what was asked for now is looked at. Where the default is nothing, a file may say so. */
+an_status an__option_check_name(const an_option *o, const char *text, an_source source, const char *where)
+{
+    const char *kind = o->flags & AN_NAMES_FILE ? "file" : "folder";
+    const int folder = (o->flags & AN_NAMES_FOLDER) != 0;
+    if (!(o->flags & (AN_NAMES_FILE | AN_NAMES_FOLDER)) || strcmp(text, "auto") == 0) return AN_OK;
+    if (!*text) return *o->text || source == AN_FROM_FLAG ? an_fail(AN_EUSAGE, "%s: the value is empty; name a %s, or leave it out", where, kind) : AN_OK;
+    if (source < AN_FROM_ENV || !an_path_exists(text) || an_path_is_dir(text) == folder) return AN_OK;
+    return an_fail(AN_EUSAGE, "%s: %s is a %s; name a %s", where, text, folder ? "file" : "folder", kind);
+}
+
 an_status an__option_check(an_arena *arena, const an_option *o, const char *text, const char *where, const char **out)
 {
     const char *checked = NULL;
@@ -254,11 +277,7 @@ an_status an__option_check(an_arena *arena, const an_option *o, const char *text
         break;
     case AN_STRING:
     case AN_PATHS:
-        for (const char *p = text, *end = text + strlen(text); p < end;) {
-            const int n = an_utf8_length(p, (size_t)(end - p));
-            if (n <= 0) return an_fail(AN_ECONFIG, "%s: byte %zu of the value is not UTF-8; rename the file or folder", where, (size_t)(p - text));
-            p += n;
-        }
+        AN_TRY(check_text(o, text, where));
         checked = an_arena_printf(arena, "%s", text);
         break;
     }

@@ -45,8 +45,8 @@ static const an_option TABLE[] = {
     { "seed", AN_INT, "1337", "0..", "number that all randomness of the run follows from", .group = "training", AT(seed) },
 
     { "threads", AN_INT, "0", "0..4096", "processor threads; 0: all that this process may use; the result does not depend on it", .group = "running", AT(threads), .aliases = "cpu_threads" },
-    { "out", AN_STRING, "auto", NULL, "run folder to write; auto: runs/DATE-TIME", .group = "running", AT(out), .aliases = "out_dir output_dir o" },
-    { "resume", AN_STRING, "", NULL, "go on from this run or checkpoint folder; auto: from out if it holds a checkpoint", .group = "running", AT(resume), .aliases = "resume_from_checkpoint", .flags = AN_EPHEMERAL },
+    { "out", AN_STRING, "auto", NULL, "run folder to write; auto: runs/DATE-TIME", .group = "running", AT(out), .aliases = "out_dir output_dir o", .flags = AN_NAMES_FOLDER },
+    { "resume", AN_STRING, "", NULL, "go on from this run or checkpoint folder; auto: from out if it holds a checkpoint", .group = "running", AT(resume), .aliases = "resume_from_checkpoint", .flags = AN_EPHEMERAL | AN_NAMES_FOLDER },
     { "log_every", AN_INT, "10", "1..", "steps between lines of the log", .group = "running", AT(log_every), .aliases = "log_interval logging_steps disp_freq" },
     { "telemetry", AN_CHOICE, "basic", "off|basic|full", "what is measured while training (docs/telemetry.md); full adds ranks, cosines and histograms of the stream", .group = "running", AT(telemetry) },
     { "telemetry_every", AN_INT, "auto", "1..", "steps between observed steps; auto: log_every", .group = "running", .words = "auto=0", .needs = "telemetry!=off", AT(telemetry_every) },

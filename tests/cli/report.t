@@ -87,4 +87,4 @@ $ addnorm report runs/pre-ln --out missing/page.html
 2| addnorm report: missing/page.html: cannot create: No such file or directory
 [1]
 $ touch file; addnorm report runs/pre-ln --csv file 2>&1 | tail -1
-addnorm report: file: cannot create folder: File exists
+addnorm report: --csv: file is a file; name a folder
