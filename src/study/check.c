@@ -147,6 +147,7 @@ static an_status probe(an_check *k, an_options *options, an_train_config *config
     memcpy(k->note, notes, k->n_notes * sizeof *notes);
     k->signs = (an_check_signs){ .entropy = an_trial_get_entropy(trial), .product = NAN, .tokens = NAN, .reach = NAN, .pre_ln = NAN, .behind = NAN, .finite = true };
     k->warmup_set = (uint64_t)config->warmup;
+    k->steps_set = (uint64_t)config->steps;
     for (uint64_t i = 0; i < length.most && status == AN_OK && k->signs.finite; i++) {
         const bool looks = i + 1 == length.most || (i + 1 >= FIRST && (i + 1) % LOOK == 0);
         an_trial_step s;
@@ -223,6 +224,7 @@ static void add_suggestion(an_check *k, const char *change, an_check *tried)
     an_check_judge(tried);
     snprintf(s->change, sizeof s->change, "%s", change);
     s->verdict = tried->verdict;
+    s->too_short = tried->too_short;
     s->loss = tried->signs.loss;
 }
 

@@ -33,7 +33,7 @@ typedef struct an_check_signs {
 
 typedef struct an_check_step { uint64_t step; double loss, lr, grad_norm, pre_ln; } an_check_step;   /* pre_ln: Pre-LN's loss there */
 
-typedef struct an_suggestion { char change[64]; an_verdict verdict; double loss; } an_suggestion;   /* "--warmup 200": tried, and what came of it */
+typedef struct an_suggestion { char change[64]; an_verdict verdict; bool too_short; double loss; } an_suggestion;   /* "--warmup 200": tried, and what came of it */
 enum { AN_SUGGESTIONS = 6, AN_CHECK_NOTES = 8 };
 
 typedef struct an_check {
@@ -49,10 +49,11 @@ typedef struct an_check {
     const char *note[AN_CHECK_NOTES];   /* what to know about this model before training it */
     size_t n_notes;
     an_verdict verdict;
+    bool too_short;                /* no rule speaks, but the loss had not come down to the unigram entropy yet: not to be told */
     char because[512];             /* the evidence, one sentence */
     const char *rule;              /* the rule that spoke */
     uint64_t warmup;               /* for needs warm-up: about so many steps */
-    uint64_t warmup_set;           /* what the configuration has */
+    uint64_t warmup_set, steps_set;   /* what the configuration has */
     an_suggestion suggestion[AN_SUGGESTIONS];
     size_t n_suggestions;
 } an_check;

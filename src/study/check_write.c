@@ -7,6 +7,8 @@
 
 #include "study/page.h"
 
+static const char TOO_SHORT[] = " (too short to tell)";
+
 static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static json_t *numbers_json(const an_check_numbers *n)
@@ -37,8 +39,8 @@ json_t *an_check_json(const an_check *k)
         failed |= json_array_append_new(steps, json_pack("{s:I, s:o, s:o, s:o, s:o}", "step", (json_int_t)k->step[i].step, "loss", number(k->step[i].loss), "lr", number(k->step[i].lr),
                                                          "grad_norm", number(k->step[i].grad_norm), "pre_ln_loss", number(k->step[i].pre_ln))) != 0;
     for (size_t i = 0; i < k->n_suggestions && !failed; i++)
-        failed |= json_array_append_new(tried, json_pack("{s:s, s:s, s:o}", "change", k->suggestion[i].change, "verdict", an_verdict_name(k->suggestion[i].verdict), "loss", number(k->suggestion[i].loss))) != 0;
-    json_t *doc = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "verdict", an_verdict_name(k->verdict), "because", k->because, "rule", k->rule ? k->rule : "", "warmup", (json_int_t)k->warmup,
+        failed |= json_array_append_new(tried, json_pack("{s:s, s:s, s:b, s:o}", "change", k->suggestion[i].change, "verdict", an_verdict_name(k->suggestion[i].verdict), "too_short", k->suggestion[i].too_short, "loss", number(k->suggestion[i].loss))) != 0;
+    json_t *doc = json_pack("{s:s, s:b, s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "verdict", an_verdict_name(k->verdict), "too_short", k->too_short, "because", k->because, "rule", k->rule ? k->rule : "", "warmup", (json_int_t)k->warmup,
                             "signs", signs_json(&k->signs), "sites", sites, "steps", steps, "tried", tried);
     json_t *notes = k->n_notes ? json_array() : NULL;
     for (size_t i = 0; i < k->n_notes && !failed; i++) failed |= json_array_append_new(notes, json_string(k->note[i])) != 0;
@@ -141,7 +143,9 @@ static void put_suggestions(an_page *page, const an_check *k)
     for (size_t i = 0; i < k->n_suggestions; i++) {
         char loss[24];
         snprintf(loss, sizeof loss, isfinite(k->suggestion[i].loss) ? "%.3f" : "not finite", k->suggestion[i].loss);
-        const char *cells[] = { k->suggestion[i].change, an_verdict_name(k->suggestion[i].verdict), loss };
+        char verdict[64];
+        snprintf(verdict, sizeof verdict, "%s%s", an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].too_short ? TOO_SHORT : "");
+        const char *cells[] = { k->suggestion[i].change, verdict, loss };
         an_page_row(page, cells, 3);
     }
     an_page_table_end(page);
@@ -153,7 +157,8 @@ an_status an_check_page(const an_check *k, const an_options *options, an_text *o
     char text[sizeof k->because + 32];
     snprintf(text, sizeof text, "Trainability: design %s, norm %s", an_options_text(options, "design"), an_options_text(options, "norm"));
     an_page_begin(&page, out, text, 0);
-    snprintf(text, sizeof text, k->warmup ? "Verdict: %s, about %llu steps" : "Verdict: %s", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
+    if (k->warmup) snprintf(text, sizeof text, "Verdict: %s, about %llu steps", an_verdict_name(k->verdict), (unsigned long long)k->warmup);
+    else snprintf(text, sizeof text, "Verdict: %s%s", an_verdict_name(k->verdict), k->too_short ? TOO_SHORT : "");
     an_page_heading(&page, text);
     snprintf(text, sizeof text, "Because %s.", k->because);
     an_page_paragraph(&page, text);

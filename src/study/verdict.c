@@ -32,11 +32,25 @@ static void say(an_check *k, an_verdict verdict, const char *rule)
     k->rule = rule;
 }
 
+/* Nothing speaks against it, and nothing for it: a model of no use at all has a loss above the unigram entropy too. */
+static void say_too_short(an_check *k)
+{
+    const an_check_signs *s = &k->signs;
+    const uint64_t steps = k->n_steps, least = k->warmup_set + 40 > 4 * steps ? k->warmup_set + 40 : 4 * steps, more = least < k->steps_set ? least : k->steps_set;
+    char remedy[64] = "the run itself is as short; raise steps";
+    if (more > steps) snprintf(remedy, sizeof remedy, "--check_steps %llu", (unsigned long long)more);
+    say(k, AN_VERDICT_TRAINS, "none of the rules for failing speaks, but the loss is still above the unigram entropy");
+    k->too_short = true;
+    snprintf(k->because, sizeof k->because, "the probe ended after %llu step%s, before the loss (%.3f, %.3f at first) came down to the unigram entropy %.3f: too short to tell; %s",
+             (unsigned long long)steps, steps == 1 ? "" : "s", s->loss, s->loss_first, s->entropy, remedy);
+}
+
 void an_check_judge(an_check *k)
 {
     const an_check_signs *s = &k->signs;
     const double apart = 1 - s->tokens, gain = s->entropy - s->loss;
     const size_t steps = k->n_steps;
+    k->too_short = false;
     if (!s->finite) {
         say(k, AN_VERDICT_WILL_NOT_TRAIN, "non-finite: loss or gradient of a probe step is not a number");
         snprintf(k->because, sizeof k->because, "loss or gradient is not finite after %zu steps", steps);
@@ -57,6 +71,8 @@ void an_check_judge(an_check *k)
         say(k, AN_VERDICT_DEGRADES, "behind: Pre-LN needs less than half of the learning to be as far");
         snprintf(k->because, sizeof k->because, "after %zu steps the loss is %.3f and that of Pre-LN on the same text %.3f: Pre-LN was as far with %.0f %% "
                  "of the learning", steps, s->loss, s->pre_ln, 100 * (1 - s->behind));
+    } else if (gain < 0) {
+        say_too_short(k);
     } else {
         say(k, AN_VERDICT_TRAINS, "none of the rules for failing speaks");
         char pre_ln[40] = "";

@@ -57,6 +57,12 @@ static void each_rule_speaks(void **state)
     judged(k, AN_VERDICT_DEGRADES, "behind", "62 % of the learning");
     k.offer = false;
     judged(k, AN_VERDICT_TRAINS, "none", "");
+    k = good();
+    k.signs.loss = H + 0.1;                                  /* not below it yet, and nothing amiss */
+    k.steps_set = 1000;
+    judged(k, AN_VERDICT_TRAINS, "none", "too short to tell; --check_steps 240");
+    k.steps_set = 60;
+    judged(k, AN_VERDICT_TRAINS, "none", "raise steps");
 }
 
 static void at_the_boundaries(void **state)
