@@ -94,6 +94,16 @@ static an_status write_page(const an_check *k, const an_cli *cli)
     return status;
 }
 
+/* Before the first step: what takes minutes is not begun for a page that cannot be. */
+static an_status try_page(void)
+{
+    an_file_writer w;
+    if (!settings.page[0]) return AN_OK;
+    AN_TRY(an_file_open(&w, settings.page));
+    an_file_abort(&w);
+    return AN_OK;
+}
+
 static an_status print_check(const an_check *k, const an_cli *cli)
 {
     an_text text = { 0 };
@@ -111,6 +121,7 @@ an_status an_cmd_check(an_cli *cli)
     an_check check;
     an_progress progress;
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
+    AN_TRY(try_page());
     const an_check_probe_options probe = { settings.probe, settings.page, settings.steps, settings.sets, tick };
     if (settings.probe[0]) return an_check_probe(cli, &probe, &progress);
     if (cli->arguments && an_path_is_dir(cli->argument[0]))

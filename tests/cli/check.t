@@ -17,6 +17,7 @@ $ addnorm check small.yaml --design post-ln --check_steps 3 --no-suggest --json 
 4
 $ addnorm check small.yaml --check_steps 3 --json -q | grep -e '^ "' | sed 's/: .*//'
  "verdict"
+ "too_short"
  "because"
  "rule"
  "warmup"
@@ -31,7 +32,16 @@ page.html
 small.yaml
 text.txt
 $ addnorm check small.yaml --check_steps 3 --warmup 50 -q | grep limits
-limits    probe of 3 steps on the run's own data and schedule, inside its warm-up of 50; how often the verdict is right: docs/check.md
+limits    probe of 3 steps on the run's own data and schedule, inside its warm-up of 50, which ended before the loss came down to the unigram entropy; how often the verdict is right: docs/check.md
+$ addnorm check small.yaml --check_steps 1 -q | sed 's/[0-9][0-9]*\.[0-9][0-9]*/X/g'; addnorm check small.yaml --steps 1 -q | grep -o 'too short to tell;.*'
+1|
+verdict   trains (too short to tell)
+because   the probe ended after 1 step, before the loss (X, X at first) came down to the unigram entropy X: too short to tell; --check_steps 40
+rule      none of the rules for failing speaks, but the loss is still above the unigram entropy
+limits    probe of 1 steps on the run's own data and schedule, which ended before the loss came down to the unigram entropy; how often the verdict is right: docs/check.md
+too short to tell; the run itself is as short; raise steps
+$ addnorm check small.yaml --check_steps 1 --json | grep too_short
+ "too_short": true,
 
 # what is no good
 $ addnorm check
@@ -64,16 +74,12 @@ $ addnorm check small.yaml --data missing.txt
 $ addnorm check small.yaml --n_head 3
 2| addnorm check: n_head 3 does not divide d_model 16; try n_head 2
 [2]
-$ addnorm check small.yaml --check_steps 2 --page folder/not/page.html -q > kept.txt
+$ addnorm check small.yaml --page folder/not/page.html -q      # before the first step
 2| addnorm check: folder/not/page.html: cannot create: No such file or directory
 [1]
-$ grep -c verdict kept.txt
-2
-$ addnorm check small.yaml --probe lens --page folder/not/page.html -q > kept.txt
+$ addnorm check small.yaml --probe lens --page folder/not/page.html -q
 2| addnorm check: folder/not/page.html: cannot create: No such file or directory
 [1]
-$ grep -c layers.1.mlp kept.txt
-1
 $ addnorm check small.yaml --check_steps 3 --lr 1e30 -q | grep -e '^tried' -e '^note' -e '^ '
 tried     --warmup 50              will not train, loss not finite
           --warmup 100             will not train, loss not finite
