@@ -160,7 +160,7 @@ static an_status load_optimizer(const an_safetensors *file, const char *folder, 
     return status;
 }
 
-an_status an_checkpoint_load(const char *folder, const an_run_state *state, const char *model_config, an_model *model, an_optimizer *optimizer)
+static an_status load_files(const char *folder, const an_run_state *state, const char *model_config, an_model *model, an_optimizer *optimizer)
 {
     an_safetensors *file = NULL;
     AN_TRY(open_checked(folder, "model.safetensors", state->model_checksum, &file));
@@ -171,6 +171,11 @@ an_status an_checkpoint_load(const char *folder, const an_run_state *state, cons
     status = load_optimizer(file, folder, model, optimizer);
     an_safetensors_close(&file);
     return status;
+}
+
+an_status an_checkpoint_load(const char *folder, const an_run_state *state, const char *model_config, an_model *model, an_optimizer *optimizer)
+{
+    return an_checkpoint_explain(folder, load_files(folder, state, model_config, model, optimizer));
 }
 
 /* The line "key: ..." of a configuration; NULL when it has none. *length without the newline. */

@@ -26,6 +26,9 @@ char *an_checkpoint_run(const char *folder);      /* the run folder that a check
  * compared first. Errors: AN_EFORMAT naming file, tensor or key; AN_ECONFIG for the configuration of another model. */
 an_status an_checkpoint_load(const char *folder, const an_run_state *state, const char *model_config, an_model *model, an_optimizer *optimizer) AN_MUST_USE;
 
+/* After a failure to read a checkpoint: `status` again, and the sentence names the checkpoint before it, if there is one and the file was at fault. */
+an_status an_checkpoint_explain(const char *folder, an_status status) AN_MUST_USE;
+
 /* Before a run starts: creates the folder, takes the lock that keeps a second process out (*lock, a file descriptor, closed to
  * release) and removes what an interrupted write left, or puts it back. Errors: AN_EIO, AN_EUSAGE when another process trains into it. */
 an_status an_checkpoint_prepare(const char *run, int *lock) AN_MUST_USE;

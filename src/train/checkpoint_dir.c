@@ -121,6 +121,48 @@ an_status an_checkpoint_exists(const char *run, int *exists)
     return AN_OK;
 }
 
+/* The checkpoint of the next lower step in the same run, named as the folder itself is where that shows its name; NULL: none, or no memory. */
+static char *find_before(const char *folder)
+{
+    char *real = realpath(folder, NULL), *run = an_checkpoint_run(folder), *all = run ? an_path_join(run, "checkpoints") : NULL, *found = NULL, **names;
+    size_t count;
+    long long best = -1;
+    if (real && all && an_dir_list(all, &names, &count) == AN_OK) {
+        const long long own = step_of(an_path_base(real));
+        for (size_t i = 0; i < count; i++) {
+            char *path = NULL;
+            if (step_of(names[i]) <= best || step_of(names[i]) >= own || try_name(run, names[i], &path) != AN_OK || !path) continue;
+            best = step_of(names[i]);
+            free(found);
+            found = path;
+        }
+        an_dir_list_free(names, count);
+    }
+    const size_t n = (size_t)(an_path_base(folder) - folder);
+    char *beside = found && strcmp(an_path_base(folder), an_path_base(real)) == 0 ? an_alloc(n + strlen(an_path_base(found)) + 1) : NULL;
+    if (beside) {
+        memcpy(beside, folder, n);
+        strcpy(beside + n, an_path_base(found));
+        free(found);
+        found = beside;
+    }
+    free(real);
+    free(run);
+    free(all);
+    return found;
+}
+
+an_status an_checkpoint_explain(const char *folder, an_status status)
+{
+    char why[2048];
+    if (status != AN_EFORMAT && status != AN_EDATA) return status;
+    snprintf(why, sizeof why, "%s", an_error_text());
+    char *before = find_before(folder);
+    const an_status told = before ? an_fail(status, "%s; the checkpoint before it is %s, name that instead", why, before) : an_fail(status, "%s", why);
+    free(before);
+    return told;
+}
+
 char *an_checkpoint_run(const char *folder)
 {
     char *real = realpath(folder, NULL), *slash;

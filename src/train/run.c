@@ -15,7 +15,7 @@
 static an_status read_state(const char *folder, an_run_state *state)
 {
     char *path = an_path_join(folder, "state.json");
-    const an_status status = path ? an_run_state_read(state, path) : an_fail(AN_ENOMEM, "%s: no memory", folder);
+    const an_status status = path ? an_checkpoint_explain(folder, an_run_state_read(state, path)) : an_fail(AN_ENOMEM, "%s: no memory", folder);
     free(path);
     return status;
 }

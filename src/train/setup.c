@@ -53,7 +53,7 @@ static an_status find_start(an_trainer *t)
     if (resume[0] && (exists || !is_auto)) {
         AN_TRY(an_checkpoint_find(is_auto ? out : resume, &t->resumed_from));
         char *path = an_path_join(t->resumed_from, "state.json");
-        const an_status status = path ? an_run_state_read(&t->state, path) : no_memory();
+        const an_status status = path ? an_checkpoint_explain(t->resumed_from, an_run_state_read(&t->state, path)) : no_memory();
         free(path);
         AN_TRY(status);
         t->state.seed = (uint64_t)t->config->seed;

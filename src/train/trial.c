@@ -121,7 +121,7 @@ static an_status load(an_trial *t, const an_options *options, const char *folder
     an_run_state state = { 0 };
     an_text text = { 0 };
     char *path = an_path_join(folder, "state.json");
-    an_status status = path ? an_run_state_read(&state, path) : an_fail(AN_ENOMEM, "%s: no memory", folder);
+    an_status status = path ? an_checkpoint_explain(folder, an_run_state_read(&state, path)) : an_fail(AN_ENOMEM, "%s: no memory", folder);
     free(path);
     if (status == AN_OK) status = an_model_config_text(options, &text);
     if (status == AN_OK) status = an_checkpoint_load(folder, &state, an_text_get(&text), t->model, t->optimizer);
