@@ -45,7 +45,7 @@ static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_resu
     free(targets);
     an_data_close(&data);
     an_stream_close(&given);
-    if (status == AN_OK && an_signals_stop()) status = an_fail(AN_EFAIL, "eval: interrupted");
+    if (status == AN_OK && an_signals_stop()) status = an_fail(AN_EINTERRUPTED, "interrupted");
     return status;
 }
 

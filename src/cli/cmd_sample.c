@@ -81,9 +81,11 @@ static an_status write_samples(an_saved_run *run, writer *w)
 {
     const size_t prompt_bytes = strlen(settings.prompt), before = prompt_bytes ? prompt_bytes : 1, seq = run->model_config.seq_len, left = seq > before ? seq - before : 1;
     const an_generation g = { .prompt = settings.prompt, .prompt_bytes = prompt_bytes, .tokens = settings.tokens ? (size_t)settings.tokens : left, .samples = w->samples, .weights = storage(),
-        .sampling = { .temperature = settings.temperature, .top_k = (size_t)settings.top_k, .top_p = settings.top_p, .seed = (uint64_t)settings.seed }, .begun = begin };
+        .sampling = { .temperature = settings.temperature, .top_k = (size_t)settings.top_k, .top_p = settings.top_p, .seed = (uint64_t)settings.seed }, .begun = begin, .stop = an_signals_stop };
     for (size_t i = 0; i < w->samples; i++) put_prompt(&w->text[i], prompt_bytes);
-    AN_TRY(an_generate_samples(run->model, &g, put_token, w));
+    an_status status = an_generate_samples(run->model, &g, put_token, w);
+    if (status == AN_OK && an_signals_stop() && w->count < g.tokens * w->samples) status = an_fail(AN_EINTERRUPTED, "interrupted after %zu of %zu tokens", w->count, g.tokens * w->samples);
+    if (status != AN_OK && status != AN_EINTERRUPTED) return status;
     for (size_t i = 0; i < w->samples; i++) {
         an_utf8_stream_end(&w->stream[i], &w->text[i]);
         an_text_add(&w->text[i], settings.raw ? "" : "\n");

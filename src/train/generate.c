@@ -22,6 +22,7 @@ static an_status feed_prompt(batch *b)
     const unsigned char *prompt = b->g->prompt_bytes ? b->g->prompt : &NEWLINE;
     const size_t bytes = b->g->prompt_bytes ? b->g->prompt_bytes : 1;
     for (size_t i = 0; i < bytes; i++) {
+        if (b->g->stop && b->g->stop()) return an_fail(AN_EINTERRUPTED, "interrupted after %zu of the %zu tokens of the prompt", i, bytes);
         for (size_t s = 0; s < b->g->samples; s++) b->token[s] = prompt[i];
         AN_TRY(an_decoder_step_all(b->decoder, b->token, &b->logits));
     }

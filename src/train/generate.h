@@ -17,9 +17,11 @@ typedef struct an_generation {
     an_store weights;              /* how matrices are read */
     an_sampling sampling;
     void (*begun)(void *ctx, const an_decoder *decoder);   /* before the first token is fed; NULL: nobody asks */
+    int (*stop)(void);             /* asked before each token of the prompt: anything but 0 ends it there; NULL: nobody does */
 } an_generation;
 
-/* Errors: AN_EUSAGE for no samples; AN_ECONFIG for settings out of range or a text longer than a learned position table; AN_EDIVERGED; AN_ENOMEM. */
+/* Errors: AN_EUSAGE for no samples; AN_ECONFIG for settings out of range or a text longer than a learned position table; AN_EDIVERGED;
+ * AN_EINTERRUPTED where `stop` said so; AN_ENOMEM. */
 an_status an_generate_samples(an_model *model, const an_generation *g, an_sample_fn *put, void *ctx) AN_MUST_USE;
 
 /* One text, weights as they are. */

@@ -54,4 +54,16 @@ wait $PID
 CODE=$?
 expect "two signals at once end it" [ $CODE -eq 75 -o $CODE -eq 130 -o $CODE -eq 143 ]
 expect "and leave a whole checkpoint" "$AN" eval usr/run --data text >/dev/null
+
+# sampling, while it reads a long prompt
+run_in long --steps 2 --position rotary
+for _ in 1 2 3 4 5; do cat text; done | head -c 100000 >prompt
+"$AN" sample long/run --threads 1 --tokens 100000 --prompt "$(cat prompt)" >sampled 2>err &
+PID=$!
+for _ in $(seq 1 500); do [ -s sampled ] && break; sleep 0.01; done
+kill -TERM $PID
+wait $PID
+CODE=$?
+expect "a sample that is interrupted ends with 75, not $CODE" [ $CODE -eq 75 ]
+expect "and says where" one_line err "of the 100000 tokens of the prompt"
 finish
