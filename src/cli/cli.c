@@ -3,6 +3,8 @@
  * source), so the preset can be looked up last, wherever it was named. */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -162,11 +164,30 @@ an_status an_cli_put_json(an_text *text, json_t *doc, int digits)
     return AN_OK;
 }
 
+void an_cli_warn_data(const an_cli *cli, const char *run)
+{
+    fprintf(stderr, "addnorm %s: the data is not what %s was trained on: its files have changed; what follows is measured on them as they are\n", cli->verb->name, run);
+}
+
+/* After a failure to write. The pipe is asked, for of several writes only the first may have said EPIPE. */
+static an_status refuse_output(FILE *stream, int error)
+{
+    struct pollfd pipe = { .fd = fileno(stream), .events = POLLOUT };
+    if (poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR)) return AN_OK;
+    return an_fail(AN_EIO, "output: cannot write%s%s", error ? ": " : "", error ? strerror(error) : "");
+}
+
+an_status an_cli_flush(FILE *stream)
+{
+    errno = 0;
+    return fflush(stream) == 0 && !ferror(stream) ? AN_OK : refuse_output(stream, errno);
+}
+
 an_status an_cli_print(FILE *stream, an_text *text)
 {
     an_status status = an_text_status(text);
-    const char *s = an_text_get(text);
-    if (status == AN_OK && (fputs(s, stream) == EOF || fflush(stream) != 0)) status = an_fail(AN_EIO, "output: cannot write");
+    errno = 0;
+    if (status == AN_OK && (fputs(an_text_get(text), stream) == EOF || fflush(stream) != 0)) status = refuse_output(stream, errno);
     an_text_fini(text);
     return status;
 }

@@ -51,7 +51,13 @@ an_status an_cli_need_arguments(const an_cli *cli, int least, int most) AN_MUST_
 bool an_cli_color(const char *setting, FILE *stream);
 int an_cli_width(FILE *stream);    /* columns of the terminal, 100 when it is none */
 
-/* Prints and empties `text`. Errors: AN_ENOMEM for a buffer that could not grow, AN_EIO for a stream that takes no more. */
+/* Whether all that was written has gone out. A reader that left (`| head -1`) has what it wanted: no failure, of any verb. Errors: AN_EIO. */
+an_status an_cli_flush(FILE *stream) AN_MUST_USE;
+
+/* Tells that the files which a run names have other bytes than those it was trained on. */
+void an_cli_warn_data(const an_cli *cli, const char *run);
+
+/* Prints and empties `text`. Errors: AN_ENOMEM for a buffer that could not grow; of an_cli_flush. */
 an_status an_cli_print(FILE *stream, an_text *text) AN_MUST_USE;
 an_status an_cli_put_json(an_text *text, json_t *doc, int digits) AN_MUST_USE;   /* the document, which it drops, numbers with so many digits (17: all); NULL: AN_ENOMEM */
 

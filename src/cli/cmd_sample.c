@@ -92,7 +92,8 @@ static an_status write_samples(an_saved_run *run, writer *w)
         if (w->samples > 1) printf("--- sample %zu of %zu\n", i + 1, w->samples);
         put_text(w, &w->text[i]);
     }
-    return w->failed ? an_fail(AN_EIO, "output: cannot write the text") : AN_OK;
+    AN_TRY(status);
+    return an_cli_flush(stdout);
 }
 
 static an_status write_all(const an_cli *cli, an_saved_run *run)

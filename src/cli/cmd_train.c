@@ -1,6 +1,5 @@
 /* cli/cmd_train.c
  * addnorm train: options -> trainer -> run -> report. What happens in a step stands in train/loop.c. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +48,6 @@ an_status an_cmd_train(an_cli *cli)
     an_trainer *trainer = NULL;
     an_serve *server = NULL;
     char *run = NULL;
-    signal(SIGPIPE, SIG_IGN);   /* a reader that goes away must not end the run */
     an_progress_init(&progress, cli->options, cli->quiet, cli->verbose, cli->color);
     const an_events events = an_progress_events(&progress);
     an_signals_catch();
@@ -60,11 +58,13 @@ an_status an_cmd_train(an_cli *cli)
         status = an_trainer_run(trainer);
     }
     char error[2048];           /* the report may fail at something and replace the sentence */
+    const bool done = status == AN_OK;
     snprintf(error, sizeof error, "%s", an_error_text());
     an_serve_stop(&server);
     an_trainer_destroy(&trainer);
     an_progress_clear(&progress);
-    if (run) report(run, status == AN_OK, &progress);
+    if (run) report(run, done, &progress);
+    if (done && (status = an_cli_flush(stdout)) != AN_OK) snprintf(error, sizeof error, "%s; the run itself is complete: %s", an_error_text(), run);
     an_signals_release();
     free(run);
     return status == AN_OK ? AN_OK : an_fail(status, "%s", error);

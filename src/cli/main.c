@@ -1,5 +1,6 @@
 /* cli/main.c
  * Finds the verb, lets cli.c read the rest, runs it, and turns its status into one line and an exit code. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static an_status find_verb(const char *word, const an_verb **verb)
 
 static int report(an_status status, const an_cli *cli)
 {
-    if (fflush(stdout) != 0 && status == AN_OK) status = an_fail(AN_EIO, "output: cannot write");
+    if (status == AN_OK) status = an_cli_flush(stdout);
     if (status == AN_OK) return 0;
     const bool color = an_cli_color(cli->color, stderr);
     an_text line = { 0 };
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
     an_cli cli = { 0 };
     const char **args = (const char **)argv;
     bool done;
+    signal(SIGPIPE, SIG_IGN);   /* a reader that goes away must not end a run; an_cli_flush hears of it */
     if (argc > 1 && strcmp(args[1], "--version") == 0) {
         puts("addnorm " AN_VERSION);
         return report(AN_OK, &cli);

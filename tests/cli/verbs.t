@@ -69,8 +69,8 @@ $ addnorm plan a b
 [2]
 # a closed or full stdout is a failure
 $ addnorm --version > /dev/full
-2| addnorm: output: cannot write
+2| addnorm: output: cannot write: No space left on device
 [1]
 $ addnorm list designs > /dev/full
-2| addnorm list: output: cannot write
+2| addnorm list: output: cannot write: No space left on device
 [1]
