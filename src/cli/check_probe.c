@@ -127,6 +127,8 @@ an_status an_check_probe(an_cli *cli, const an_check_probe_options *how, an_prog
     const an_status measured = an_probe_run(&report, cli->options, &cli->config, &settings);
     an_progress_clear(progress);
     AN_TRY(measured);
+    const bool named = an_options_source(cli->options, "data") > AN_FROM_FILE || an_options_source(cli->options, "val_data") > AN_FROM_FILE;
+    if (report.other_data && !named) an_cli_warn_data(cli, report.run);
     an_status status = print(&report, cli);          /* first: what took minutes is not lost with a page that cannot be written */
     if (status == AN_OK && how->page[0]) status = write_page(&report, cli->options, how->page);
     an_probe_fini(&report);

@@ -31,13 +31,14 @@ static int tick(void *ctx, uint64_t done, uint64_t all)
     return an_signals_stop();
 }
 
-static an_status evaluate(an_saved_run *run, an_progress *progress, an_eval_result *result)
+static an_status evaluate(const an_cli *cli, an_saved_run *run, an_progress *progress, an_eval_result *result)
 {
     an_data *data = NULL;
     an_stream *given = NULL;
     const size_t batch = (size_t)run->config.batch_size, seq = run->model_config.seq_len;
     const bool own = settings.data.count == 0;
     AN_TRY(own ? an_data_open_for(&data, &run->config, &run->model_config) : an_stream_open_for(&given, &settings.data, &run->model_config));
+    if (own && an_data_fingerprint(data) != run->state.data_fingerprint) an_cli_warn_data(cli, cli->argument[0]);
     int32_t *tokens = an_alloc(batch * seq * sizeof *tokens), *targets = an_alloc(batch * seq * sizeof *targets);
     an_status status = tokens && targets ? AN_OK : an_fail(AN_ENOMEM, "eval: no memory for a batch");
     if (status == AN_OK) *result = an_evaluate(run->model, own ? an_data_val(data) : given, batch, seq, (uint64_t)settings.windows, tokens, targets, tick, progress);
@@ -82,7 +83,7 @@ an_status an_cmd_eval(an_cli *cli)
     an_status status = an_run_open(&run, cli->argument[0], 0, 0);
     if (status == AN_OK) {
         status = an_model_set_threads(run->model, settings.threads ? (int)settings.threads : an_threads_available());
-        if (status == AN_OK) status = evaluate(run, &progress, &result);
+        if (status == AN_OK) status = evaluate(cli, run, &progress, &result);
     }
     an_progress_clear(&progress);
     if (status == AN_OK) status = print_result(cli, run, &result);

@@ -118,6 +118,7 @@ static an_status set_up(bench *b, an_options *options, an_train_config *config)
     b->pass = (an_pass){ .tokens = b->tokens, .targets = b->targets, .loss_scale = 1 };
     AN_TRY(share(b, &b->look, false));
     r->step = an_trial_get_step(b->trial);
+    r->other_data = an_trial_has_other_data(b->trial);
     r->batch = shape.batch;
     r->seq = shape.seq;
     r->n_sites = an_model_site_count(b->look);

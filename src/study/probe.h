@@ -30,6 +30,7 @@ typedef struct an_probe_report {
     unsigned measured;             /* bits of what follows */
     char refused[AN_PROBES][256];  /* why not, "" otherwise */
     char *run;                     /* NULL: at initialisation */
+    bool other_data;               /* than the run was trained on */
     uint64_t step;                 /* updates done before the first measurement */
     size_t batch, seq;             /* the probe batch */
     double loss;                   /* of it, nats; NaN unless lesion or lens is measured */

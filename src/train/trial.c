@@ -26,6 +26,7 @@ struct an_trial {
     uint64_t step, samples;
     double entropy;
     int threads;
+    bool other_data;
 };
 
 static an_status build(an_trial *t, an_options *options, an_observe observe)
@@ -128,6 +129,7 @@ static an_status load(an_trial *t, const an_options *options, const char *folder
     if (status == AN_OK) {
         t->step = state.step;
         t->samples = state.samples;
+        t->other_data = state.data_fingerprint != an_data_fingerprint(t->data);
     }
     an_text_fini(&text);
     an_run_state_fini(&state);
@@ -150,6 +152,7 @@ void an_trial_validate(const an_trial *t, int32_t *tokens, int32_t *targets)
 }
 
 an_model_shape an_trial_get_shape(const an_trial *t) { return (an_model_shape){ .batch = t->batch, .seq = t->seq, .train = true }; }
+bool an_trial_has_other_data(const an_trial *t) { return t->other_data; }
 uint64_t an_trial_get_step(const an_trial *t) { return t->step; }
 an_model *an_trial_get_model(an_trial *trial) { return trial->model; }
 double an_trial_get_entropy(const an_trial *trial) { return trial->entropy; }

@@ -29,6 +29,7 @@ an_status an_trial_resume(an_trial *trial, const an_options *options, const char
 /* A batch of windows evenly spread over the validation part, always the same, into [batch, seq] of an_trial_get_shape. */
 void an_trial_validate(const an_trial *trial, int32_t *tokens, int32_t *targets);
 an_model_shape an_trial_get_shape(const an_trial *trial);
+bool an_trial_has_other_data(const an_trial *trial);      /* resumed, with other data than the run was trained on */
 uint64_t an_trial_get_step(const an_trial *trial);        /* updates done, those of the checkpoint included */
 
 an_model *an_trial_get_model(an_trial *trial);
