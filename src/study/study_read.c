@@ -80,6 +80,7 @@ static an_status take_own(reader *r, const an_config_entry *e, const char *place
     if (strcmp(e->key, "seeds") == 0) return take_seeds(r, e, place);
     if (strcmp(e->key, "name") != 0 && strcmp(e->key, "preset") != 0) return refuse_key(r, place, e->key);
     if (e->is_list || e->is_null) return an_fail(AN_ECONFIG, "%s: '%s' takes one value", place, e->key);
+    if (strcmp(e->key, "name") == 0 ? s->name : s->preset) return an_fail(AN_ECONFIG, "%s: key '%s' stands twice", place, e->key);
     if (strcmp(e->key, "name") == 0) return take_name(s, place, e->value[0]);
     s->preset = an_arena_printf(&s->arena, "%s", e->value[0]);
     if (!s->preset) return no_memory(s);

@@ -126,6 +126,12 @@ $ addnorm study s.yaml --dry-run --rebuild
 $ printf 'grid:\n  desing: [pre-ln]\n' > bad.yaml; addnorm study bad.yaml
 2| addnorm study: bad.yaml:2: unknown key 'desing'; did you mean 'design'?
 [2]
+$ printf 'name: a\nname: b\ngrid:\n  lr: [1]\n' > bad.yaml; addnorm study bad.yaml
+2| addnorm study: bad.yaml:2: key 'name' stands twice
+[2]
+$ printf 'preset: demo\nname: b\npreset: demo\n' > bad.yaml; addnorm study bad.yaml
+2| addnorm study: bad.yaml:3: key 'preset' stands twice
+[2]
 $ printf 'base: { lr: 1 }\ngrid: {}\n' > bad.yaml; addnorm study bad.yaml
 2| addnorm study: bad.yaml: the grid is empty; a study needs 'grid:' with lines 'key: [value, ...]', or seeds
 [2]
