@@ -24,12 +24,14 @@ static const an_option TABLE[] = {
 
 an_status an_cmd_train_options(an_cli *cli) { return an_options_add(cli->options, TABLE, &settings); }
 
-/* A page that cannot be had is told and is no reason not to train. */
+/* Where the page is, is a result: quiet leaves it. A page that cannot be had is told and is no reason not to train. */
 static void serve(an_serve **server, const char *run, an_progress *progress)
 {
     if (settings.serve < 0) return;
-    if (an_serve_start(server, run, (int)settings.serve) == AN_OK) an_progress_say(progress, "serving", "http://127.0.0.1:%d/", an_serve_port(*server));
-    else an_progress_warn(progress, "%s; training goes on without it", an_error_text());
+    if (an_serve_start(server, run, (int)settings.serve) == AN_OK) {
+        printf("serving          http://127.0.0.1:%d/\n", an_serve_port(*server));
+        fflush(stdout);
+    } else an_progress_warn(progress, "%s; training goes on without it", an_error_text());
 }
 
 /* Of a run that failed too, as far as it came; but then its own failure is the one to tell. */

@@ -82,9 +82,9 @@ static void on_start(void *ctx, const an_event_start *e)
 {
     an_progress *p = ctx;
     char a[AN_HUMAN], b[AN_HUMAN], c[AN_HUMAN], shared[48] = "";
-    if (p->quiet) return;
     const an_model_config *m = e->model;
     p->images = m->image.side > 0;
+    if (p->quiet) return;
     if (m->n_kv_head < m->n_head) snprintf(shared, sizeof shared, " (%zu of keys and values)", m->n_kv_head);
     if (p->images) an_progress_say(p, "model", "%s, %zu layers in %zu units, width %zu, images of %zu x %zu with %zu channel%s, %zu classes: %s parameters", m->arch, 2 * m->n_layer + 2, m->n_layer, m->d_model, m->image.side,
         m->image.side, m->image.channels, m->image.channels == 1 ? "" : "s", m->image.classes, an_human_count(a, (double)e->params));
@@ -146,7 +146,8 @@ static void on_spike(void *ctx, const an_event_spike *e)
     an_progress *p = ctx;
     const an_spike_verdict *v = &e->verdict;
     if (p->quiet) return;
-    if (v->kind == AN_SPIKE_START) an_progress_say(p, "spike", "step %llu: %s %.4g, where %.4g is usual (z %.1f)", (unsigned long long)e->step, an_spike_name(v->quantity), v->value, v->mean, v->z);
+    if (v->kind == AN_SPIKE_START && !isfinite(v->value)) an_progress_say(p, "spike", "step %llu: %s is not finite", (unsigned long long)e->step, an_spike_name(v->quantity));
+    else if (v->kind == AN_SPIKE_START) an_progress_say(p, "spike", "step %llu: %s %.4g, where %.4g is usual (z %.1f)", (unsigned long long)e->step, an_spike_name(v->quantity), v->value, v->mean, v->z);
     else if (v->kind == AN_SPIKE_RECOVERED) an_progress_say(p, "spike", "step %llu: %s is back after %llu steps, peak %.4g", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps, v->peak);
     else an_progress_say(p, "spike", "step %llu: %s has stayed at a new level for %llu steps", (unsigned long long)e->step, an_spike_name(v->quantity), (unsigned long long)v->steps);
 }
