@@ -111,7 +111,10 @@ an_status an_stream_open(an_stream **out, const an_option_list *files)
     }
     if ((status = open_source(own, "data", files)) != AN_OK) goto fail;
     *s = (an_stream){ .source = own, .bytes = own->bytes };
-    if ((status = check_length(s, "data", 1)) != AN_OK) goto fail;
+    if (s->bytes < 2) {
+        status = an_fail(AN_EDATA, "data: 1 byte leaves nothing to predict; give 2 bytes or more");
+        goto fail;
+    }
     *out = s;
     return AN_OK;
 fail:

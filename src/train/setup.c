@@ -119,7 +119,10 @@ static an_status open_data(an_trainer *t)
     const an_train_config *c = t->config;
     AN_TRY(an_data_open_for(&t->data, c, &t->model_config));
     const uint64_t fingerprint = an_data_fingerprint(t->data), train = an_stream_bytes(an_data_train(t->data)), val = an_stream_bytes(an_data_val(t->data));
-    if (t->resumed_from && (fingerprint != t->state.data_fingerprint || train != t->state.train_bytes || val != t->state.val_bytes))
+    const bool alike = train == t->state.train_bytes && val == t->state.val_bytes;
+    if (t->resumed_from && alike && fingerprint != t->state.data_fingerprint)
+        return an_fail(AN_EDATA, "data: these are other bytes, of the same length, than %s was trained on; give that data or start a new run", t->resumed_from);
+    if (t->resumed_from && !alike)
         return an_fail(AN_EDATA, "data: %llu training and %llu validation bytes are not the data that %s was trained on (%llu and %llu bytes); give that data or start a new run",
                        (unsigned long long)train, (unsigned long long)val, t->resumed_from, (unsigned long long)t->state.train_bytes, (unsigned long long)t->state.val_bytes);
     t->state.data_fingerprint = fingerprint;
