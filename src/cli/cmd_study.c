@@ -91,7 +91,7 @@ static an_status open_study(an_cli *cli, const char *word, const char *folder, c
     if (status == AN_OK) status = *named ? an_named_text(*named, form, cli->argument + 1, (size_t)cli->arguments - 1, &text) : an_file_read(word, &file, &size);
     an_text_add(&place, "%s%s", *named ? "study " : "", word);
     an_text_add(&name, "%s%s%s", word, has_tiers(*named) ? "-" : "", has_tiers(*named) ? an_tier_name(form.tier) : "");
-    const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), an_text_get(&name), (size_t)settings.seeds };
+    const an_study_source source = { *named ? an_text_get(&text) : file, *named ? text.length : size, an_text_get(&place), an_text_get(&name), (size_t)settings.seeds, *named != NULL };
     if (status == AN_OK) status = an_text_status(&place);
     if (status == AN_OK) status = an_text_status(&name);
     if (status == AN_OK) status = an_study_open(study, &source, cli->options, folder);

@@ -91,6 +91,7 @@ typedef struct an_study_source {
     size_t size;
     const char *place, *name;      /* what errors call the text; the study's name, unless the text has one */
     size_t seeds;                  /* 0: as the text says; else seeds 1..seeds */
+    bool named;                    /* a named study: no file whose lines errors could tell */
 } an_study_source;
 an_status an_study_open(an_study **out, const an_study_source *source, const an_options *flags, const char *folder) AN_MUST_USE;
 void an_study_close(an_study **study);

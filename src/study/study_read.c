@@ -11,7 +11,7 @@
 
 enum { MOST_SEEDS = 10000 };
 
-typedef struct reader { an_study *study; an_options *known; } reader;
+typedef struct reader { an_study *study; an_options *known; bool named; } reader;   /* named: its lines are nobody's file, its configurations arguments */
 
 static an_status no_memory(const an_study *s) { return an_fail(AN_ENOMEM, "%s: no memory", s->place); }
 
@@ -118,7 +118,7 @@ static an_status check_value(reader *r, const char *place, const char *key, cons
     AN_TRY(an_run_options_create(&scratch, &config));
     const an_status status = an_options_read_file(scratch, value);
     an_options_destroy(&scratch);
-    return status == AN_OK ? AN_OK : an_fail_prefix(status, "%s", place);
+    return status == AN_OK || r->named ? status : an_fail_prefix(status, "%s", place);
 }
 
 static an_status take_base(reader *r, const an_config_entry *e, const char *place)
@@ -188,7 +188,9 @@ static an_status take_axis_values(reader *r, an_axis *a, const an_config_entry *
             if (n || a->n_keys == 1) AN_TRY(check_value(r, a->place, a->key[k], *value));
             if (a->n_keys > 1) continue;
             for (size_t m = 0; m < i; m++)
-                if (strcmp(a->value[m], *value) == 0) return an_fail(AN_ECONFIG, "%s: '%s' has the value '%s' twice", a->place, a->key[k], *value);
+                if (strcmp(a->value[m], *value) != 0) continue;
+                else if (r->named) return an_fail(AN_EUSAGE, "%s: named twice; %s takes different configurations", *value, s->place);
+                else return an_fail(AN_ECONFIG, "%s: '%s' has the value '%s' twice", a->place, a->key[k], *value);
         }
     }
     return AN_OK;
@@ -231,21 +233,23 @@ static bool sets(const an_study *s, const char *grid, const char *key)
 }
 
 /* A key of the grids may stand in the base or on the command line for the grids that do not set it; where all of them do, it would mean nothing. */
-static an_status settle_key(const an_study *s, const char *place, const char *key)
+static an_status settle_key(const an_study *s, bool named, const char *place, const char *key)
 {
     for (size_t i = 0; i < s->n_axes; i++)
         if (!sets(s, s->axis[i].grid, key)) return AN_OK;
     for (size_t i = 0; i < s->n_base; i++)
         if (strcmp(s->base[i].key, key) == 0 && strcmp(key, "config") != 0) return an_fail(AN_ECONFIG, "%s: '%s' stands in the grid and in the base, %s; keep one", place, key, s->base[i].place);
-    if (s->flags && an_options_find(s->flags, key) && an_options_source(s->flags, key) == AN_FROM_FLAG)
+    const bool given = s->flags && an_options_find(s->flags, key) && an_options_source(s->flags, key) == AN_FROM_FLAG;
+    if (given && named) return an_fail(AN_EUSAGE, "--%s: %s compares several values of it; leave it out", key, s->place);
+    if (given)
         return an_fail(AN_EUSAGE, "--%s: %s gives it several values; leave it out, or change the file", key, place);
     return AN_OK;
 }
 
-static an_status settle_keys(const an_study *s)
+static an_status settle_keys(const an_study *s, bool named)
 {
     for (size_t i = 0; i < s->n_axes; i++)
-        for (size_t k = 0; k < s->axis[i].n_keys; k++) AN_TRY(settle_key(s, s->axis[i].place, s->axis[i].key[k]));
+        for (size_t k = 0; k < s->axis[i].n_keys; k++) AN_TRY(settle_key(s, named, s->axis[i].place, s->axis[i].key[k]));
     return AN_OK;
 }
 
@@ -255,7 +259,7 @@ static an_status settle_seeds(an_study *s)
     for (size_t i = 0; i < s->n_axes; i++)
         for (size_t k = 0; k < s->axis[i].n_keys; k++)
             if (strcmp(s->axis[i].key[k], "seed") == 0) return an_fail(AN_ECONFIG, "%s: seeds stand at the top, seeds: [1, 2, 3]", s->axis[i].place);
-    if (s->n_seeds && s->flags && an_options_source(s->flags, "seed") == AN_FROM_FLAG) return an_fail(AN_EUSAGE, "--seed: %s has a list of seeds", s->place);
+    if (s->n_seeds && s->flags && an_options_source(s->flags, "seed") == AN_FROM_FLAG) return an_fail(AN_EUSAGE, "--seed: %s has a list of seeds; --seeds N says how many", s->place);
     for (size_t i = 0; s->n_seeds && i < s->n_base; i++)
         if (strcmp(s->base[i].key, "seed") == 0) return an_fail(AN_ECONFIG, "%s: '%s' stands twice, as seed and as seeds", s->base[i].place, "seed");
     if (s->n_axes == 0 && s->n_seeds == 0) return an_fail(AN_ECONFIG, "%s: the grid is empty; a study needs 'grid:' with lines 'key: [value, ...]', or seeds", s->place);
@@ -265,11 +269,11 @@ static an_status settle_seeds(an_study *s)
 an_status an__study_read(an_study *s, const an_study_source *source)
 {
     an_train_config config;
-    reader r = { .study = s };
+    reader r = { .study = s, .named = source->named };
     AN_TRY(an_run_options_create(&r.known, &config));
     an_status status = an_config_read(source->text, source->size, s->place, visit, &r);
     an_options_destroy(&r.known);
-    if (status == AN_OK) status = settle_keys(s);
+    if (status == AN_OK) status = settle_keys(s, source->named);
     if (status == AN_OK && source->seeds) status = count_seeds(s, source->seeds);
     return status == AN_OK ? settle_seeds(s) : status;
 }

@@ -64,10 +64,16 @@ r8              R8: branches that start at zero, steps to a loss; release       
 r9              R9: learning rates across depth; ci                                                                    arXiv:2505.01618
 r10             R10: gain of several streams; release                                                                  arXiv:2512.24880
 $ printf 'lr: 2e-3\n' > a.yaml; addnorm study compare a.yaml a.yaml
-2| addnorm study: study compare:4: 'config' has the value 'a.yaml' twice
+2| addnorm study: a.yaml: named twice; study compare takes different configurations
 [2]
 $ addnorm study find-lr s.yaml --dry-run
-2| addnorm study: study find-lr:5: s.yaml:1: unknown group 'base'; there are model, training, add_norm, running, data
+2| addnorm study: s.yaml:1: unknown group 'base'; there are model, training, add_norm, running, data
+[2]
+$ addnorm study find-lr nowhere.yaml
+2| addnorm study: configuration nowhere.yaml: cannot open: No such file or directory
+[2]
+$ addnorm study critical-depth --n_layer 2
+2| addnorm study: --n_layer: study critical-depth compares several values of it; leave it out
 [2]
 $ addnorm find-lr a.yaml
 2| addnorm: unknown verb 'find-lr'; it is a study: addnorm study find-lr
