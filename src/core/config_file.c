@@ -12,7 +12,8 @@ typedef struct reader {
     yaml_parser_t parser;
     yaml_event_t event;          /* valid when `held` */
     int held;
-    const char *name;
+    const char *text, *name;
+    size_t size;
     an_arena arena;
     an_config_visit visit;
     void *ctx;
@@ -23,6 +24,15 @@ static an_status fail_at(const reader *r, yaml_mark_t mark, const char *what)
     return an_fail(AN_ECONFIG, "%s:%zu:%zu: %s", r->name, mark.line + 1, mark.column + 1, what);
 }
 
+/* Whether the line of a mark is indented by a tab: libyaml only says that no token can start there. */
+static int has_tab(const reader *r, yaml_mark_t mark)
+{
+    const char *p = r->text, *end = r->text + r->size;
+    for (size_t line = 0; line < mark.line && p < end; p++) line += *p == '\n';
+    while (p < end && *p == ' ') p++;
+    return p < end && *p == '\t';
+}
+
 static an_status next(reader *r)
 {
     if (r->held) yaml_event_delete(&r->event);
@@ -31,6 +41,7 @@ static an_status next(reader *r)
         const yaml_parser_t *p = &r->parser;
         if (p->error == YAML_MEMORY_ERROR) return an_fail(AN_ENOMEM, "%s: no memory to read it", r->name);
         if (p->error == YAML_READER_ERROR) return an_fail(AN_ECONFIG, "%s: byte %zu: %s", r->name, p->problem_offset, p->problem);
+        if (has_tab(r, p->problem_mark)) return fail_at(r, p->problem_mark, "tabs cannot indent; use spaces");
         return fail_at(r, p->problem_mark, p->problem ? p->problem : "not valid YAML");
     }
     r->held = 1;
@@ -128,7 +139,7 @@ static an_status take_document(reader *r)
 
 an_status an_config_read(const char *text, size_t size, const char *name, an_config_visit visit, void *ctx)
 {
-    reader r = { .name = name, .visit = visit, .ctx = ctx };
+    reader r = { .text = text, .size = size, .name = name, .visit = visit, .ctx = ctx };
     if (!yaml_parser_initialize(&r.parser)) return an_fail(AN_ENOMEM, "%s: no memory to read it", name);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, size);
     const an_status status = take_document(&r);

@@ -158,15 +158,21 @@ static void list_groups(group_names *names, an_text *out)
     }
 }
 
+static int is_group(const an_options *o, const char *slug)
+{
+    group_names names = { .options = o };
+    for (size_t i = 0; i < o->count; i++)
+        if (strcmp(group_at(&names, i), slug) == 0) return 1;
+    return 0;
+}
+
 /* The group must exist, and the key must be one of its keys. */
 static an_status check_group(const an_options *o, const char *place, const an_config_entry *e)
 {
     char wanted[AN_NAME], slug[AN_NAME], near[AN_NAME];
     group_names names = { .options = o };
-    int exists = 0;
     an__option_slug(e->group, wanted);
-    for (size_t i = 0; i < o->count && !exists; i++) exists = strcmp(group_at(&names, i), wanted) == 0;
-    if (!exists) {
+    if (!is_group(o, wanted)) {
         if (an_text_nearest(wanted, group_at, &names, near)) return an_fail(AN_ECONFIG, "%s: unknown group '%s'; did you mean '%s'?", place, e->group, near);
         an_text all = { 0 };
         list_groups(&names, &all);
@@ -188,6 +194,8 @@ static an_status visit_entry(void *ctx, const an_config_entry *e)
     if (e->group) AN_TRY(check_group(f->options, place, e));
     const an_option_slot *slot = an__option_find(f->options, e->key, strcspn(e->key, "@"));
     const int many = slot && slot->option->type == AN_PATHS;
+    if (!slot && !e->group && is_group(f->options, e->key))      /* a heading; what stood below it may be commented out */
+        return e->is_null ? AN_OK : an_fail(AN_ECONFIG, "%s: '%s' is a group; below it stand lines 'key: value'", place, e->key);
     if (slot && e->is_list && !many)
         return slot->option->flags & AN_PER_SITE ? an_fail(AN_ECONFIG, "%s: '%s' takes one value, not a list; for single layers set %s@LAYERS", place, e->key, slot->option->name)
                                                  : an_fail(AN_ECONFIG, "%s: '%s' takes one value, not a list", place, e->key);

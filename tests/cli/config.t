@@ -203,6 +203,14 @@ $ printf 'lr: abc\n' > bad.yaml; addnorm train bad.yaml
 $ printf 'lr: [1\n' > bad.yaml; addnorm train bad.yaml
 2| addnorm train: bad.yaml:2:1: did not find expected ',' or ']'
 [2]
+$ printf 'model:\n\tn_layer: 1\n' > bad.yaml; addnorm train bad.yaml
+2| addnorm train: bad.yaml:2:1: tabs cannot indent; use spaces
+[2]
+$ printf 'model: 3\n' > bad.yaml; addnorm train bad.yaml
+2| addnorm train: bad.yaml:1: 'model' is a group; below it stand lines 'key: value'
+[2]
+$ printf 'model:\n#  n_layer: 3\ntraining:\n  steps: 30\n' > group.yaml; addnorm train group.yaml --dump-config | grep -c -e 'group.yaml'
+1
 $ printf 'a: &x 1\nb: *x\n' > bad.yaml; addnorm train bad.yaml
 2| addnorm train: bad.yaml:1:4: anchors and aliases are not used here; write the value out
 [2]
