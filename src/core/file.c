@@ -186,7 +186,6 @@ an_status an_file_open(an_file_writer *w, const char *path)
 {
     const size_t n = strlen(path) + 32;
     *w = (an_file_writer){ .fd = -1 };
-    if (an_path_is_dir(path)) return an_fail(AN_EUSAGE, "%s: is a folder; name a file", path);
     w->path = an_strdup(path);
     char *temporary = an_alloc(n);
     w->buffer = an_alloc(BUFFER_BYTES);
@@ -300,9 +299,8 @@ an_status an_dir_create(const char *path)
         *p = '\0';
         if (!an_path_is_dir(part) && (gate() != 0 || mkdir(part, 0777) != 0)) {
             const int error = errno;
-            if (error == EEXIST && an_path_is_dir(part)) { /* another process was faster */ }
-            else if (error == EEXIST) status = an_fail(AN_EUSAGE, "%s: is a file; name a folder", part);
-            else status = an_fail(AN_EIO, "%s: cannot create folder: %s", part, why(error));
+            if (!(error == EEXIST && an_path_is_dir(part)))   /* another process was faster */
+                status = an_fail(AN_EIO, "%s: cannot create folder: %s", part, why(error));
         }
         *p = end;
         if (end == '\0') break;

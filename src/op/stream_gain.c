@@ -19,7 +19,7 @@
 
 enum { Y, K, P };
 enum { SAMPLE = 64 };
-enum { GAIN, GAIN_BACK, GAIN_HERE, GAIN_HERE_BACK, MIXED_HERE, COSINE, GAUGES };
+enum { GAIN, GAIN_BACK, GAIN_HERE, GAIN_HERE_BACK, COSINE, MIXED_HERE, GAUGES };
 
 static size_t streams(const an_step *s) { return ((const an_streams_attr *)s->attr)->n; }
 static size_t sampled(const an_step *s) { const size_t rows = an_rows(s->in[K]); return rows < SAMPLE ? rows : SAMPLE; }
@@ -109,7 +109,7 @@ static double measure(const an_run *r, const an_step *s, size_t part, double *m)
     return (double)sampled(s);
 }
 
-static const an_gauges STREAM_GAUGES = { "streams", GAUGES, { "gain", "gain_back", "gain_here", "gain_here_back", "mixed_here", "cosine" },
+static const an_gauges STREAM_GAUGES = { "streams", GAUGES, { "gain", "gain_back", "gain_here", "gain_here_back", "cosine", "mixed_here" },
     { AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN, AN_FOLD_MEAN }, gauge_parts, measure };
 
 static an_cost cost(const an_step *s)

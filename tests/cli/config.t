@@ -30,7 +30,7 @@ model:
   parameterization: standard            # default
   # base_width: 256                     # default; unused, needs parameterization=mup|depth-mup|completep
   # base_depth: 2                       # default; unused, needs parameterization=depth-mup|completep
-  # input_multiplier: 1                 # default; unused, needs parameterization=mup|depth-mup|completep
+  input_multiplier: 1                   # default
   # output_multiplier: 1                # default; unused, needs parameterization=mup|depth-mup|completep
   # image_size: auto                    # default; unused, needs arch=resnet
   # image_channels: auto                # default; unused, needs arch=resnet

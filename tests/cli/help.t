@@ -34,8 +34,8 @@ model:
                           only with parameterization=mup|depth-mup|completep
   --base_depth N          n_layer of the model that the settings were tuned on [2; 1..100000]; only
                           with parameterization=depth-mup|completep
-  --input_multiplier X    multiplies the embedding [1; > 0]; only with
-                          parameterization=mup|depth-mup|completep
+  --input_multiplier X    multiplies the embedding, positions too; sqrt(d_model) in Gemma's models
+                          [1; > 0]; only with arch!=resnet
   --output_multiplier X   multiplies the logits, besides base_width / d_model [1; > 0]; only with
                           parameterization=mup|depth-mup|completep
   --image_size N          side of the square images, pixels; auto: that of data, or 16 [auto;
@@ -780,7 +780,7 @@ This is the authors' code, which differs from the paper in four ways: tokens are
 1|
 Adds: 2d + 1. Source: arXiv:2503.10622.
 1|
-In LLaMA models the authors use no bias, tune the start of a per size, larger in attention than elsewhere (7B: 0.8 and 0.2; set it with `dyt_alpha@*.attn`), and multiply the embedding by a learned scalar that starts at sqrt(d). Large starts need warm-up; gradients grow faster with depth than under a norm. x-transformers starts at 1.
+In LLaMA models the authors use no bias, tune the start of a per size, larger in attention than elsewhere (7B: 0.8 and 0.2; set it with `dyt_alpha@*.attn`), and multiply the embedding by a learned scalar that starts at sqrt(d): it does not scale what it bounds. From the small weights of `init: gpt2` models of width 128 stayed at the unigram entropy here, whatever a; from `init: xavier`, whose signals have unit size, they train. Large starts need warm-up; gradients grow faster with depth than under a norm. x-transformers starts at 1.
 1|
 | key | default | meaning |
 |---|---|---|
@@ -794,7 +794,7 @@ In LLaMA models the authors use no bias, tune the start of a per size, larger in
 1|
 Adds: 2d + 2. Source: arXiv:2512.10938.
 1|
-As with dyt, gradients grow faster with depth than under a norm, and a large start of a needs warm-up.
+As with dyt, a small model is to start from `init: xavier`, gradients grow faster with depth than under a norm, and a large start of a needs warm-up.
 1|
 | key | default | meaning |
 |---|---|---|

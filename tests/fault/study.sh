@@ -68,14 +68,15 @@ expect "and have run each cell once" [ "$(cat shared/err? | grep -c ' loss ')" -
 # a cell that is killed is tried again; one that cannot run is tried twice and reported
 mkdir -p broken/out/cells
 name=$(basename "$(ls -d whole/out/cells/design=pre-ln,seed=2-*)")
-: >"broken/out/cells/$name"
+mkdir "broken/out/cells/$name"
+: >"broken/out/cells/$name/checkpoints"
 study_in broken
 expect "a study with a failed cell ends with 1" [ $CODE -eq 1 ]
 expect "which was tried twice" [ "$(grep -c "$name  failed" broken/err) $(wc -l <"broken/out/work/$name.claim")" = "2 2" ]
 expect "and is named in the table" grep -q "^FAILED  $name: exit 1: addnorm train: out/cells/" broken/table
 study_in broken
 expect "without --retry it stays failed and nothing is run" [ "$CODE $(wc -l <broken/err)" = "1 1" ]
-rm "broken/out/cells/$name"
+rm -r "broken/out/cells/$name"
 study_in broken -q --retry
 expect "with --retry it is run" same_study whole broken
 

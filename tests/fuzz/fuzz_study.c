@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     an_study *s = NULL;
     if (!flags) set_up();
-    const an_study_source source = { (const char *)data, size, "input", "input", 0 };
+    const an_study_source source = { (const char *)data, size, "input", "input", 0, false };
     const an_status status = an_study_open(&s, &source, flags, "/nonexistent/studies");
     if (status == AN_OK) check(s);
     else if (an_error_text()[0] == '\0' || strchr(an_error_text(), '\n')) abort();

@@ -230,7 +230,7 @@ static void a_design_with_settings_is_compared(void **state)
 static void the_document_and_the_page(void **state)
 {
     (void)state;
-    static const char *const KEYS[] = { "verdict", "because", "rule", "warmup", "signs", "sites", "steps", "tried", "predicted_attenuation_product" };
+    static const char *const KEYS[] = { "verdict", "because", "rule", "warmup", "signs", "sites", "steps", "tried", "predicted_attenuation_product", "too_short" };
     static const char *const SIGNS[] = { "unigram_entropy", "loss_first", "loss", "pre_ln_loss", "behind_pre_ln", "attenuation_product_first", "attenuation_product", "token_cosine_first", "token_cosine",
                                          "gradient_reach_first", "gradient_reach", "grad_norm_first", "grad_norm_most", "lr_sum", "finite" };
     tried t;

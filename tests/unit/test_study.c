@@ -39,7 +39,7 @@ static void new_flags(void) { new_flags_with("text"); }
 
 static an_status open_with(an_study **s, const char *text, size_t seeds)
 {
-    const an_study_source source = { text, strlen(text), "s.yaml", "s.yaml", seeds };
+    const an_study_source source = { text, strlen(text), "s.yaml", "s.yaml", seeds, false };
     return an_study_open(s, &source, flags, unit_path("out"));
 }
 

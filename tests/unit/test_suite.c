@@ -225,7 +225,7 @@ static void judge_spoiled(const char *name, an_tier tier, size_t seeds, const ch
     assert_non_null(named);
     assert_ok(an_dir_remove(unit_path("out")));
     assert_ok(an_named_text(named, (an_named_form){ tier, false }, file, files, &text));
-    const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, seeds };
+    const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, seeds, true };
     assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
     assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
     for (size_t i = 0; of && i < s->n_cells; i++) {
@@ -417,7 +417,7 @@ static void tiers(void **state)
             an_text text = { 0 };
             an_study *s = NULL;
             assert_ok(an_named_text(named, (an_named_form){ (an_tier)tier, false }, NULL, 0, &text));
-            const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 0 };
+            const an_study_source source = { an_text_get(&text), text.length, named->name, named->name, 0, true };
             assert_ok(an_study_open(&s, &source, flags, unit_path("out")));
             assert_int_equal(an_study_count(s, AN_CELL_SKIPPED), 0);
             an_study_close(&s);
