@@ -252,6 +252,7 @@ static an_status clear_leftovers(const char *folder)
 
 an_status an_checkpoint_prepare(const char *run, int *lock)
 {
+    if (an_path_exists(run) && !an_path_is_dir(run)) return an_fail(AN_EUSAGE, "%s: is a file; name a folder", run);
     char *folder = an_path_join(run, "checkpoints");
     if (!folder) return an_fail(AN_ENOMEM, "%s: no memory", run);
     an_status status = an_dir_create(folder);

@@ -24,7 +24,7 @@ $ printf 'out: ""\n' > bad.yaml; addnorm train bad.yaml --data text.txt
 [2]
 # where the default is nothing, a file may say so; what is dumped can be read again
 $ printf 'resume: ""\n' > none.yaml; addnorm train none.yaml --dump-config > dump.yaml; addnorm train dump.yaml --dump-config | grep -c '# default'
-67
+66
 
 # a file where a folder belongs, a folder where a file does
 $ addnorm train tiny.yaml --out text.txt

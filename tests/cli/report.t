@@ -81,7 +81,7 @@ $ addnorm report runs/empty
 $ sed -i 's/"version":"[^"]*"/"version":"99.1.0"/' off/log.jsonl; addnorm report off 2>&1 | sed 's/this is [0-9.]*/this is VERSION/'
 addnorm report: off: a run of addnorm 99.1.0, this is VERSION; read it with that version or a later one
 $ echo 'd_modell: 3' >> none/config.yaml; addnorm report runs/pre-ln none
-2| addnorm report: none: not the configuration of a run: none/config.yaml:65: unknown key 'd_modell'; did you mean 'd_model'?
+2| addnorm report: none: not the configuration of a run: none/config.yaml:66: unknown key 'd_modell'; did you mean 'd_model'?
 [3]
 $ addnorm report runs/pre-ln --out missing/page.html
 2| addnorm report: missing/page.html: cannot create: No such file or directory

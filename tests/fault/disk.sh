@@ -52,7 +52,7 @@ fi
 mkdir file; echo x >file/run
 ( cd file && train $ARGS --steps 5 ) >file/out 2>file/err
 CODE=$?
-expect "a file for a folder: 1, not $CODE" [ $CODE -eq 1 ]
+expect "a file for a folder: 2, not $CODE" [ $CODE -eq 2 ]
 expect "a file for a folder: one line" one_line file/err "run"
 mkdir -p busy/run/checkpoints
 ( flock 9; sleep 1.5 ) 9<busy/run/checkpoints &

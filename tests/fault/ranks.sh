@@ -30,12 +30,13 @@ expect "two each" [ "$(grep -c ' loss ' whole/err1)" -eq 2 ]
 # a cell of rank 1 that cannot run
 name=$(sed -n 's/^cell [0-9/]*  \([^ ]*\)  loss .*/\1/p' whole/err1 | head -n 1)
 mkdir -p broken/out/cells
-: >"broken/out/cells/$name"
+mkdir "broken/out/cells/$name"
+: >"broken/out/cells/$name/checkpoints"
 both broken unlimited
 expect "a cell that fails twice at rank 1 ends both, rank 0 with 1, not $ZERO and $ONE" [ "$ZERO $ONE" = "1 0" ]
 expect "rank 1 has tried it twice, rank 0 never" [ "$(grep -c "$name  failed" broken/err1) $(grep -c "$name  failed" broken/err0)" = "2 0" ]
 expect "rank 0 names it" grep -q "^FAILED  $name: exit 1: addnorm train: out/cells/" broken/table
-rm "broken/out/cells/$name"
+rm -r "broken/out/cells/$name"
 touch -d '1 minute ago' broken/out/work/*.claim
 both broken unlimited --retry
 expect "with --retry rank 0 waits for it: 0, not $ZERO and $ONE" [ "$ZERO $ONE" = "0 0" ]

@@ -56,7 +56,7 @@ expect "two signals at once end it" [ $CODE -eq 75 -o $CODE -eq 130 -o $CODE -eq
 expect "and leave a whole checkpoint" "$AN" eval usr/run --data text >/dev/null
 
 # sampling, while it reads a long prompt
-run_in long --steps 2 --position rotary
+run_in long --steps 4 --position rotary
 for _ in 1 2 3 4 5; do cat text; done | head -c 100000 >prompt
 "$AN" sample long/run --threads 1 --tokens 100000 --prompt "$(cat prompt)" >sampled 2>err &
 PID=$!

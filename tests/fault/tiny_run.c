@@ -48,7 +48,7 @@ void tiny_options(tiny_run *run, const char *out, const char *resume, int steps)
     *run = (tiny_run){ 0 };
     if (an_run_options_create(&run->options, &run->config) != AN_OK) die("options");
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i += 2)
-        if (an_options_set(run->options, pairs[i], pairs[i + 1], AN_FROM_FLAG, pairs[i]) != AN_OK) die(pairs[i]);
+        if (*pairs[i + 1] && an_options_set(run->options, pairs[i], pairs[i + 1], AN_FROM_FLAG, pairs[i]) != AN_OK) die(pairs[i]);
     if (an_options_resolve(run->options) != AN_OK) die("resolve");
 }
 
