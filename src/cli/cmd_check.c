@@ -79,7 +79,7 @@ static void put_verdict(an_text *out, const an_check *k)
     for (size_t i = 0; i < k->n_suggestions; i++)
         an_text_add(out, isfinite(k->suggestion[i].loss) ? "%s%-24s %s%s, loss %.3f\n" : "%s%-24s %s%s, loss not finite\n", i ? "          " : "", k->suggestion[i].change,
                     an_verdict_name(k->suggestion[i].verdict), k->suggestion[i].too_short ? " (too short to tell)" : "", k->suggestion[i].loss);
-    an_text_add(out, "limits    probe of %zu steps on the run's own data and schedule", k->n_steps);
+    an_text_add(out, "limits    probe of %zu step%s on the run's own data and schedule", k->n_steps, k->n_steps == 1 ? "" : "s");
     if (k->n_steps < k->warmup_set) an_text_add(out, ", inside its warm-up of %llu", (unsigned long long)k->warmup_set);
     if (k->too_short) an_text_add(out, ", which ended before the loss came down to the unigram entropy");
     an_text_add(out, "; how often the verdict is right: docs/check.md\n");

@@ -38,7 +38,7 @@ $ addnorm check small.yaml --check_steps 1 -q | sed 's/[0-9][0-9]*\.[0-9][0-9]*/
 verdict   trains (too short to tell)
 because   the probe ended after 1 step, before the loss (X, X at first) came down to the unigram entropy X: too short to tell; --check_steps 40
 rule      none of the rules for failing speaks, but the loss is still above the unigram entropy
-limits    probe of 1 steps on the run's own data and schedule, which ended before the loss came down to the unigram entropy; how often the verdict is right: docs/check.md
+limits    probe of 1 step on the run's own data and schedule, which ended before the loss came down to the unigram entropy; how often the verdict is right: docs/check.md
 too short to tell; the run itself is as short; raise steps
 $ addnorm check small.yaml --check_steps 1 --json | grep too_short
  "too_short": true,
