@@ -29,8 +29,8 @@ class Folder:
 
     def serve(self, out, *more):
         """(process, url) of a training run that shows itself."""
-        process = subprocess.Popen([self.program, "train", "--data", "text", "--out", out, *SMALL, *more], cwd=self.path, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for line in process.stderr:
+        process = subprocess.Popen([self.program, "train", "--data", "text", "--out", out, *SMALL, *more], cwd=self.path, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in process.stdout:
             found = re.search(r"http://127\.0\.0\.1:\d+/", line)
             if found:
                 break

@@ -208,7 +208,7 @@ def a_live_page_grows(page, folder):
     finally:
         process.kill()
         process.wait()
-        process.stderr.close()
+        process.stdout.close()
 
 
 def main():

@@ -66,7 +66,7 @@ def main():
             print("SKIPPED: built without libmicrohttpd")
             return 77
         port = int(url.rsplit(":", 1)[1].strip("/"))
-        drain = threading.Thread(target=process.stderr.read)
+        drain = threading.Thread(target=process.stdout.read)
         drain.start()
         try:
             second = subprocess.run([folder.program, "train", "--data", "text", "--out", "second", "-q", *SMALL, "--steps", "1", "--serve", str(port)], cwd=folder.path, env=folder.environment, capture_output=True, text=True)
@@ -79,12 +79,12 @@ def main():
             process.kill()
             process.wait()
             drain.join()
-            process.stderr.close()
+            process.stdout.close()
 
         steps = ["--steps", "3000", "--log_every", "20", "--telemetry", "full", "--telemetry_every", "100", "--eval_every", "1000", "--save_every", "1500"]
         process, url = folder.serve("served", "--serve", *steps)
         port, asked = int(url.rsplit(":", 1)[1].strip("/")), 0
-        drain = threading.Thread(target=process.stderr.read)
+        drain = threading.Thread(target=process.stdout.read)
         drain.start()
         while process.poll() is None:
             try:
@@ -92,7 +92,7 @@ def main():
             except OSError:
                 time.sleep(0.01)                     # the end
         drain.join()
-        process.stderr.close()
+        process.stdout.close()
         expect(f"the run was done, after {asked} pages", process.returncode == 0 and asked > 0)
         folder.train("alone", "--no-report", *steps)
         for name in ("model.safetensors", "optimizer.safetensors"):
