@@ -45,7 +45,7 @@ static an_status take_runs(const an_study *s, const char *settings, const char *
     out->loss = an_group_mean(s, g, AN_Q_LOSS);
     out->entropy = s->cell[g->first].result.entropy;
     out->failed = an_group_count(s, g, AN_OUTCOME_FAILED);
-    for (size_t i = 0; i < g->n; i++) out->over += an_cell_is_over(&s->cell[g->first + i]);
+    out->over = an_group_over(s, g);
     return images ? take_accuracy(s, g, &out->accuracy) : AN_OK;
 }
 

@@ -121,7 +121,7 @@ static an_status read_losses(const an_study *s, const an_answer_runs *runs, an_a
     if (!y || !length) return an_fail(AN_ENOMEM, "answer: no memory");
     for (size_t r = 0; r < seeds; r++) {
         const an_study_cell *cell = &s->cell[runs->cell + r];
-        if (cell->state != AN_CELL_FINISHED && cell->state != AN_CELL_DIVERGED) continue;
+        if (!an_cell_is_over(cell)) continue;
         AN_TRY(read_loss(s, cell, arena, &x, &y[n], &length[n]));
         if (length[n] > out->n) out->x = x, out->n = length[n];
         n++;

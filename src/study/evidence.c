@@ -179,6 +179,16 @@ void an_find_number(an_findings *f, double x, an_limits limits, const char *clai
     else an_findings_add(f, x >= limits.least && x <= limits.most ? AN_FINDING_PASS : AN_FINDING_FAIL, claim, expected, "%s", text);
 }
 
+void an_find_told(an_findings *f, double x, const char *claim, const char *measured, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, measured);
+    vsnprintf(text, sizeof text, measured, args);
+    va_end(args);
+    an_findings_add(f, isnan(x) ? AN_FINDING_OPEN : AN_FINDING_TOLD, claim, NULL, "%s", isnan(x) ? "runs are missing or not finite" : text);
+}
+
 /* "1 failed, 2 trained". */
 static void put_outcomes(an_text *out, const size_t *count)
 {

@@ -53,6 +53,9 @@ size_t an_probe_numbers(const json_t *of_kind, const char *key, an_profile *out)
 typedef struct an_limits { double least, most; } an_limits;
 void an_find_number(an_findings *findings, double x, an_limits limits, const char *claim, const char *expected, const char *measured, ...) AN_PRINTF(6, 7);
 
+/* A number to tell and not to judge: TOLD, or OPEN when x is NaN. */
+void an_find_told(an_findings *findings, double x, const char *claim, const char *measured, ...) AN_PRINTF(4, 5);
+
 /* At least `share` of the runs of a group are to end as wanted; or, for anything but trained, worse. `against`: the settings of the group whose run with
  * the same seed decides whether one is degraded, NULL: its Pre-LN run. */
 typedef struct an_expected_outcome { const char *settings, *against; an_outcome wanted; double share; } an_expected_outcome;

@@ -46,8 +46,7 @@ static void judge(const an_study *s, an_findings *f)
     an_find_number(f, bound_cosine, (an_limits){ -1, 0.99 }, "Constrained streams come to differ", "mean cosine below 0.99 at the end", "%.4f", bound_cosine);
     an_find_number(f, free_mixing, (an_limits){ 0.5, 1 }, "Free matrices come to mix", "more than 0.01 of the other streams in half of the sub-layers at least", "in %.0f %%", 100 * free_mixing);
     an_find_number(f, bound_mixing, (an_limits){ 0.5, 1 }, "Constrained matrices come to mix", "more than 0.01 of the other streams in half of the sub-layers at least", "in %.0f %%", 100 * bound_mixing);
-    const bool there = !isnan(pre + free_loss + bound_loss);
-    an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, "Validation losses", NULL, there ? "Pre-LN %.4f, hyper-connections %.4f, constrained %.4f" : "runs are missing", pre, free_loss, bound_loss);
+    an_find_told(f, pre + free_loss + bound_loss, "Validation losses", "Pre-LN %.4f, hyper-connections %.4f, constrained %.4f", pre, free_loss, bound_loss);
 }
 
 const an_named_study an_named_r10 = { .name = "r10", .help = "R10: gain of several streams", .source = "arXiv:2512.24880", .tier = AN_TIER_RELEASE,

@@ -67,8 +67,7 @@ static void judge_deep(const an_study *s, an_findings *f)
     }
     const double post = critical(s, "design=post-ln warmup=0"), b2t = critical(s, "design=b2t"), warm = critical(s, "design=post-ln warmup=100"), plain = critical(s, "design=plain");
     an_find_number(f, isnan(post) || isnan(b2t) ? NAN : b2t > post, (an_limits){ 1, 1 }, "B2T goes deeper than Post-LN", "a larger critical depth", "B2T %s, Post-LN %s", depth_text(x, b2t), depth_text(y, post));
-    if (isnan(warm) || isnan(plain)) an_findings_add(f, AN_FINDING_OPEN, "Critical depths of the others", NULL, "runs are missing");
-    else an_findings_add(f, AN_FINDING_TOLD, "Critical depths of the others", NULL, "plain %s, Post-LN %s without warm-up and %s with", depth_text(x, plain), depth_text(y, post), depth_text(z, warm));
+    an_find_told(f, isnan(warm) ? warm : plain, "Critical depths of the others", "plain %s, Post-LN %s without warm-up and %s with", depth_text(x, plain), depth_text(y, post), depth_text(z, warm));
 }
 
 static void judge(const an_study *s, an_findings *f)

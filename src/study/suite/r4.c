@@ -62,7 +62,7 @@ static void judge(const an_study *s, an_findings *f)
     an_find_number(f, deep.middle, (an_limits){ -INFINITY, 0.15 }, "With skips no sub-layer of 24 layers is needed", "less than 0.15 nats without the one in the middle", "%.4f nats; %.4f in the mean of all", deep.middle,
         deep.mean);
     an_find_number(f, plain.least, (an_limits){ 1, INFINITY }, "Without skips each one is", "at least 1 nat without either sub-layer of one layer", "%.4f nats at least; %.4f in the mean", plain.least, plain.mean);
-    an_findings_add(f, isnan(shallow.mean) ? AN_FINDING_OPEN : AN_FINDING_TOLD, "One layer with skips, beside that one", NULL, "%.4f nats at least; %.4f in the mean", shallow.least, shallow.mean);
+    an_find_told(f, shallow.mean, "One layer with skips, beside that one", "%.4f nats at least; %.4f in the mean", shallow.least, shallow.mean);
     an_findings_add(f, AN_FINDING_SKIPPED, "Attention alone collapses to rank 1 without skips", "cosine of tokens at least 0.99 by layer 8", "attention without feed-forward is no configuration of a run; a test of the engine holds it");
 }
 

@@ -66,8 +66,7 @@ static void tell_losses(const an_study *s, an_findings *f, const char *pre_ln)
 {
     const double pre = an_group_quantity(s, pre_ln, AN_Q_VAL_LOSS), gpt2 = an_group_quantity(s, "design=pre-ln init=gpt2", AN_Q_VAL_LOSS), scaled = an_group_quantity(s, "design=layernorm-scaling", AN_Q_VAL_LOSS);
     const double peri = an_group_quantity(s, "design=peri-ln", AN_Q_VAL_LOSS), mix = an_group_quantity(s, "design=mix-ln", AN_Q_VAL_LOSS);
-    if (isnan(pre + gpt2 + scaled + peri + mix)) an_findings_add(f, AN_FINDING_OPEN, "Validation losses", NULL, "runs are missing");
-    else an_findings_add(f, AN_FINDING_TOLD, "Validation losses", NULL, "Pre-LN %.4f, from GPT-2's initialisation %.4f; LayerNorm Scaling %.4f, Peri-LN %.4f, Mix-LN %.4f", pre, gpt2, scaled, peri, mix);
+    an_find_told(f, pre + gpt2 + scaled + peri + mix, "Validation losses", "Pre-LN %.4f, from GPT-2's initialisation %.4f; LayerNorm Scaling %.4f, Peri-LN %.4f, Mix-LN %.4f", pre, gpt2, scaled, peri, mix);
 }
 
 static void judge(const an_study *s, an_findings *f)

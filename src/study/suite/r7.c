@@ -65,15 +65,13 @@ static void judge_batch(const an_study *s, an_findings *f)
         batch, rbn, power, bare);
     an_find_number(f, within, (an_limits){ 0.6, 1 }, "The more so, the larger the gap between training and validation", "among norms over a batch, rank correlation of tid_dev and validation less training loss at least 0.6",
         "%.3f; %.3f with norms of a token, which have no discrepancy and see no later tokens", within, all);
-    const bool there = !isnan(loss + bare_loss + layer);
-    an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, "PowerNorm beside LayerNorm", NULL, there ? "validation loss %.4f, without its scaling of tokens %.4f; LayerNorm %.4f" : "runs are missing", loss, bare_loss, layer);
+    an_find_told(f, loss + bare_loss + layer, "PowerNorm beside LayerNorm", "validation loss %.4f, without its scaling of tokens %.4f; LayerNorm %.4f", loss, bare_loss, layer);
 }
 
 static void tell_bounded(const an_study *s, an_findings *f)
 {
     const double layer = an_group_quantity(s, "norm=layernorm init=xavier", AN_Q_VAL_LOSS), dyt = an_group_quantity(s, "norm=dyt", AN_Q_VAL_LOSS), derf = an_group_quantity(s, "norm=derf", AN_Q_VAL_LOSS);
-    const bool there = !isnan(layer + dyt + derf);
-    an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, "DyT and Derf beside LayerNorm", NULL, there ? "validation loss %.4f and %.4f; LayerNorm %.4f, all from Xavier's initialisation" : "runs are missing", dyt, derf, layer);
+    an_find_told(f, layer + dyt + derf, "DyT and Derf beside LayerNorm", "validation loss %.4f and %.4f; LayerNorm %.4f, all from Xavier's initialisation", dyt, derf, layer);
 }
 
 static void judge(const an_study *s, an_findings *f)

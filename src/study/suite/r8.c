@@ -50,8 +50,7 @@ static void early_scales(const an_study *s, double *least, double *most)
 
 static void tell_race(an_findings *f, const char *claim, race r)
 {
-    const bool there = !isnan(r.mine + r.theirs);
-    an_findings_add(f, there ? AN_FINDING_TOLD : AN_FINDING_OPEN, claim, NULL, there ? "%.0f steps beside %.0f to a loss of %.3f" : "runs are missing", r.mine, r.theirs, r.target);
+    an_find_told(f, r.mine + r.theirs, claim, "%.0f steps beside %.0f to a loss of %.3f", r.mine, r.theirs, r.target);
 }
 
 static void judge(const an_study *s, an_findings *f)
