@@ -67,6 +67,23 @@ double an_cell_most(const an_study *s, const an_study_cell *cell, an_wanted w)
     return an_stat_most(p.n, p.y);
 }
 
+double an_cell_skips_keep(const an_study *s, const an_study_cell *cell)
+{
+    an_profile p;
+    double product = 1;
+    an_cell_profile(s, cell, (an_wanted){ "ledger", "attenuation", "", AN_AT_FIRST }, &p);
+    for (size_t i = 0; i < p.n; i++) product *= p.y[i];
+    return p.n ? product : NAN;
+}
+
+double an_cell_reach(const an_study *s, const an_study_cell *cell)
+{
+    an_profile in, out;
+    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_in", "", AN_AT_FIRST }, &in);
+    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_out", "", AN_AT_FIRST }, &out);
+    return in.n && out.n ? in.y[0] / out.y[out.n - 1] : NAN;
+}
+
 double an_cell_tensor_most(const an_study *s, const an_study_cell *cell, const char *tensor)
 {
     an_safetensors *file = NULL;

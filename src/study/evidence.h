@@ -21,6 +21,10 @@ void an_cell_profile(const an_study *study, const an_study_cell *cell, an_wanted
 double an_cell_mean(const an_study *study, const an_study_cell *cell, an_wanted wanted);       /* over that profile; NaN: not there */
 double an_cell_most(const an_study *study, const an_study_cell *cell, an_wanted wanted);
 
+/* Before the first update: what the skips alone keep of a gradient over all sub-layers, and the gradient before the first over that behind the last; NaN: not there. */
+double an_cell_skips_keep(const an_study *study, const an_study_cell *cell);
+double an_cell_reach(const an_study *study, const an_study_cell *cell);
+
 /* Largest absolute value of a tensor in a finished cell's last checkpoint; NaN: not there. */
 double an_cell_tensor_most(const an_study *study, const an_study_cell *cell, const char *tensor);
 

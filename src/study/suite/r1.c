@@ -46,24 +46,9 @@ static void judge_slope(const an_study *s, an_findings *f, const char *design, a
     an_find_number(f, slope, limits, claim, expected, "slope %+.3f over %zu depths", slope, n);
 }
 
-/* Log of the product of what skips keep, carried on to 64 layers. */
-static double kept(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double sum = 0;
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "attenuation", "", AN_AT_FIRST }, &p);
-    for (size_t i = 0; i < p.n; i++) sum += log(p.y[i]);
-    return p.n ? sum * 128 / (double)p.n : NAN;
-}
-
-/* The whole gradient, from the end of the stack to its beginning, likewise. */
-static double whole(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p, q;
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_in", "", AN_AT_FIRST }, &p);
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_out", "", AN_AT_FIRST }, &q);
-    return p.n ? log(p.y[0] / q.y[q.n - 1]) * 128 / (double)p.n : NAN;
-}
+/* Logarithms, carried on to 64 layers: of what skips keep, and of the whole gradient at the beginning of the stack over that at its end. */
+static double kept(const an_study *s, const an_study_cell *cell) { return log(an_cell_skips_keep(s, cell)) * 64 / an_cell_number(cell, "n_layer"); }
+static double whole(const an_study *s, const an_study_cell *cell) { return log(an_cell_reach(s, cell)) * 64 / an_cell_number(cell, "n_layer"); }
 
 static void judge_chain(const an_study *s, an_findings *f, const char *design, an_limits limits, const char *claim, const char *expected)
 {

@@ -15,25 +15,7 @@
 static const char CI[] = "base: { n_layer: 8, d_model: 64, seq_len: 64, batch_size: 16, steps: 300, " BASE "grid:\n" DESIGNS "  warmup: [0, 100]\nseeds: 1\n";
 static const char FULL[] = "base: { d_model: 128, seq_len: 128, batch_size: 32, steps: 600, " BASE "grid:\n  n_layer: [8, 12]\n" DESIGNS "  warmup: [0, 200]\nseeds: 3\n";
 
-/* Two causes that are named for Post-LN's need, at the first update: what a gradient loses on its way down, and what the skips alone keep of it. */
-static double passed(const an_study *s, const an_study_cell *cell)
-{
-    an_profile in, out;
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_in", "", AN_AT_FIRST }, &in);
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "g_out", "", AN_AT_FIRST }, &out);
-    return in.n && out.n ? in.y[0] / out.y[out.n - 1] : NAN;
-}
-
-static double kept(const an_study *s, const an_study_cell *cell)
-{
-    an_profile p;
-    double product = 1;
-    an_cell_profile(s, cell, (an_wanted){ "ledger", "attenuation", "", AN_AT_FIRST }, &p);
-    for (size_t i = 0; i < p.n; i++) product *= p.y[i];
-    return p.n ? product : NAN;
-}
-
-/* And the third: what one of the first updates changes behind the final norm. */
+/* What one of the first updates changes behind the final norm; mean over the seeds. */
 static double amplified(const an_study *s, const char *settings, const an_findings *f)
 {
     const an_study_group *g = an_study_find(s, settings);
@@ -42,6 +24,7 @@ static double amplified(const an_study *s, const char *settings, const an_findin
     return sum;
 }
 
+/* Causes that papers name for Post-LN's need. */
 static void tell_causes(const an_study *s, an_findings *f, const char *depth, const char *title)
 {
     static const char *const DESIGN[] = { "post-ln", "pre-ln", "deepnorm", "admin" };
@@ -50,7 +33,7 @@ static void tell_causes(const an_study *s, an_findings *f, const char *depth, co
     bool whole = true;
     for (size_t i = 0; i < sizeof DESIGN / sizeof *DESIGN; i++) {
         snprintf(settings, sizeof settings, "%sdesign=%s warmup=0", depth, DESIGN[i]);
-        const double gradient = an_group_measure(s, settings, passed), skips = an_group_measure(s, settings, kept), change = amplified(s, settings, f);
+        const double gradient = an_group_measure(s, settings, an_cell_reach), skips = an_group_measure(s, settings, an_cell_skips_keep), change = amplified(s, settings, f);
         whole = whole && isfinite(gradient) && isfinite(change);
         an_text_add(&text, "%s%s %.2g, %.2g, %.2g", i ? "; " : "", DESIGN[i], gradient, skips, change);
     }
