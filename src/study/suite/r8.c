@@ -4,6 +4,7 @@
  * Source    Bachlechner et al. 2020, arXiv:2003.04887 (56 % faster)
  * Threshold the catalogue's 0.8, not calibrated. Post-LN may never train at 12 layers: Pre-LN's loss at the same place is a second target, told only */
 #include <math.h>
+#include <stdio.h>
 
 #include "study/evidence.h"
 #include "study/statistics.h"
@@ -48,18 +49,27 @@ static void early_scales(const an_study *s, double *least, double *most)
     *most = g ? largest : NAN;
 }
 
+/* "not reached" or the steps. */
+static const char *steps_text(char out[24], double steps)
+{
+    snprintf(out, 24, isinf(steps) ? "not reached" : "%.0f steps", steps);
+    return out;
+}
+
 static void tell_race(an_findings *f, const char *claim, race r)
 {
-    an_find_told(f, r.mine + r.theirs, claim, "%.0f steps beside %.0f to a loss of %.3f", r.mine, r.theirs, r.target);
+    char mine[24], theirs[24];
+    an_find_told(f, r.mine + r.theirs, claim, "%s beside %s to a loss of %.3f", steps_text(mine, r.mine), steps_text(theirs, r.theirs), r.target);
 }
 
 static void judge(const an_study *s, an_findings *f)
 {
     static const char FASTER[] = "ReZero is faster than Post-LN with warm-up", RULE[] = "at most 0.8 of its steps to the same loss";
+    char mine[24], theirs[24];
     double least, largest;
     const race post = run_race(s, "design=rezero", "design=post-ln");
     if (!isnan(post.target) && !post.trained) an_findings_add(f, AN_FINDING_OPEN, FASTER, RULE, "Post-LN itself was not trained in all runs: it comes to %.3f, no loss to race to", post.target);
-    else an_find_number(f, post.mine / post.theirs, (an_limits){ 0, 0.8 }, FASTER, RULE, "%.0f steps beside %.0f to a loss of %.3f", post.mine, post.theirs, post.target);
+    else an_find_number(f, post.mine / post.theirs, (an_limits){ 0, 0.8 }, FASTER, RULE, "%s beside %s to a loss of %.3f", steps_text(mine, post.mine), steps_text(theirs, post.theirs), post.target);
     tell_race(f, "ReZero beside Pre-LN", run_race(s, "design=rezero", "design=pre-ln"));
     tell_race(f, "LayerScale beside Pre-LN", run_race(s, "design=layerscale", "design=pre-ln"));
     early_scales(s, &least, &largest);
