@@ -23,6 +23,34 @@ static inline an_operand an_operand_at(an_operand o, size_t i, size_t j)
     return o;
 }
 
+/* An operand packed ahead of the products that share it; a product begins with its vector `at`. p NULL: read as it lies. */
+typedef struct an_packed { const void *p; size_t n, at; } an_packed;
+
+typedef struct an_product {
+    int ta, tb;
+    size_t m, n, k;
+    an_operand a, b;
+    an_packed ahead_a, ahead_b;
+    an_real beta, *c;
+    size_t ldc;
+} an_product;
+
+/* Products that read the same operand can share one packing of it. An operand is n vectors (rows of C for A, columns for B) of k
+ * numbers, number p of vector i at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1). `pack` packs those that lie in rows [from, from + count)
+ * of memory: parts that begin at multiples of AN_PACK_STEP and end there, or where x ends, may be packed by several threads at once.
+ * A of trans 1 is never packed ahead: it can be read as it lies. `run` gives the bits of the unpacked product. */
+typedef enum an_side { AN_SIDE_A, AN_SIDE_B } an_side;
+typedef struct an_gemm_packing {
+    size_t unit_a, unit_b;             /* `at` must be a multiple of this many vectors */
+    void (*pack)(an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out);
+    void (*run)(const an_product *x);
+} an_gemm_packing;
+
+enum { AN_PACK_STEP = 32 };            /* no unit is larger; nor is the step along k that panels are filled up to */
+
+/* Reals that n vectors of k numbers take at most, packed ahead by whatever back end. */
+static inline size_t an_packed_room(size_t n, size_t k) { return (n + AN_PACK_STEP) * ((k + AN_PACK_STEP - 1) / AN_PACK_STEP * AN_PACK_STEP); }
+
 typedef struct an_gemm_backend {
     const char *name;                  /* "onednn 2.6.3", ... */
     size_t thread_bytes;               /* packing room a thread takes at its first products, about; 0: none */
@@ -32,6 +60,7 @@ typedef struct an_gemm_backend {
      * the unit), operands that are reals are rounded to it on the way in; elsewhere the arithmetic is that of `run`. */
     void (*run_low)(int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, an_real beta, an_real *c, size_t ldc);
     const char *low_unit;              /* "amx"; NULL: run_low multiplies reals */
+    const an_gemm_packing *ahead, *ahead_low;   /* of `run` and of `run_low`; NULL: operands cannot be packed ahead */
 } an_gemm_backend;
 
 /* The back end of this process (chosen once): the forced one, else the best this build has for this CPU. */

@@ -12,10 +12,11 @@ typedef struct an_gemm_micro {
     size_t unit, kr;      /* bytes of a packed element; packed panels are filled up with zeros to a multiple of kr along k */
     size_t mr, nr;        /* register tile */
     size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr, kc of kr */
-    /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into padded panels
-     * of mr (pack_a) or nr (pack_b). May write up to AN_GEMM_SLACK elements past the last panel. */
-    void (*pack_a)(int trans, size_t n, size_t k, an_operand x, void *out);
-    void (*pack_b)(int trans, size_t n, size_t k, an_operand x, void *out);
+    /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into padded panels of mr (pack_a) or
+     * nr (pack_b), `panel` elements from one to the next: more than these k take where others pack the rest. A of trans 1 may be written
+     * up to AN_GEMM_SLACK elements past the last panel, nothing else is. */
+    void (*pack_a)(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel);
+    void (*pack_b)(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel);
     /* C[m,n] = beta*C + A B from packed panels; beta 0 does not read C */
     void (*block)(size_t m, size_t n, size_t k, const void *a, const void *b, float beta, float *c, size_t ldc);
     /* The same with A as it lies, row-major reals: for a C so narrow that packing A would not pay; NULL: there is none */
@@ -26,8 +27,9 @@ typedef struct an_gemm_micro {
 
 enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 64 /* limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
 
-/* The whole product by a given level's kernel, for tests and bench. Its instructions must be there. */
-void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc);
+/* The whole product by a given level's kernel, and packing for it (an_gemm_packing), for tests and bench. Its instructions must be there. */
+void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x);
+void an_gemm_native_pack(const an_gemm_micro *micro, an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out);
 
 extern const an_gemm_micro an_avx2_gemm_micro, an_avx512_gemm_micro, an_amx_gemm_micro;
 

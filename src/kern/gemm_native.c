@@ -49,27 +49,51 @@ static size_t k_part(const an_gemm_micro *micro, size_t k)
     return least((part + step - 1) / step * step, micro->kc);
 }
 
-typedef struct product { int ta, tb; size_t m, n, k; an_operand a, b; float beta; float *c; size_t ldc; } product;
+static size_t filled(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size_t nc, void *pa, void *pb)
+/* Vectors packed ahead lie in one block per cut along k, each as if it were packed alone: where vector `at` of the block from p on begins. */
+static char *ahead(const an_gemm_micro *micro, size_t unit, size_t n, size_t at, size_t p, size_t kb, const void *base)
+{
+    return (char *)(uintptr_t)base + (p * filled(n, unit) + at * filled(kb, micro->kr)) * micro->unit;
+}
+
+void an_gemm_native_pack(const an_gemm_micro *micro, an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out)
+{
+    const size_t unit = side == AN_SIDE_A ? micro->mr : micro->nr, kc = k_part(micro, k);
+    for (size_t p = 0; p < k; p += kc) {
+        const size_t kb = least(kc, k - p), panel = unit * filled(kb, micro->kr);
+        const size_t begin = trans || from < p ? p : from, end = trans ? p + kb : least(p + kb, from + count);
+        if (begin >= end) continue;
+        char *to = ahead(micro, unit, n, trans ? from : 0, p, kb, out) + (begin - p) * unit * micro->unit;
+        const an_operand of = an_operand_at(x, trans ? from : begin, trans ? p : 0);
+        (side == AN_SIDE_A ? micro->pack_a : micro->pack_b)(trans, trans ? count : n, end - begin, of, to, panel);
+    }
+}
+
+static void blocks(const an_gemm_micro *micro, const an_product *x, size_t mc, size_t nc, void *pa, void *pb)
 {
     const size_t kc = k_part(micro, x->k);
-    const int direct = micro->block_rows && !x->ta && x->n <= AN_GEMM_NARROW && x->a.store == AN_STORE_REAL;
+    const int direct = micro->block_rows && !x->ta && x->n <= AN_GEMM_NARROW && x->a.store == AN_STORE_REAL && !x->ahead_a.p;
     for (size_t j = 0; j < x->n; j += nc) {
         const size_t nb = least(nc, x->n - j);
         for (size_t p = 0; p < x->k; p += kc) {
-            const size_t kb = least(kc, x->k - p);
+            const size_t kb = least(kc, x->k - p), deep = filled(kb, micro->kr);
             const float beta = p == 0 ? x->beta : 1.0f;
-            micro->pack_b(x->tb, nb, kb, an_operand_at(x->b, x->tb ? j : p, x->tb ? p : j), pb);
+            const void *b = pb;
+            if (x->ahead_b.p) b = ahead(micro, micro->nr, x->ahead_b.n, x->ahead_b.at + j, p, kb, x->ahead_b.p);
+            else micro->pack_b(x->tb, nb, kb, an_operand_at(x->b, x->tb ? j : p, x->tb ? p : j), pb, micro->nr * deep);
             for (size_t i = 0; i < x->m; i += mc) {
                 const size_t mb = least(mc, x->m - i);
-                const an_operand a = an_operand_at(x->a, x->ta ? p : i, x->ta ? i : p);
+                const an_operand rows = an_operand_at(x->a, x->ta ? p : i, x->ta ? i : p);
+                float *c = x->c + i * x->ldc + j;
                 if (direct) {
-                    micro->block_rows(mb, nb, kb, a.p, a.ld, pb, beta, x->c + i * x->ldc + j, x->ldc);
+                    micro->block_rows(mb, nb, kb, rows.p, rows.ld, b, beta, c, x->ldc);
                     continue;
                 }
-                micro->pack_a(!x->ta, mb, kb, a, pa);
-                micro->block(mb, nb, kb, pa, pb, beta, x->c + i * x->ldc + j, x->ldc);
+                const void *a = pa;
+                if (x->ahead_a.p) a = ahead(micro, micro->mr, x->ahead_a.n, x->ahead_a.at + i, p, kb, x->ahead_a.p);
+                else micro->pack_a(!x->ta, mb, kb, rows, pa, micro->mr * deep);
+                micro->block(mb, nb, kb, a, b, beta, c, x->ldc);
             }
         }
     }
@@ -78,7 +102,7 @@ static void blocks(const an_gemm_micro *micro, const product *x, size_t mc, size
 /* Bytes of a packed block of so many vectors, with what packing may write past it and what aligning takes. */
 static size_t room_of(const an_gemm_micro *micro, size_t vectors) { return (micro->kc * vectors + AN_GEMM_SLACK) * micro->unit + AN_ALIGN; }
 
-static void run_on_stack(const an_gemm_micro *micro, const product *x)
+static void run_on_stack(const an_gemm_micro *micro, const an_product *x)
 {
     char room[(AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK) * sizeof(float) + 2 * AN_ALIGN];
     char *pa = aligned(room), *pb = aligned(pa + room_of(micro, micro->mr) - AN_ALIGN);
@@ -102,40 +126,47 @@ static void choose(void)
     have_key = pthread_key_create(&buffer_key, free) == 0;
 }
 
-void an_gemm_native_with(const an_gemm_micro *micro, int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc)
+void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x)
 {
-    if (an_gemm_empty(m, n, k, beta, c, ldc)) return;
-    if (micro->few && m <= AN_GEMM_FEW && !ta && tb && a.store == AN_STORE_REAL && b.store == AN_STORE_REAL) {
-        micro->few(m, n, k, a.p, a.ld, b.p, b.ld, beta, c, ldc);
+    if (an_gemm_empty(x->m, x->n, x->k, x->beta, x->c, x->ldc)) return;
+    if (micro->few && x->m <= AN_GEMM_FEW && !x->ta && x->tb && x->a.store == AN_STORE_REAL && x->b.store == AN_STORE_REAL) {
+        micro->few(x->m, x->n, x->k, x->a.p, x->a.ld, x->b.p, x->b.ld, x->beta, x->c, x->ldc);
         return;
     }
     pthread_once(&once, choose);
-    const product x = { ta, tb, m, n, k, a, b, beta, c, ldc };
     char *p = buffer_get(room_of(micro, micro->mc) + room_of(micro, micro->nc));
     if (!p) {
-        run_on_stack(micro, &x);
+        run_on_stack(micro, x);
         return;
     }
     char *pa = aligned(p), *pb = aligned(pa + room_of(micro, micro->mc) - AN_ALIGN);
-    blocks(micro, &x, micro->mc, micro->nc, pa, pb);
+    blocks(micro, x, micro->mc, micro->nc, pa, pb);
 }
 
 static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
-    an_gemm_native_with(chosen, ta, tb, m, n, k, (an_operand){ a, lda, AN_STORE_REAL }, (an_operand){ b, ldb, AN_STORE_REAL }, beta, c, ldc);
+    an_gemm_native_with(chosen, &(an_product){ ta, tb, m, n, k, { a, lda, AN_STORE_REAL }, { b, ldb, AN_STORE_REAL }, .beta = beta, .c = c, .ldc = ldc });
 }
 
 static void run_low(int ta, int tb, size_t m, size_t n, size_t k, an_operand a, an_operand b, float beta, float *c, size_t ldc)
 {
-    an_gemm_native_with(chosen_low, ta, tb, m, n, k, a, b, beta, c, ldc);
+    an_gemm_native_with(chosen_low, &(an_product){ ta, tb, m, n, k, a, b, .beta = beta, .c = c, .ldc = ldc });
 }
+
+static void pack(an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out) { an_gemm_native_pack(chosen, side, trans, n, k, x, from, count, out); }
+static void pack_low(an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out) { an_gemm_native_pack(chosen_low, side, trans, n, k, x, from, count, out); }
+static void run_ahead(const an_product *x) { an_gemm_native_with(chosen, x); }
+static void run_ahead_low(const an_product *x) { an_gemm_native_with(chosen_low, x); }
 
 const an_gemm_backend *an_gemm_native(void)
 {
-    static an_gemm_backend back = { .run = run, .run_low = run_low };
+    static an_gemm_packing real = { .pack = pack, .run = run_ahead }, low_one = { .pack = pack_low, .run = run_ahead_low };
+    static an_gemm_backend back = { .run = run, .run_low = run_low, .ahead = &real, .ahead_low = &low_one };
     pthread_once(&once, choose);
     if (!chosen) return NULL;
     back.name = chosen->name;
+    real.unit_a = chosen->mr, real.unit_b = chosen->nr;
+    low_one.unit_a = chosen_low->mr, low_one.unit_b = chosen_low->nr;
     back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
     const size_t plain = room_of(chosen, chosen->mc) + room_of(chosen, chosen->nc), low = room_of(chosen_low, chosen_low->mc) + room_of(chosen_low, chosen_low->nc);
     back.thread_bytes = plain > low ? plain : low;

@@ -2,7 +2,7 @@
  * Output head and cross-entropy in chunks of rows, so that [N,V] logits are never all held: z = x w', loss = xent(z).
  * Made by the fusion pass from linear + xent. While training it is `late`: since the gradient of the loss is known in
  * advance, each chunk's logits become its gradient in place and are used at once, inside backward; forward does nothing.
- * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 256) x V logits and N row losses
+ * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 256) x V logits, N row losses, x packed ahead
  * Saves     x, w                    Cost  2NCV + 6NV flop
  * Backward  dz as xent;  dx (+)= dz w;  dw (+)= dz' x
  * Errors    build: as linear and xent
@@ -10,7 +10,7 @@
 #include "op/linear.h"
 
 enum { X, W, TARGET };
-enum { CHUNK = 256, STAGES = 3 };
+enum { CHUNK = 256, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
 
 typedef struct chunk { size_t begin, n; } chunk;
 
@@ -21,11 +21,24 @@ static chunk chunk_at(const an_step *s, size_t i)
     return (chunk){ begin, n - begin < CHUNK ? n - begin : CHUNK };
 }
 
-static an_real *logits_of(const an_step *s) { return s->work + an_rows(s->in[X]); }   /* work: row losses, then one chunk's logits */
+/* work: row losses, one chunk's logits, what is packed of its rows */
+static size_t chunk_rows(const an_step *s) { return an_rows(s->in[X]) < CHUNK ? an_rows(s->in[X]) : CHUNK; }
+static an_real *logits_of(const an_step *s) { return s->work + an_rows(s->in[X]); }
+static an_real *packed_of(const an_step *s) { return logits_of(s) + chunk_rows(s) * an_rows(s->in[W]); }
 
 static an_status infer(struct an_build *b, an_step *s) { (void)b; return an_need_rank(s, X, 2); }   /* outputs are those it replaces */
 
-/* Phases per chunk: logits, softmax, (backward only) gradients; one last phase sums the row losses. */
+/* The linear layer's backward pass over the rows of one chunk. */
+static an_linear_back back_of(const an_step *s, size_t n, bool planned)
+{
+    an_linear_back b = an_linear_back_of(s, planned);
+    b.n = n;
+    b.db = false;
+    b.wide = true;
+    return b;
+}
+
+/* Phases per chunk: logits, softmax, (backward only) those of a linear layer for one stretch; one last phase sums the row losses. */
 static size_t parts(const an_step *s, an_direction dir, int phase)
 {
     const size_t index = (size_t)phase / STAGES, stage = (size_t)phase % STAGES;
@@ -37,7 +50,9 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     if (stage == 0) return an_tiles_count(&t);
     if (stage == 1) return an_chunks(w.n);
     if (dir == AN_FORWARD) return AN_SKIP_PHASE;
-    return an_linear_backward_parts(w.n, c, v, an_has_grad(s, X), an_has_grad(s, W), false);
+    const an_linear_back b = back_of(s, w.n, false);
+    const size_t n = an_linear_backward_parts(&b, (int)stage - FIRST);
+    return n ? n : AN_SKIP_PHASE;
 }
 
 static void run_part(const an_run *r, const an_step *s, const an_part *p, bool gradient)
@@ -53,33 +68,31 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
     if (stage == 0) {
         const an_tiles g = an_tiles_make(k.n, v, c);
         const an_tile t = an_tiles_at(&g, p->index);
-        an_linear_forward_tile(r, t, c, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), NULL, z + t.i * v + t.j, v);
+        an_linear_product_tile(r, s, k.begin, t, z + t.i * v + t.j, v);
     } else if (stage == 1) {
         const an_range w = an_chunk(k.n, p->index);
         const int32_t *target = s->in[TARGET]->tokens + k.begin + w.begin;
         if (gradient) r->k->xent_grad(w.n, v, z + w.begin * v, v, target, an_loss_grad(r), an_z_loss(s), losses + k.begin + w.begin);
         else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, an_z_loss(s), losses + k.begin + w.begin);
     } else {
-        const bool dx = an_has_grad(s, X), dw = an_has_grad(s, W);
+        const an_linear_back of = back_of(s, k.n, false);
         const an_cells to = an_grad_of(s->in[X]);
-        const size_t at = k.begin * c;
-        const an_cells rows = { !dx ? NULL : to.store == AN_STORE_REAL ? to.p + at : (an_real *)(void *)((an_bf16 *)(void *)to.p + at), to.store };
-        const an_linear_grad g = { k.n, c, v, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), { z, v, AN_STORE_REAL }, rows,
-            dw ? s->in[W]->grad : NULL, NULL, dx && an_add(r, s, X), dw && (an_add(r, s, W) || index > 0), false };
-        an_linear_backward_part(r, &g, p);
+        const an_cells rows = { !of.dx ? NULL : (an_real *)an_cell(to, k.begin * c), to.store };
+        const an_linear_grad g = { of, s->mixed, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), { z, v, AN_STORE_REAL }, rows,
+            of.dw ? s->in[W]->grad : NULL, NULL, of.dx && an_add(r, s, X), of.dw && (an_add(r, s, W) || index > 0), false, packed_of(s) };
+        an_linear_backward_part(r, &g, (int)stage - FIRST, p);
     }
 }
 
 static void forward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, false); }
 static void backward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, true); }
 
-static size_t thread_work(const an_step *s) { return an_linear_room(s, chunk_at(s, 0).n, an_cols(s->in[X]), an_rows(s->in[W])); }
+static size_t thread_work(const an_step *s) { return an_linear_room(s, chunk_rows(s)); }
 
 static size_t work(const an_step *s, an_direction dir)
 {
-    const size_t n = an_rows(s->in[X]);
-    (void)dir;
-    return n + (n < CHUNK ? n : CHUNK) * an_rows(s->in[W]);
+    const an_linear_back b = back_of(s, chunk_rows(s), true);
+    return an_rows(s->in[X]) + chunk_rows(s) * an_rows(s->in[W]) + (dir == AN_BACKWARD ? an_linear_backward_work(&b) : 0);
 }
 
 static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
@@ -87,7 +100,9 @@ static const char *part_name(const an_step *s, an_direction dir, const an_part *
     const size_t index = (size_t)p->phase / STAGES, stage = (size_t)p->phase % STAGES;
     (void)dir;
     if (index == chunks(s)) return "";
-    return stage == 0 ? "forward" : stage == 1 ? "" : an_linear_backward_name(chunk_at(s, index).n, an_cols(s->in[X]), an_rows(s->in[W]), an_has_grad(s, X), an_has_grad(s, W), p->index);
+    if (stage < FIRST) return stage == 0 ? "forward" : "";
+    const an_linear_back b = back_of(s, chunk_at(s, index).n, false);
+    return an_linear_backward_name(&b, (int)stage - FIRST, p->index);
 }
 
 static an_cost cost(const an_step *s)

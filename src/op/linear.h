@@ -1,7 +1,10 @@
 /* op/linear.h
- * The three products of a linear layer and its bias, as tiles; shared by linear, linear_act and head_xent.
+ * The three products of a linear layer and its bias, as tiles; shared by linear, linear_act and head_xent, whose inputs are x, w and bias.
  * y [N,O] = x [N,I] w' + bias, w [O,I]. Operands may be stored as bfloat16, and so may results: a tile that is stored so is made in
- * a room of the thread's (an_linear_room) and rounded once. */
+ * a room of the thread's (an_linear_room) and rounded once.
+ *
+ * Where several tiles read the same operand, and the back end can (an_gemm_packing), a phase of its own packs it once, into the step's
+ * scratch; sums are the same as when each tile packs for itself. */
 #ifndef AN_OP_LINEAR_H
 #define AN_OP_LINEAR_H
 
@@ -19,29 +22,48 @@ static inline an_operand an_linear_data(const an_value *v, size_t row)
 /* The shapes of such a layer: inputs x, w, bias or absent; makes y. */
 an_status an_linear_infer(struct an_build *b, an_step *s) AN_MUST_USE;
 
-/* One tile of y = x w' + bias in reals, the tile's first element at out; bias NULL: none. */
-void an_linear_forward_tile(const an_run *r, an_tile t, size_t inner, an_operand x, an_operand w, const an_real *bias, an_real *out, size_t ldy);
-
-/* Reals of a room for one tile of y (or dx), where either is stored as bfloat16. */
-size_t an_linear_room(const an_step *s, size_t n, size_t in, size_t out);
+/* Reals of a room for one tile of y (or dx) of n rows, where either is stored as bfloat16. */
+size_t an_linear_room(const an_step *s, size_t n);
 /* Rounds the tile at `room` into its place in x, [.., c]. */
 void an_linear_round(const an_run *r, an_tile t, const an_real *room, an_cells x, size_t c);
 
-/* Backward is one phase of independent parts: tiles of dx, tiles of dw, then column chunks of the bias gradient. */
-size_t an_linear_backward_parts(size_t n, size_t in, size_t out, bool dx, bool dw, bool db);
+/* Forward: phase 0 packs w into the step's scratch, phase 1 makes the tiles. */
+enum { AN_LINEAR_PACK, AN_LINEAR_TILES };
+size_t an_linear_forward_parts(const an_step *s, int phase);
+size_t an_linear_forward_work(const an_step *s);                                    /* reals of scratch */
+void an_linear_forward_pack(const an_step *s, const an_part *p);
+an_tile an_linear_forward_at(const an_step *s, const an_part *p);                   /* which tile a part of phase 1 makes */
+/* That tile of y = x w' + bias in reals, its first element at `to`; bias NULL: none. */
+void an_linear_forward_tile(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_real *to, size_t ldy);
+/* A tile of x w' of the rows of x from `row` on, where nothing is packed ahead. */
+void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy);
 
+/* Backward: phase 0 packs w and the first stretch of rows; phase 1 makes dx and the bias gradient; each phase from 1 on adds one stretch
+ * to dw and packs the next. */
+typedef struct an_linear_back {
+    size_t n, in, out;
+    bool dx, dw, db;
+    bool wide;                          /* out is a vocabulary: neither w nor dy is held packed as a whole */
+    const an_gemm_packing *ahead;       /* NULL: operands cannot be packed ahead */
+} an_linear_back;
+/* Of a step, with what it has gradients for. `planned`: all of them, before it is known. */
+an_linear_back an_linear_back_of(const an_step *s, bool planned);
+size_t an_linear_backward_parts(const an_linear_back *b, int phase);                /* may be AN_SKIP_PHASE; 0 behind the last */
+size_t an_linear_backward_work(const an_linear_back *b);                            /* reals of scratch */
 /* "input grad", "weight grad" or, for the bias, "": what that part makes. */
-const char *an_linear_backward_name(size_t n, size_t in, size_t out, bool dx, bool dw, size_t index);
+const char *an_linear_backward_name(const an_linear_back *b, int phase, size_t index);
 
 typedef struct an_linear_grad {
-    size_t n, in, out;
+    an_linear_back of;
+    bool mixed;                         /* an_step.mixed */
     an_operand x, w, dy;
-    an_cells dx;                   /* p NULL: not wanted */
-    an_real *dw, *db;              /* NULL: not wanted */
+    an_cells dx;                        /* what `of` wants */
+    an_real *dw, *db;
     bool add_x, add_w, add_b;
+    an_real *room;                      /* an_linear_backward_work reals */
 } an_linear_grad;
-void an_linear_backward_part(const an_run *r, const an_linear_grad *g, const an_part *p);
-/* The same for a step whose inputs are x, w and bias, with this gradient of its product. */
-void an_linear_step_backward(const an_run *r, const an_step *s, an_operand dy, const an_part *p);
+void an_linear_backward_part(const an_run *r, const an_linear_grad *g, int phase, const an_part *p);
+/* The same for a step, with this gradient of its product. */
+void an_linear_step_backward(const an_run *r, const an_step *s, an_operand dy, int phase, const an_part *p);
 
 #endif

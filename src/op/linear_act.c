@@ -3,7 +3,7 @@
  * activation runs on each tile while it is in cache, and its backward turns dy into dz in place.
  * Shapes    x [N,I]   w [F,I]   bias [F] or absent   z, y [N,F]
  * Saves     x, w, z                   Cost  2NIF + act flop
- * Backward  phase 0: dz = dy * act'(z), over dy;  phase 1: as linear with dz
+ * Backward  dz = dy * act'(z), over dy; then as linear with dz
  * Errors    build: as linear
  * Threads   tiles */
 #include "op/linear.h"
@@ -13,30 +13,30 @@ enum { Y, Z };
 
 static an_status infer(struct an_build *b, an_step *s) { (void)b; return an_need_rank(s, X, 2); }   /* outputs are those it replaces */
 
+/* Backward: the activation comes first, then the phases of the linear layer. */
 static size_t parts(const an_step *s, an_direction dir, int phase)
 {
-    const size_t n = an_rows(s->in[X]), in = an_cols(s->in[X]), out = an_cols(s->out[Y]);
-    if (dir == AN_FORWARD) {
-        const an_tiles t = an_tiles_make(n, out, in);
-        return phase == 0 ? an_tiles_count(&t) : 0;
-    }
-    if (phase == 0) return an_chunks(n);
-    return phase == 1 ? an_linear_backward_parts(n, in, out, an_has_grad(s, X), an_has_grad(s, W), an_has_grad(s, B)) : 0;
+    if (dir == AN_FORWARD) return an_linear_forward_parts(s, phase);
+    const an_linear_back b = an_linear_back_of(s, false);
+    return phase == 0 ? an_chunks(b.n) : an_linear_backward_parts(&b, phase - 1);
 }
 
 /* z and y of a tile: where they lie, or row by row from a room that holds z and one row of y. */
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
+    if (p->phase == AN_LINEAR_PACK) {
+        an_linear_forward_pack(s, p);
+        return;
+    }
     const an_act_attr *at = s->attr;
-    const size_t in = an_cols(s->in[X]), out = an_cols(s->out[Y]);
-    const an_tiles g = an_tiles_make(an_rows(s->in[X]), out, in);
-    const an_tile t = an_tiles_at(&g, p->index);
+    const size_t out = an_cols(s->out[Y]);
+    const an_tile t = an_linear_forward_at(s, p);
     const an_real *bias = s->in[B] ? s->in[B]->data + t.j : NULL;
     const an_cells y = an_data_of(s->out[Y]), z = an_data_of(s->out[Z]);
     const bool rounds = z.store != AN_STORE_REAL;
     an_real *room = s->low ? r->thread_work[p->thread] : NULL, *to = rounds ? room : z.p + t.i * out + t.j;
     const size_t ld = rounds ? t.n : out;
-    an_linear_forward_tile(r, t, in, an_linear_data(s->in[X], 0), an_linear_data(s->in[W], 0), NULL, to, ld);
+    an_linear_forward_tile(r, s, t, NULL, to, ld);
     for (size_t i = 0; i < t.m; i++) {
         const size_t o = (t.i + i) * out + t.j;
         an_real *row = an_view_to(y, o, room ? room + t.m * t.n : NULL);
@@ -55,8 +55,8 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     const an_act_attr *at = s->attr;
     const size_t out = an_cols(s->out[Y]);
     const an_cells dy = an_grad_of(s->out[Y]);
-    if (p->phase == 1) {
-        an_linear_step_backward(r, s, (an_operand){ dy.p, out, dy.store }, p);
+    if (p->phase > 0) {
+        an_linear_step_backward(r, s, (an_operand){ dy.p, out, dy.store }, p->phase - 1, p);
         return;
     }
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
@@ -69,18 +69,25 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     }
 }
 
+static size_t work(const an_step *s, an_direction dir)
+{
+    const an_linear_back b = an_linear_back_of(s, true);
+    return dir == AN_FORWARD ? an_linear_forward_work(s) : an_linear_backward_work(&b);
+}
+
 static size_t thread_work(const an_step *s)
 {
     const size_t n = an_rows(s->in[X]), in = an_cols(s->in[X]), out = an_cols(s->out[Y]);
     const an_tiles t = an_tiles_make(n, out, in);
-    const size_t tile = an_linear_room(s, n, in, out) + t.tile_n, views = an_view_count(out, 2);
+    const size_t tile = an_linear_room(s, n) + t.tile_n + AN_PACK_STEP, views = an_view_count(out, 2);
     return !s->low ? 0 : tile > views ? tile : views;
 }
 
 static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
 {
     if (dir == AN_FORWARD || p->phase == 0) return dir == AN_FORWARD ? "forward" : "";
-    return an_linear_backward_name(an_rows(s->in[X]), an_cols(s->in[X]), an_cols(s->out[Y]), an_has_grad(s, X), an_has_grad(s, W), p->index);
+    const an_linear_back b = an_linear_back_of(s, false);
+    return an_linear_backward_name(&b, p->phase - 1, p->index);
 }
 
 static an_cost cost(const an_step *s)
@@ -90,4 +97,4 @@ static an_cost cost(const an_step *s)
 }
 
 const an_op an_op_linear_act = { .name = "linear_act", .infer = infer, .parts = parts, .forward = forward, .backward = backward, .cost = cost,
-    .backward_flops = 2, .part_name = part_name, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1u << Y | 1u << Z, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };
+    .backward_flops = 2, .part_name = part_name, .work = work, .thread_work = thread_work, .low_in = 1u << X | 1u << W, .low_out = 1u << Y | 1u << Z, .saves_in = 1u << X | 1u << W, .saves_out = 1u << Z, .clobbers = true };

@@ -64,6 +64,7 @@ typedef struct an_step {
     int branch;                  /* sub-layer whose branch this step belongs to (an_build.branch), -1: it stands on the stream */
     int own_branch;              /* the same for what own_grad makes, once fusion has joined two steps into this one; else -1 */
     bool low;                    /* planner: one of the values it touches is stored as bfloat16 */
+    bool mixed;                  /* planner: its products may round their operands to bfloat16 */
     bool replay;                 /* a second forward run of a step whose values were dropped */
     an_real *work;               /* the op's scratch while it runs (op->work reals) */
 } an_step;
@@ -77,7 +78,6 @@ typedef struct an_run {
     bool frozen;                 /* a pass that only looks: running statistics are not moved */
     bool accumulate;             /* parameter gradients: ADD even where the plan says SET */
     bool observe;                /* take telemetry (plan/ledger.h); needs a plan made for it */
-    bool low;                    /* products may round their operands to bfloat16 */
     bool late;                   /* ops with `late` do their forward work inside backward (see an_op) */
     const unsigned char *cut;    /* what each sub-layer leaves out (plan/intervene.h); needs a plan made for it; NULL: nothing */
     double loss_scale;           /* gradient of the mean loss is multiplied by this */

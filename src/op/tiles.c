@@ -37,3 +37,12 @@ an_tile an_tiles_at(const an_tiles *t, size_t index)
     const size_t i = index / t->grid_n * t->tile_m, j = index % t->grid_n * t->tile_n;
     return (an_tile){ i, j, t->m - i < t->tile_m ? t->m - i : t->tile_m, t->n - j < t->tile_n ? t->n - j : t->tile_n };
 }
+
+static size_t boundary(size_t at, size_t n, size_t unit) { return at >= n ? n : at / unit * unit; }
+
+an_tile an_tiles_at_units(const an_tiles *t, size_t index, size_t rows, size_t columns)
+{
+    const an_tile all = an_tiles_at(t, index);
+    const size_t i = boundary(all.i, t->m, rows), j = boundary(all.j, t->n, columns);
+    return (an_tile){ i, j, boundary(all.i + all.m, t->m, rows) - i, boundary(all.j + all.n, t->n, columns) - j };
+}

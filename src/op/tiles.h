@@ -14,5 +14,7 @@ typedef struct an_tile { size_t i, j, m, n; } an_tile;
 an_tiles an_tiles_make(size_t m, size_t n, size_t k);
 static inline size_t an_tiles_count(const an_tiles *t) { return t->grid_m * t->grid_n; }
 an_tile an_tiles_at(const an_tiles *t, size_t index);
+/* The same grid with every boundary inside moved down to a multiple of so many rows and columns; a tile may become empty. */
+an_tile an_tiles_at_units(const an_tiles *t, size_t index, size_t rows, size_t columns);
 
 #endif

@@ -111,6 +111,7 @@ an_status an_plan_narrow_gradients(an_plan *plan)
     join(plan);
     for (size_t c = 0; c < plan->n_code; c++) {
         an_step *s = plan->code[c].step;
+        s->mixed = true;
         for (int i = 0; i < s->n_in; i++) s->low |= s->in[i] && (s->in[i]->store != AN_STORE_REAL || s->in[i]->grad_store != AN_STORE_REAL);
         for (int i = 0; i < s->n_out; i++) s->low |= s->out[i]->store != AN_STORE_REAL || s->out[i]->grad_store != AN_STORE_REAL;
     }

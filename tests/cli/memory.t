@@ -42,11 +42,11 @@ sqrt:
 recomputed   49.1 MiB of activations are dropped and made again for 1.12G more flops, 26.8 %; activations take 45.1 MiB less
              segments of 2 blocks, each run again whole; the last 2 kept
 auto --memory 40MiB:
-recomputed   49.2 MiB of activations are dropped and made again for 1.84G more flops, 43.8 %; activations take 46.6 MiB less
-             segments of 3 blocks, run again for their borders, then 1 at a time; the last 1 kept
+recomputed   49.5 MiB of activations are dropped and made again for 1.95G more flops, 46.5 %; activations take 46.8 MiB less
+             segments of 4 blocks, run again for their borders, then 1 at a time; the last 1 kept
 auto --memory 60MiB:
-recomputed   28.2 MiB of activations are dropped and made again for 566.6M more flops, 13.5 %; activations take 26.6 MiB less
-             segments of 1 block, each run again whole; the last 20 kept
+recomputed   29.2 MiB of activations are dropped and made again for 586.8M more flops, 14.0 %; activations take 27.6 MiB less
+             segments of 1 block, each run again whole; the last 19 kept
 auto --memory 1TiB:
 [1]
 $ addnorm plan -q --n_layer 4 --recompute auto --json --memory 1TiB | grep -A4 '"recompute"'

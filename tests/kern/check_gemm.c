@@ -1,7 +1,7 @@
 /* tests/kern/check_gemm.c
  * Every back end of kern/gemm.h, and every level of the native one, against the product in long double. A sum of k rounded
  * products in any order is at most k + 1 roundings, eps/2 each, of the sum of absolute terms. C starts full of NaN when
- * beta is 0. One of the runs is made by three threads at once: they must agree bit for bit. */
+ * beta is 0. One of the runs is made by three threads at once, one of which packs operands ahead: they must agree bit for bit. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,16 +68,50 @@ static an_operand operand(const an_real *x, const an_bf16 *low, size_t ld)
     return low ? (an_operand){ low, ld, AN_STORE_BF16 } : (an_operand){ x, ld, AN_STORE_REAL };
 }
 
-static void run(const product *p, an_real *c)
+#ifndef AN_F64
+/* The operands that can be, packed ahead in parts, the last part first; then tiles of the product that begin at whole units. */
+static void run_ahead(const an_gemm_micro *micro, const an_product *x)
+{
+    enum { ROWS = AN_PACK_STEP, UNITS = 2 };
+    const size_t a_room = an_packed_room(x->m, x->k), b_room = an_packed_room(x->n, x->k);
+    float *a = malloc(a_room * sizeof *a), *b = malloc(b_room * sizeof *b);
+    an_product t = *x;
+    if (!a || !b) abort();
+    memset(a, 0xff, a_room * sizeof *a);
+    memset(b, 0xff, b_room * sizeof *b);
+    for (size_t i = (x->k + ROWS - 1) / ROWS; x->ta && i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_A, 0, x->m, x->k, x->a, i * ROWS, x->k - i * ROWS < ROWS ? x->k - i * ROWS : ROWS, a);
+    const size_t lie = x->tb ? x->n : x->k;
+    for (size_t i = (lie + ROWS - 1) / ROWS; i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_B, x->tb, x->n, x->k, x->b, i * ROWS, lie - i * ROWS < ROWS ? lie - i * ROWS : ROWS, b);
+    const size_t tall = x->ta ? UNITS * micro->mr : x->m, wide = UNITS * micro->nr;
+    for (size_t i = 0; i < x->m; i += tall)
+        for (size_t j = 0; j < x->n; j += wide) {
+            t.m = x->m - i < tall ? x->m - i : tall;
+            t.n = x->n - j < wide ? x->n - j : wide;
+            t.a = an_operand_at(x->a, x->ta ? 0 : i, x->ta ? i : 0);
+            t.b = an_operand_at(x->b, x->tb ? j : 0, x->tb ? 0 : j);
+            t.c = x->c + i * x->ldc + j;
+            if (x->ta) t.ahead_a = (an_packed){ a, x->m, i };
+            t.ahead_b = (an_packed){ b, x->n, j };
+            an_gemm_native_with(micro, &t);
+        }
+    free(a);
+    free(b);
+}
+#endif
+
+static void run(const product *p, an_real *c, int in_parts)
 {
     const an_operand a = operand(p->a, p->low_a, p->lda), b = operand(p->b, p->low_b, p->ldb);
 #ifndef AN_F64
     const an_gemm_micro *micro = micro_of(p->level);
     if (micro) {
-        an_gemm_native_with(micro, p->ta, p->tb, p->m, p->n, p->k, a, b, p->beta, c, p->ldc);
+        const an_product x = { p->ta, p->tb, p->m, p->n, p->k, a, b, .beta = p->beta, .c = c, .ldc = p->ldc };
+        if (in_parts && p->k > 0) run_ahead(micro, &x);
+        else an_gemm_native_with(micro, &x);
         return;
     }
 #endif
+    (void)in_parts;
     if (p->low) {
         an_gemm_by_name(p->level)->run_low(p->ta, p->tb, p->m, p->n, p->k, a, b, p->beta, c, p->ldc);
         return;
@@ -89,10 +123,10 @@ static void part(void *ctx, size_t i, int thread)
 {
     const product *p = ctx;
     (void)thread;
-    run(p, p->c[i]);
+    run(p, p->c[i], i == 2);
 }
 
-/* The same product on three threads at once, the first into the output. */
+/* The same product on three threads at once, the first into the output, the last from operands packed ahead. */
 static void run_together(an_check *k, product *p)
 {
     for (int i = 1; i < 3; i++) {
@@ -185,7 +219,7 @@ static void check(an_check *k, int low)
         p.level = an_run_level(k);
         p.c[0] = an_at(c);
         if (turn == 2 && !bench) run_together(k, &p);
-        else run(&p, p.c[0]);
+        else run(&p, p.c[0], 0);
     }
     if (bench) return;
     want(k, &p, c, c->init);

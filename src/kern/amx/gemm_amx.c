@@ -24,30 +24,30 @@ _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_M
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 
 /* Panels of 32 vectors, two tiles a step, each of two blocks along k. What does not exist is zero. */
-static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out)
+static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out, size_t panel)
 {
     for (size_t i0 = 0; i0 < n; i0 += MR)
         for (size_t p = 0; p < steps_of(k) * STEP; p += PACK)
             for (size_t i = i0; i < i0 + MR; i += PACK) {
-                an_bf16 *to = out + (i0 / MR * steps_of(k) + p / STEP) * 2 * TILE + (i - i0) / PACK * TILE + p % STEP * (of_b ? PACK : 1);
+                an_bf16 *to = out + i0 / MR * panel + p / STEP * 2 * TILE + (i - i0) / PACK * TILE + p % STEP * (of_b ? PACK : 1);
                 const int there = i < n && p < k;
                 pack_block(of_b, trans, there ? n - i : 0, there ? k - p : 0, there ? an_operand_at(x, trans ? i : p, trans ? p : i) : x, to);
             }
 }
 
-#define PACK_AS(of_b)                                                                                                  \
-    do {                                                                                                               \
-        const an_operand low = { x.p, x.ld, AN_STORE_BF16 }, reals = { x.p, x.ld, AN_STORE_REAL };                      \
-        if (x.store == AN_STORE_BF16 && trans) pack(of_b, 1, n, k, low, out);                                          \
-        else if (x.store == AN_STORE_BF16) pack(of_b, 0, n, k, low, out);                                              \
-        else if (trans) pack(of_b, 1, n, k, reals, out);                                                               \
-        else pack(of_b, 0, n, k, reals, out);                                                                          \
+#define PACK_AS(of_b)                                                                              \
+    do {                                                                                           \
+        const an_operand low = { x.p, x.ld, AN_STORE_BF16 }, reals = { x.p, x.ld, AN_STORE_REAL }; \
+        if (x.store == AN_STORE_BF16 && trans) pack(of_b, 1, n, k, low, out, panel);               \
+        else if (x.store == AN_STORE_BF16) pack(of_b, 0, n, k, low, out, panel);                   \
+        else if (trans) pack(of_b, 1, n, k, reals, out, panel);                                    \
+        else pack(of_b, 0, n, k, reals, out, panel);                                               \
     } while (0)
 
 _Static_assert((int)MR == (int)NR, "one packing serves both");
 
-static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { PACK_AS(0); }
-static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { PACK_AS(1); }
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(0); }
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(1); }
 
 typedef struct tile_shape { unsigned char palette, start, reserved[14]; unsigned short bytes[16]; unsigned char rows[16]; } tile_shape;
 

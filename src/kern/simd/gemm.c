@@ -13,7 +13,7 @@ enum { MR = 14, MC = 14 * 16, KC = 384, NC = 1536 };
 #else
 enum { MR = 6, MC = 6 * 24, KC = 384, NC = 1536 };
 #endif
-enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32 };
+enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32, LINE = 16, AHEAD = 4 /* rows of memory asked for while packing */ };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && WIDE - MR <= (int)AN_GEMM_SLACK, "gemm_native.c relies on these");
 
@@ -47,34 +47,49 @@ V_FN void pack_rows(int low, size_t w, size_t have, size_t k, an_operand x, floa
         for (size_t i = 0; i < w; i++) out[p * w + i] = i < have ? take_one(low, x, i * x.ld + p) : 0;
 }
 
-/* Panels of w, copied in whole registers that may run over into the next row of the panel, which is written later. */
-V_FN void pack(int low, size_t w, int trans, size_t n, size_t k, an_operand x, float *out)
+/* Row p of every panel, in whole registers, which run over into the panel's next row; `exact`: they do not. */
+V_FN void pack_row(int low, int exact, size_t w, size_t n, an_operand x, size_t at, float *to, size_t panel)
 {
     const size_t span = (w + VL - 1) / VL * VL;
-    for (size_t i0 = 0; i0 < n; i0 += w, out += w * k, x = trans ? an_operand_at(x, w, 0) : an_operand_at(x, 0, w)) {
-        const size_t have = n - i0 < w ? n - i0 : w;
-        if (trans) {
-            pack_rows(low, w, have, k, x, out);
-        } else if (i0 + span <= n) {
-            for (size_t p = 0; p < k; p++)
-                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, take(low, x, p * x.ld + g, VL));
-        } else {
-            for (size_t p = 0; p < k; p++)
-                for (size_t g = 0; g < span; g += VL) v_store(out + p * w + g, have <= g ? v_zero() : take(low, x, p * x.ld + g, have - g));
+    size_t i = 0;
+    for (; !exact && i + span <= n; i += w, to += panel)
+        for (size_t g = 0; g < span; g += VL) v_store(to + g, take(low, x, at + i + g, VL));
+    for (; i < n; i += w, to += panel)
+        for (size_t g = 0; g < span; g += VL) {
+            const vf v = n - i <= g ? v_zero() : take(low, x, at + i + g, n - i - g);
+            if (exact && g + VL > w) v_store_n(to + g, v_tail(w - g), v);
+            else v_store(to + g, v);
         }
+}
+
+/* Columns along k, row by row of x, so that a line of memory is read once and in order. The last row ends where it ends: what follows it may
+ * be another's. */
+V_FN void pack_columns(int low, size_t w, size_t n, size_t k, an_operand x, float *out, size_t panel)
+{
+    for (size_t p = 0; p < k; p++) {
+        for (size_t i = 0; i < n; i += LINE) __builtin_prefetch((const char *)x.p + ((p + AHEAD) * x.ld + i) * (low ? sizeof(an_bf16) : sizeof(float)));
+        if (w % VL == 0 || p + 1 < k) pack_row(low, 0, w, n, x, p * x.ld, out + p * w, panel);
+        else pack_row(low, 1, w, n, x, p * x.ld, out + p * w, panel);
     }
 }
 
-#define PACK(w)                                                                                   \
-    do {                                                                                          \
-        if (x.store == AN_STORE_BF16 && trans) pack(1, w, 1, n, k, x, out);                       \
-        else if (x.store == AN_STORE_BF16) pack(1, w, 0, n, k, x, out);                           \
-        else if (trans) pack(0, w, 1, n, k, x, out);                                              \
-        else pack(0, w, 0, n, k, x, out);                                                         \
+V_FN void pack(int low, size_t w, int trans, size_t n, size_t k, an_operand x, float *out, size_t panel)
+{
+    if (!trans) pack_columns(low, w, n, k, x, out, panel);
+    else
+        for (size_t i = 0; i < n; i += w, out += panel) pack_rows(low, w, n - i < w ? n - i : w, k, an_operand_at(x, i, 0), out);
+}
+
+#define PACK(w)                                                                    \
+    do {                                                                           \
+        if (x.store == AN_STORE_BF16 && trans) pack(1, w, 1, n, k, x, out, panel); \
+        else if (x.store == AN_STORE_BF16) pack(1, w, 0, n, k, x, out, panel);     \
+        else if (trans) pack(0, w, 1, n, k, x, out, panel);                        \
+        else pack(0, w, 0, n, k, x, out, panel);                                   \
     } while (0)
 
-static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out) { PACK(MR); }
-static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out) { PACK(NR); }
+static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK(MR); }
+static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK(NR); }
 
 /* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel
  * or, `direct`, the matrix itself, row by row. */
