@@ -246,6 +246,21 @@ an_real *prop_gradients(const subject *s)
 
 an_real *prop_buffers(const subject *s, size_t *n) { return collect(s, true, n); }
 
+void *prop_room(size_t n, size_t unit)
+{
+    void *p = calloc(n + 1, unit);
+    if (!p) exit(1);
+    return p;
+}
+
+an_real *prop_random(size_t n, uint64_t seed, uint64_t what)
+{
+    const an_rng_key key = an_rng_key_make(seed, AN_RNG_PROBE, what);
+    an_real *x = prop_room(n, sizeof *x);
+    for (size_t i = 0; i < n; i++) x[i] = AN_R(an_rng_normal(key, i));
+    return x;
+}
+
 int prop_equal(size_t n, const an_real *a, const an_real *b)
 {
     for (size_t i = 0; i < n; i++)

@@ -44,6 +44,10 @@ void prop_product(int variants, void (*test)(const char *settings));
 
 /* Gradients of all trained parameters, one tensor after the other, into a fresh array; and back to tensors by comparison. */
 an_real *prop_gradients(const subject *s);
+/* For ops by themselves: n zeroed units and one more (ends the program when memory is short); n normal reals, drawn by `seed` and `what`. */
+void *prop_room(size_t n, size_t unit);
+an_real *prop_random(size_t n, uint64_t seed, uint64_t what);
+
 int prop_equal(size_t n, const an_real *a, const an_real *b);                       /* values, so that -0 == 0; NaN never */
 double prop_distance(size_t n, const an_real *a, const an_real *b);                 /* |a - b| / |b|, Euclidean; 0 / 0 = 0 */
 void prop_same_gradients(const subject *s, const an_real *a, const an_real *b, const char *what);

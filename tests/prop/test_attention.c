@@ -2,9 +2,9 @@
  * reference kernel gives head by head, in whatever order the parts of a phase run; and nothing in a plan grows faster than T. */
 #include "prop.h"
 
-#include "core/rng.h"
 #include "op/op.h"
 
+enum { SEED = 11 };
 static const double TOLERANCE = sizeof(an_real) == 4 ? 2e-5 : 1e-12, LOW = 0x1p-6;   /* of the largest element; LOW: y, y again in delta, and the gradient rounded to bfloat16, 2^-8 each */
 
 typedef struct bench {
@@ -18,24 +18,9 @@ typedef struct bench {
     int32_t *ids;
 } bench;
 
-static void *room(size_t n, size_t unit)
-{
-    void *p = calloc(n + 1, unit);
-    if (!p) exit(1);
-    return p;
-}
-
-static an_real *random_reals(size_t n, uint64_t what)
-{
-    const an_rng_key key = an_rng_key_make(11, AN_RNG_PROBE, what);
-    an_real *x = room(n, sizeof *x);
-    for (size_t i = 0; i < n; i++) x[i] = AN_R(an_rng_normal(key, i));
-    return x;
-}
-
 static void *lowered(size_t n, an_real *x)       /* rounds x, too; a fresh array */
 {
-    an_bf16 *low = room(n, sizeof *low);
+    an_bf16 *low = prop_room(n, sizeof *low);
     for (size_t i = 0; i < n; i++) x[i] = an_bf16_widen(low[i] = an_bf16_round(x[i]));
     return low;
 }
@@ -51,13 +36,13 @@ static void lower(bench *b)
         *all[i] = lowered(i < 2 ? b->qkv.count : b->y.count, reals);
         if (reals != b->x && reals != b->dy) free(reals);
     }
-    b->step.work = room(an_op_attention.work(&b->step, AN_BACKWARD), sizeof(an_real));
+    b->step.work = prop_room(an_op_attention.work(&b->step, AN_BACKWARD), sizeof(an_real));
 }
 
 /* And what it has written, in reals again. */
 static void lift(size_t n, an_real **x)
 {
-    an_real *reals = room(n, sizeof *reals);
+    an_real *reals = prop_room(n, sizeof *reals);
     for (size_t i = 0; i < n; i++) reals[i] = an_bf16_widen(((const an_bf16 *)(const void *)*x)[i]);
     free(*x);
     *x = reals;
@@ -67,18 +52,18 @@ static void lift(size_t n, an_real **x)
 static void bench_open(bench *b, an_attention_attr at, size_t padding)
 {
     *b = (bench){ .at = at, .kv = at.kv_heads * at.width, .ld = an_qkv_width(&at), .c = at.heads * at.width, .rows = at.batch * at.seq };
-    b->qkv = (an_value){ .name = "qkv", .dims = AN_MAT(b->rows, b->ld), .count = b->rows * b->ld, .data = random_reals(b->rows * b->ld, 1), .grad = random_reals(b->rows * b->ld, 2) };
-    b->y = (an_value){ .name = "y", .dims = AN_MAT(b->rows, b->c), .count = b->rows * b->c, .data = random_reals(b->rows * b->c, 3), .grad = random_reals(b->rows * b->c, 4) };
-    b->lse = (an_value){ .name = "lse", .dims = AN_MAT(at.batch * at.heads, at.seq), .count = at.batch * at.heads * at.seq, .data = random_reals(at.batch * at.heads * at.seq, 5) };
-    b->ids = room(b->rows, sizeof *b->ids);
+    b->qkv = (an_value){ .name = "qkv", .dims = AN_MAT(b->rows, b->ld), .count = b->rows * b->ld, .data = prop_random(b->rows * b->ld, SEED, 1), .grad = prop_random(b->rows * b->ld, SEED, 2) };
+    b->y = (an_value){ .name = "y", .dims = AN_MAT(b->rows, b->c), .count = b->rows * b->c, .data = prop_random(b->rows * b->c, SEED, 3), .grad = prop_random(b->rows * b->c, SEED, 4) };
+    b->lse = (an_value){ .name = "lse", .dims = AN_MAT(at.batch * at.heads, at.seq), .count = at.batch * at.heads * at.seq, .data = prop_random(at.batch * at.heads * at.seq, SEED, 5) };
+    b->ids = prop_room(b->rows, sizeof *b->ids);
     for (size_t i = 0; i < b->rows; i++) b->ids[i] = padding && (i % padding == 0 || (i % at.seq > at.seq / 2 && i % 2)) ? -1 : (int32_t)i;
     b->tokens = (an_value){ .name = "tokens", .dims = AN_VEC(b->rows), .count = b->rows, .home = AN_HOME_INPUT, .tokens = b->ids };
     b->x = b->qkv.data, b->dy = b->y.grad;
-    b->qkv_want = room(b->qkv.count, sizeof(an_real));
-    b->y_want = room(b->y.count, sizeof(an_real));
+    b->qkv_want = prop_room(b->qkv.count, sizeof(an_real));
+    b->y_want = prop_room(b->y.count, sizeof(an_real));
     b->in[0] = &b->qkv, b->in[1] = padding ? &b->tokens : NULL;
     b->step = (an_step){ .op = &an_op_attention, .name = "attention", .attr = &b->at, .in = b->in, .n_in = 2, .out = { &b->y, &b->lse } };
-    b->work = room(an_op_attention.thread_work(&b->step), sizeof(an_real));
+    b->work = prop_room(an_op_attention.thread_work(&b->step), sizeof(an_real));
     b->run = (an_run){ .k = an_kern_get(), .train = true, .seed = 3, .thread_work = &b->work };
 }
 
@@ -102,7 +87,7 @@ static void want(bench *b)
             .tokens = b->in[1] ? b->ids + row : NULL, .drop_p = AN_R(b->at.dropout), .drop_key = an_step_key(&b->run, &b->step), .drop_base = (uint64_t)unit * b->at.seq * b->at.seq };
         const an_attn_block all = { 0, s.t, 0, s.t, 0, h % group != 0 };
         const size_t q = row * b->ld + h * s.d, key = row * b->ld + b->c + h / group * s.d, y = row * b->c + h * s.d;
-        an_real *lse = room(s.t, sizeof *lse), *work = room(an_attn_work(&s), sizeof *work), *dx = b->qkv_want;
+        an_real *lse = prop_room(s.t, sizeof *lse), *work = prop_room(an_attn_work(&s), sizeof *work), *dx = b->qkv_want;
         const an_real *x = b->x;
         k->attn_fwd(&s, 0, s.t, x + q, x + key, x + key + b->kv, b->y_want + y, lse, work);
         k->attn_bwd(&s, &all, x + q, x + key, x + key + b->kv, b->y_want + y, b->dy + y, lse, dx + q, dx + key, dx + key + b->kv, work);
@@ -189,7 +174,7 @@ static void cuts(void)
  * pack take room that does not grow any further. */
 static void memory_is_linear(const char *settings)
 {
-    enum { PACKED = 1 << 18 };
+    enum { PACKED = (1 << 16) * (int)sizeof(an_real) };
     an_model_memory last = { 0 };
     for (size_t t = 1024; t <= 32768; t *= 2) {
         subject s;

@@ -2,10 +2,10 @@
  * double, in whatever order the parts of a phase run; so does the output head, whose chunks of rows go the same way. */
 #include "prop.h"
 
-#include "core/rng.h"
 #include "op/linear.h"
 
 enum { X, W, B };
+enum { SEED = 17 };
 
 typedef struct bench {
     size_t n, in, out;
@@ -18,21 +18,6 @@ typedef struct bench {
     double *wide_x, *wide_w, *wide_dy;      /* what is stored, in double */
 } bench;
 
-static void *room(size_t n, size_t unit)
-{
-    void *p = calloc(n + 1, unit);
-    if (!p) exit(1);
-    return p;
-}
-
-static an_real *random_reals(size_t n, uint64_t what)
-{
-    const an_rng_key key = an_rng_key_make(17, AN_RNG_PROBE, what);
-    an_real *x = room(n, sizeof *x);
-    for (size_t i = 0; i < n; i++) x[i] = AN_R(an_rng_normal(key, i));
-    return x;
-}
-
 /* The same numbers as they lie in memory, and in double as they are then. */
 static an_real *stored(an_real *x, size_t n, an_store store, double *wide)
 {
@@ -40,7 +25,7 @@ static an_real *stored(an_real *x, size_t n, an_store store, double *wide)
         for (size_t i = 0; i < n; i++) wide[i] = (double)x[i];
         return x;
     }
-    an_bf16 *low = room(n, sizeof *low);
+    an_bf16 *low = prop_room(n, sizeof *low);
     for (size_t i = 0; i < n; i++) wide[i] = an_bf16_widen(low[i] = an_bf16_round((float)x[i]));
     free(x);
     return (an_real *)(void *)low;
@@ -50,7 +35,7 @@ static double element(const an_real *x, an_store store, size_t i) { return store
 
 static an_value matrix(const char *name, size_t n, size_t c, an_store store, an_store grad_store, uint64_t what)
 {
-    return (an_value){ .name = name, .home = name[0] == 'w' ? AN_HOME_PARAM : AN_HOME_ACT, .dims = AN_MAT(n, c), .count = n * c, .store = store, .grad_store = grad_store, .data = random_reals(n * c, what), .grad = random_reals(n * c, what + 1) };
+    return (an_value){ .name = name, .home = name[0] == 'w' ? AN_HOME_PARAM : AN_HOME_ACT, .dims = AN_MAT(n, c), .count = n * c, .store = store, .grad_store = grad_store, .data = prop_random(n * c, SEED, what), .grad = prop_random(n * c, SEED, what + 1) };
 }
 
 /* low: x, y and dy lie as bfloat16, and dx is rounded; w stays real, as a master does that has no copy. */
@@ -60,19 +45,19 @@ static void bench_open(bench *b, size_t n, size_t in, size_t out, bool bias, boo
     *b = (bench){ .n = n, .in = in, .out = out, .acc = { add && !low, add, add } };      /* no op adds to a gradient that is stored rounded */
     b->x = matrix("x", n, in, store, store, 1);
     b->w = matrix("w", out, in, AN_STORE_REAL, AN_STORE_REAL, 3);
-    b->b = (an_value){ .name = "b", .dims = AN_VEC(out), .count = out, .data = random_reals(out, 5), .grad = random_reals(out, 6) };
+    b->b = (an_value){ .name = "b", .dims = AN_VEC(out), .count = out, .data = prop_random(out, SEED, 5), .grad = prop_random(out, SEED, 6) };
     b->y = matrix("y", n, out, store, store, 7);
-    b->wide_x = room(n * in, sizeof(double));
-    b->wide_w = room(out * in, sizeof(double));
-    b->wide_dy = room(n * out, sizeof(double));
+    b->wide_x = prop_room(n * in, sizeof(double));
+    b->wide_w = prop_room(out * in, sizeof(double));
+    b->wide_dy = prop_room(n * out, sizeof(double));
     b->x.data = stored(b->x.data, b->x.count, store, b->wide_x);
     b->w.data = stored(b->w.data, b->w.count, AN_STORE_REAL, b->wide_w);
     b->y.grad = stored(b->y.grad, b->y.count, store, b->wide_dy);
     b->value[X] = &b->x, b->value[W] = &b->w, b->value[B] = bias ? &b->b : NULL;
     b->step = (an_step){ .op = &an_op_linear, .name = "linear", .in = b->value, .n_in = 3, .out = { &b->y }, .acc = b->acc, .shared = b->shared, .low = low, .mixed = low };
     const size_t forward = an_op_linear.work(&b->step, AN_FORWARD), backward = an_op_linear.work(&b->step, AN_BACKWARD);
-    b->step.work = random_reals(forward > backward ? forward : backward, 9);
-    b->work = room(an_op_linear.thread_work(&b->step), sizeof(an_real));
+    b->step.work = prop_random(forward > backward ? forward : backward, SEED, 9);
+    b->work = prop_room(an_op_linear.thread_work(&b->step), sizeof(an_real));
     b->run = (an_run){ .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .thread_work = &b->work };
 }
 
@@ -82,7 +67,7 @@ static void bench_close(bench *b)
     for (size_t i = 0; i < sizeof mine / sizeof *mine; i++) free(mine[i]);
 }
 
-/* The parts of all phases; their largest number in one phase. */
+/* The parts of all phases; how many phases there are. */
 static size_t run_parts(bench *b, an_direction dir, bool backwards)
 {
     const an_op *op = b->step.op;
@@ -153,7 +138,7 @@ static void a_layer(size_t shape, bool bias, bool add, bool low)
     snprintf(what, sizeof what, "%zu rows, %zu to %zu%s%s%s", n, in, out, bias ? ", bias" : "", add ? ", added" : "", low ? ", bf16" : "");
     bench_open(&b, n, in, out, bias, add, low);
     bench_open(&c, n, in, out, bias, add, low);
-    an_real *dx0 = random_reals(n * in, 2), *dw0 = random_reals(out * in, 4), *db0 = random_reals(out, 6);
+    an_real *dx0 = prop_random(n * in, SEED, 2), *dw0 = prop_random(out * in, SEED, 4), *db0 = prop_random(out, SEED, 6);
     run_parts(&b, AN_FORWARD, false);
     run_parts(&c, AN_FORWARD, true);
     const size_t phases = run_parts(&b, AN_BACKWARD, false);
@@ -196,22 +181,22 @@ static void a_head(size_t n, size_t c, size_t v)
     snprintf(what, sizeof what, "head of %zu rows, %zu to %zu", n, c, v);
     an_value x = matrix("x", n, c, AN_STORE_REAL, AN_STORE_REAL, 1), w = matrix("w", v, c, AN_STORE_REAL, AN_STORE_REAL, 3);
     for (size_t i = 0; i < v * c; i++) w.data[i] *= AN_R(0.1);
-    int32_t *target = room(n, sizeof *target);
+    int32_t *target = prop_room(n, sizeof *target);
     for (size_t i = 0; i < n; i++) target[i] = i % 5 == 4 ? -1 : (int32_t)(i * 31 % v);
     size_t counted = 0;
     for (size_t i = 0; i < n; i++) counted += target[i] >= 0;
-    an_value t = { .name = "target", .dims = AN_VEC(n), .count = n, .home = AN_HOME_INPUT, .tokens = target }, loss = { .name = "loss", .dims = AN_VEC(1), .count = 1, .data = random_reals(1, 5), .grad = random_reals(1, 6) };
+    an_value t = { .name = "target", .dims = AN_VEC(n), .count = n, .home = AN_HOME_INPUT, .tokens = target }, loss = { .name = "loss", .dims = AN_VEC(1), .count = 1, .data = prop_random(1, SEED, 5), .grad = prop_random(1, SEED, 6) };
     an_value *in[] = { &x, &w, &t };
     bool acc[3] = { false }, shared[3] = { false };
     const an_xent_attr attr = { 0 };
     an_step s = { .op = &an_op_head_xent, .name = "head", .attr = &attr, .in = in, .n_in = 3, .out = { &loss }, .n_out = 1, .acc = acc, .shared = shared };
-    s.work = random_reals(an_op_head_xent.work(&s, AN_BACKWARD), 9);
-    an_real *work = room(an_op_head_xent.thread_work(&s), sizeof *work);
+    s.work = prop_random(an_op_head_xent.work(&s, AN_BACKWARD), SEED, 9);
+    an_real *work = prop_room(an_op_head_xent.thread_work(&s), sizeof *work);
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .late = true, .loss_scale = 1, .n_target = counted, .thread_work = &work };
     bench b = { .step = s, .run = run };
     run_parts(&b, AN_BACKWARD, true);
 
-    double *dx = room(n * c, sizeof *dx), *dw = room(v * c, sizeof *dw), *mag_dw = room(v * c, sizeof *mag_dw), *z = room(v, sizeof *z), sum_loss = 0;
+    double *dx = prop_room(n * c, sizeof *dx), *dw = prop_room(v * c, sizeof *dw), *mag_dw = prop_room(v * c, sizeof *mag_dw), *z = prop_room(v, sizeof *z), sum_loss = 0;
     for (size_t i = 0; i < n; i++) {
         double most = -INFINITY, sum = 0;
         for (size_t j = 0; j < v; j++) {
