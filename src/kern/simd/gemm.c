@@ -13,7 +13,7 @@ enum { MR = 14, MC = 14 * 16, KC = 384, NC = 1536 };
 #else
 enum { MR = 6, MC = 6 * 24, KC = 384, NC = 1536 };
 #endif
-enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32, LINE = 16, AHEAD = 4 /* rows of memory asked for while packing */ };
+enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32, LINE = 16, PAGE = 1024 /* floats of a cache line, of a page */, AHEAD = 4 /* rows of memory asked for while packing */ };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && WIDE - MR <= (int)AN_GEMM_SLACK, "gemm_native.c relies on these");
 
@@ -91,16 +91,9 @@ V_FN void pack(int low, size_t w, int trans, size_t n, size_t k, an_operand x, f
 static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK(MR); }
 static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK(NR); }
 
-/* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. A is a panel
- * or, `direct`, the matrix itself, row by row. */
-V_FN void tile(int nv, int whole, int direct, size_t mb, size_t nb, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+/* acc += A B for k steps: A is a panel or, `direct`, the matrix itself, its rows at row[] */
+V_FN void multiply(int nv, int direct, size_t k, const float *a, const size_t *row, const float *b, vf (*acc)[2])
 {
-    vf acc[MR][2];
-    size_t row[MR];
-    V_UNROLL for (int i = 0; i < MR; i++) row[i] = direct ? (whole || (size_t)i < mb ? (size_t)i : mb - 1) * lda : (size_t)i;
-    V_UNROLL for (int i = 0; i < MR; i++)
-        V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_zero();
-    for (size_t i = 0; i < mb; i++) __builtin_prefetch(c + i * ldc, 1);
     for (size_t p = 0; p < k; p++, a += direct ? 1 : MR, b += NR) {
         vf bv[2];
         V_UNROLL for (int v = 0; v < nv; v++) bv[v] = v_load(b + v * VL);
@@ -108,6 +101,23 @@ V_FN void tile(int nv, int whole, int direct, size_t mb, size_t nb, size_t k, co
             const vf ai = v_set(a[row[i]]);
             V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_fma(ai, bv[v], acc[i][v]);
         }
+    }
+}
+
+/* C[mb, nb] = beta*C + A B over k for a tile of MR rows and nv vectors, of which mb rows and nb columns exist. `asks`: a line of each row
+ * of A at a time, while that of the next tile is asked for. */
+V_FN void tile(int nv, int whole, int direct, int asks, size_t mb, size_t nb, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+{
+    vf acc[MR][2];
+    size_t row[MR];
+    V_UNROLL for (int i = 0; i < MR; i++) row[i] = direct ? (whole || (size_t)i < mb ? (size_t)i : mb - 1) * lda : (size_t)i;
+    V_UNROLL for (int i = 0; i < MR; i++)
+        V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_zero();
+    for (size_t i = 0; i < mb; i++) __builtin_prefetch(c + i * ldc, 1);
+    if (!asks) multiply(nv, direct, k, a, row, b, acc);
+    for (size_t p = 0; asks && p < k; p += LINE) {
+        for (int i = 0; i < MR; i++) __builtin_prefetch(a + p + row[i] + MR * lda, 0, 2);
+        multiply(nv, direct, k - p < LINE ? k - p : LINE, a + p, row, b + p * NR, acc);
     }
     const vf by = v_set(beta);
     V_UNROLL for (int i = 0; i < MR; i++)
@@ -122,7 +132,7 @@ V_FN void tile(int nv, int whole, int direct, size_t mb, size_t nb, size_t k, co
         }
 }
 
-V_FN void tiles(int direct, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
+V_FN void tiles(int direct, int asks, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float beta, float *c, size_t ldc)
 {
     for (size_t j = 0; j < n; j += NR) {
         const size_t nb = n - j < NR ? n - j : NR;
@@ -130,21 +140,22 @@ V_FN void tiles(int direct, size_t m, size_t n, size_t k, const float *a, size_t
             const size_t mb = m - i < MR ? m - i : MR;
             const float *pa = a + i * (direct ? lda : k), *pb = b + j * k;
             float *to = c + i * ldc + j;
-            if (mb == MR && nb == NR) tile(2, 1, direct, MR, NR, k, pa, lda, pb, beta, to, ldc);
-            else if (nb <= VL) tile(1, 0, direct, mb, nb, k, pa, lda, pb, beta, to, ldc);
-            else tile(2, 0, direct, mb, nb, k, pa, lda, pb, beta, to, ldc);
+            if (mb == MR && nb == NR) tile(2, 1, direct, asks, MR, NR, k, pa, lda, pb, beta, to, ldc);
+            else if (nb <= VL) tile(1, 0, direct, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
+            else tile(2, 0, direct, 0, mb, nb, k, pa, lda, pb, beta, to, ldc);
         }
     }
 }
 
 static void block(size_t m, size_t n, size_t k, const void *a, const void *b, float beta, float *c, size_t ldc)
 {
-    tiles(0, m, n, k, a, 0, b, beta, c, ldc);
+    tiles(0, 0, m, n, k, a, 0, b, beta, c, ldc);
 }
 
 static void block_rows(size_t m, size_t n, size_t k, const float *a, size_t lda, const void *b, float beta, float *c, size_t ldc)
 {
-    tiles(1, m, n, k, a, lda, b, beta, c, ldc);
+    if (lda < PAGE) tiles(1, 1, m, n, k, a, lda, b, beta, c, ldc);
+    else tiles(1, 0, m, n, k, a, lda, b, beta, c, ldc);           /* each row on a page of its own: asking only costs */
 }
 
 /* C[rows, 4] for a pair of rows of A, or one, and four rows of B: dot products along k, of which nb exist */
