@@ -72,19 +72,27 @@ an_tile an_linear_forward_at(const an_step *s, const an_part *p)
     return shares_forward(s) ? an_tiles_at_units(&t, p->index, 1, ahead_of(s)->unit_b) : an_tiles_at(&t, p->index);
 }
 
+/* A tile of x w' of the rows of x from `row` on. */
+static an_product forward_product(const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy)
+{
+    return (an_product){ 0, 1, t.m, t.n, an_cols(s->in[X]), an_linear_data(s->in[X], row + t.i), an_operand_at(an_linear_data(s->in[W], 0), t.j, 0), .c = to, .ldc = ldy };
+}
+
 void an_linear_forward_tile(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_real *to, size_t ldy)
 {
-    const size_t in = an_cols(s->in[X]);
-    an_product y = { 0, 1, t.m, t.n, in, an_linear_data(s->in[X], t.i), an_operand_at(an_linear_data(s->in[W], 0), t.j, 0), .beta = bias ? 1 : 0, .c = to, .ldc = ldy };
-    if (bias)
-        for (size_t i = 0; i < t.m; i++) memcpy(to + i * ldy, bias + t.j, t.n * sizeof *to);   /* the product adds onto it */
+    an_product y = forward_product(s, 0, t, to, ldy);
     if (shares_forward(s)) y.ahead_b = (an_packed){ s->work, s->in[W]->dims.d[0], t.j };
+    if (bias) {
+        for (size_t i = 0; i < t.m; i++) memcpy(to + i * ldy, bias + t.j, t.n * sizeof *to);
+        y.beta = 1;                                      /* the product adds onto it */
+    }
     product(r, s->mixed, ahead_of(s), &y);
 }
 
 void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy)
 {
-    product(r, s->mixed, NULL, &(an_product){ 0, 1, t.m, t.n, an_cols(s->in[X]), an_linear_data(s->in[X], row + t.i), an_operand_at(an_linear_data(s->in[W], 0), t.j, 0), .c = to, .ldc = ldy });
+    const an_product y = forward_product(s, row, t, to, ldy);
+    product(r, s->mixed, NULL, &y);
 }
 
 /* --- backward -------------------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@ enum { MR = 6, MC = 6 * 24, KC = 384, NC = 1536 };
 enum { NR = 2 * VL, WIDE = (MR + VL - 1) / VL * VL, WIDEST = 32, LINE = 16, PAGE = 1024 /* floats of a cache line, of a page */, AHEAD = 4 /* rows of memory asked for while packing */ };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && WIDE - MR <= (int)AN_GEMM_SLACK, "gemm_native.c relies on these");
+_Static_assert((int)MR <= (int)AN_PACK_STEP && (int)AN_PACK_STEP % NR == 0, "parts of what is packed ahead begin at whole panels, in an_packed_room");
 
 /* VL elements of x from `at` on, of which `left` exist */
 V_FN vf take(int low, an_operand x, size_t at, size_t left)
