@@ -8,7 +8,8 @@
 
 /* Calls part(ctx, i, thread) for i in [0, n), on at most `threads` threads (0 <= thread < threads), dynamically scheduled.
  * Returns when all parts are done. Called from within a part, or while another caller has the team, it runs on its caller
- * alone. There are never fewer threads than one: a team that cannot be had costs speed, not the result. */
+ * alone. There are never fewer threads than one: a team that cannot be had costs speed, not the result. Numbers below the smallest normal
+ * one count as zero within parts (flush.h). */
 void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, int thread), void *ctx);
 
 int an_threads_available(void);   /* processors this process may run on (affinity mask, cgroup quota, OMP_NUM_THREADS), at least 1 */

@@ -7,10 +7,17 @@
 
 #include <omp.h>
 
+#include "core/flush.h"
+
 void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, int thread), void *ctx)
 {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads < 1 ? 1 : threads) if (threads > 1 && n > 1 && !omp_in_parallel())
-    for (size_t i = 0; i < n; i++) part(ctx, i, omp_get_thread_num());
+#pragma omp parallel num_threads(threads < 1 ? 1 : threads) if (threads > 1 && n > 1 && !omp_in_parallel())
+    {
+        const an_float_mode before = an_flush_begin();
+#pragma omp for schedule(dynamic, 1)
+        for (size_t i = 0; i < n; i++) part(ctx, i, omp_get_thread_num());
+        an_float_mode_set(before);
+    }
 }
 
 const char *an_threads_backend(void) { return "OpenMP"; }

@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/flush.h"
+
 enum { MOST = 1024, SPINS = 1500 };   /* a spin is one pause: 10 to 40 ns */
 
 static struct team {
@@ -79,6 +81,7 @@ static void *helper_main(void *arg)
     const int id = (int)(intptr_t)arg;
     unsigned seen = 0;
     inside = true;
+    an_flush_begin();
     while (!atomic_load(&team.quit)) {
         seen = wait_for_job(seen);
         join_job(id);
@@ -132,8 +135,10 @@ __attribute__((destructor)) static void end_team(void)
 
 void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, int thread), void *ctx)
 {
+    const an_float_mode before = an_flush_begin();
     if (threads <= 1 || n <= 1 || inside || pthread_mutex_trylock(&team.use) != 0) {
         for (size_t i = 0; i < n; i++) part(ctx, i, 0);
+        an_float_mode_set(before);
         return;
     }
     grow_team(threads);
@@ -153,6 +158,7 @@ void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, in
         else sched_yield();
     }
     pthread_mutex_unlock(&team.use);
+    an_float_mode_set(before);
 }
 
 const char *an_threads_backend(void) { return "pool"; }

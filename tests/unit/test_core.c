@@ -167,12 +167,40 @@ static void each_part_runs_once(void **state)
     assert_true(an_threads_available() >= 1);
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+static float product(float x, float by)
+{
+    volatile float y = x;
+    return y * by;
+}
+
+/* A small operand, and a small result. */
+static void look_for_tiny(void *ctx, size_t i, int thread)
+{
+    (void)thread;
+    atomic_fetch_add((atomic_int *)ctx + i, (product(2e-39f, 1e10f) != 0) + (product(0x1p-126f, 0.5f) != 0));
+}
+
+static void tiny_numbers_are_zero_in_parts_alone(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        atomic_int seen[100] = { 0 };
+        an_parallel_for(threads, 100, look_for_tiny, seen);
+        for (size_t i = 0; i < 100; i++) assert_int_equal(atomic_load(&seen[i]), 0);
+        assert_true(product(2e-39f, 1e10f) > 0 && product(0x1p-126f, 0.5f) > 0);
+    }
+}
+#else
+static void tiny_numbers_are_zero_in_parts_alone(void **state) { (void)state; }
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences_travel), cmocka_unit_test(arena_gives_aligned_zeros), cmocka_unit_test(blocks), cmocka_unit_test(allocations_fail_on_demand),
         cmocka_unit_test(sizes_do_not_wrap), cmocka_unit_test(philox_known_answers), cmocka_unit_test(moments_of_the_draws), cmocka_unit_test(keys_and_indices_matter),
-        cmocka_unit_test(permutations), cmocka_unit_test(each_part_runs_once),
+        cmocka_unit_test(permutations), cmocka_unit_test(each_part_runs_once), cmocka_unit_test(tiny_numbers_are_zero_in_parts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
