@@ -86,7 +86,7 @@ static an_status measure(an_bench *bench, const shape *s, bool all)
         fill(&a[0], &a[1], count[A], 37);
         fill(&b[0], &b[1], count[B], 53);
         for (size_t i = 0; i < n; i++) {
-            p[i] = (product){ p[i].backend, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k) };
+            p[i] = (product){ p[i].backend, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k, p[i].low) };
             race[i].phase[0] = (an_bench_phase){ part, &p[i] };
         }
         if (bench->tick) bench->tick(bench->ctx, s->kind);

@@ -12,6 +12,8 @@ typedef struct an_gemm_micro {
     size_t unit, kr;      /* bytes of a packed element; packed panels are filled up with zeros to a multiple of kr along k */
     size_t mr, nr;        /* register tile */
     size_t mc, kc, nc;    /* mc x kc of A stays in L2, kc x nr of B in L1, kc x nc of B in L3; mc, nc multiples of mr, nr, kc of kr */
+    int apart;            /* sums of mc x nc are kept in a block of their own in L2 and go to C row by row, once: for register tiles so high
+                             that each of their rows would touch another page of C */
     /* n vectors of k elements, element (p, i) at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1), into padded panels of mr (pack_a) or
      * nr (pack_b), `panel` elements from one to the next: more than these k take where others pack the rest. A of trans 1 may be written
      * up to AN_GEMM_SLACK elements past the last panel, nothing else is. */

@@ -70,43 +70,95 @@ void an_gemm_native_pack(const an_gemm_micro *micro, an_side side, int trans, si
     }
 }
 
-static void blocks(const an_gemm_micro *micro, const an_product *x, size_t mc, size_t nc, void *pa, void *pb)
+/* Where a block goes: to C, or to a room of its own that is added to C when it is complete. */
+typedef struct target { float *c; size_t ldc; float beta; } target;
+
+/* C of mb x nb at x's row i, column j, over the part of k from p on. */
+static void one_block(const an_gemm_micro *micro, const an_product *x, size_t i, size_t mb, size_t nb, size_t p, size_t kb, const void *b, void *pa, target to)
+{
+    const an_operand rows = an_operand_at(x->a, x->ta ? p : i, x->ta ? i : p);
+    const float beta = p == 0 ? to.beta : 1.0f;
+    const void *a = pa;
+    if (micro->block_rows && !x->ta && x->n <= AN_GEMM_NARROW && x->a.store == AN_STORE_REAL && !x->ahead_a.p) {
+        micro->block_rows(mb, nb, kb, rows.p, rows.ld, b, beta, to.c, to.ldc);
+        return;
+    }
+    if (x->ahead_a.p) a = ahead(micro, micro->mr, x->ahead_a.n, x->ahead_a.at + i, p, kb, x->ahead_a.p);
+    else micro->pack_a(!x->ta, mb, kb, rows, pa, micro->mr * filled(kb, micro->kr));
+    micro->block(mb, nb, kb, a, b, beta, to.c, to.ldc);
+}
+
+/* The part of B from column j on, packed: ahead, or now. */
+static const void *part_of_b(const an_gemm_micro *micro, const an_product *x, size_t j, size_t nb, size_t p, size_t kb, void *pb)
+{
+    if (x->ahead_b.p) return ahead(micro, micro->nr, x->ahead_b.n, x->ahead_b.at + j, p, kb, x->ahead_b.p);
+    micro->pack_b(x->tb, nb, kb, an_operand_at(x->b, x->tb ? j : p, x->tb ? p : j), pb, micro->nr * filled(kb, micro->kr));
+    return pb;
+}
+
+static void merge(const float *sums, size_t m, size_t n, float beta, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < m; i++, sums += n, c += ldc)
+        if (beta == 0) memcpy(c, sums, n * sizeof *c);
+        else
+            for (size_t j = 0; j < n; j++) c[j] = beta * c[j] + sums[j];
+}
+
+typedef struct rooms { void *a, *b; float *c; size_t mc, nc; } rooms;
+
+/* All of k for a block of C at a time, as many rows as the room holds of these columns. */
+static void blocks_apart(const an_gemm_micro *micro, const an_product *x, const rooms *room)
 {
     const size_t kc = k_part(micro, x->k);
-    const int direct = micro->block_rows && !x->ta && x->n <= AN_GEMM_NARROW && x->a.store == AN_STORE_REAL && !x->ahead_a.p;
-    for (size_t j = 0; j < x->n; j += nc) {
-        const size_t nb = least(nc, x->n - j);
-        for (size_t p = 0; p < x->k; p += kc) {
-            const size_t kb = least(kc, x->k - p), deep = filled(kb, micro->kr);
-            const float beta = p == 0 ? x->beta : 1.0f;
-            const void *b = pb;
-            if (x->ahead_b.p) b = ahead(micro, micro->nr, x->ahead_b.n, x->ahead_b.at + j, p, kb, x->ahead_b.p);
-            else micro->pack_b(x->tb, nb, kb, an_operand_at(x->b, x->tb ? j : p, x->tb ? p : j), pb, micro->nr * deep);
-            for (size_t i = 0; i < x->m; i += mc) {
-                const size_t mb = least(mc, x->m - i);
-                const an_operand rows = an_operand_at(x->a, x->ta ? p : i, x->ta ? i : p);
-                float *c = x->c + i * x->ldc + j;
-                if (direct) {
-                    micro->block_rows(mb, nb, kb, rows.p, rows.ld, b, beta, c, x->ldc);
-                    continue;
-                }
-                const void *a = pa;
-                if (x->ahead_a.p) a = ahead(micro, micro->mr, x->ahead_a.n, x->ahead_a.at + i, p, kb, x->ahead_a.p);
-                else micro->pack_a(!x->ta, mb, kb, rows, pa, micro->mr * deep);
-                micro->block(mb, nb, kb, a, b, beta, c, x->ldc);
+    for (size_t j = 0; j < x->n; j += room->nc) {
+        const size_t nb = least(room->nc, x->n - j), rows = room->mc * room->nc / filled(nb, micro->nr) / room->mc * room->mc;
+        const int whole = x->beta == 0 && x->ldc == nb;      /* C lies as the room would */
+        for (size_t i = 0; i < x->m; i += rows) {
+            const size_t m = least(rows, x->m - i);
+            float *c = x->c + i * x->ldc + j, *to = whole ? c : room->c;
+            for (size_t p = 0; p < x->k; p += kc) {
+                const size_t kb = least(kc, x->k - p);
+                const void *b = part_of_b(micro, x, j, nb, p, kb, room->b);
+                for (size_t in = 0; in < m; in += room->mc)
+                    one_block(micro, x, i + in, least(room->mc, m - in), nb, p, kb, b, room->a, (target){ to + in * nb, nb, 0 });
             }
+            if (!whole) merge(to, m, nb, x->beta, c, x->ldc);
         }
     }
+}
+
+static void blocks_in_place(const an_gemm_micro *micro, const an_product *x, const rooms *room)
+{
+    const size_t kc = k_part(micro, x->k);
+    for (size_t j = 0; j < x->n; j += room->nc)
+        for (size_t p = 0; p < x->k; p += kc) {
+            const size_t nb = least(room->nc, x->n - j), kb = least(kc, x->k - p);
+            const void *b = part_of_b(micro, x, j, nb, p, kb, room->b);
+            for (size_t i = 0; i < x->m; i += room->mc)
+                one_block(micro, x, i, least(room->mc, x->m - i), nb, p, kb, b, room->a, (target){ x->c + i * x->ldc + j, x->ldc, x->beta });
+        }
+}
+
+static void blocks(const an_gemm_micro *micro, const an_product *x, const rooms *room)
+{
+    if (micro->apart) blocks_apart(micro, x, room);
+    else blocks_in_place(micro, x, room);
 }
 
 /* Bytes of a packed block of so many vectors, with what packing may write past it and what aligning takes. */
 static size_t room_of(const an_gemm_micro *micro, size_t vectors) { return (micro->kc * vectors + AN_GEMM_SLACK) * micro->unit + AN_ALIGN; }
 
+static size_t buffer_bytes(const an_gemm_micro *micro)
+{
+    return room_of(micro, micro->mc) + room_of(micro, micro->nc) + (micro->apart ? micro->mc * micro->nc * sizeof(float) + AN_ALIGN : 0);
+}
+
 static void run_on_stack(const an_gemm_micro *micro, const an_product *x)
 {
     char room[(AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK) * sizeof(float) + 2 * AN_ALIGN];
+    _Alignas(AN_ALIGN) float sums[AN_GEMM_MOST_MR_NR * AN_GEMM_MOST_MR_NR / 4];
     char *pa = aligned(room), *pb = aligned(pa + room_of(micro, micro->mr) - AN_ALIGN);
-    blocks(micro, x, micro->mr, micro->nr, pa, pb);
+    blocks(micro, x, &(rooms){ pa, pb, sums, micro->mr, micro->nr });
 }
 
 static void choose(void)
@@ -134,13 +186,13 @@ void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x)
         return;
     }
     pthread_once(&once, choose);
-    char *p = buffer_get(room_of(micro, micro->mc) + room_of(micro, micro->nc));
+    char *p = buffer_get(buffer_bytes(micro));
     if (!p) {
         run_on_stack(micro, x);
         return;
     }
-    char *pa = aligned(p), *pb = aligned(pa + room_of(micro, micro->mc) - AN_ALIGN);
-    blocks(micro, x, micro->mc, micro->nc, pa, pb);
+    char *pa = aligned(p), *pb = aligned(pa + room_of(micro, micro->mc) - AN_ALIGN), *sums = aligned(pb + room_of(micro, micro->nc) - AN_ALIGN);
+    blocks(micro, x, &(rooms){ pa, pb, (float *)(void *)sums, micro->mc, micro->nc });
 }
 
 static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
@@ -167,8 +219,9 @@ const an_gemm_backend *an_gemm_native(void)
     back.name = chosen->name;
     real.unit_a = chosen->mr, real.unit_b = chosen->nr;
     low_one.unit_a = chosen_low->mr, low_one.unit_b = chosen_low->nr;
+    real.rows = !chosen->apart, low_one.rows = !chosen_low->apart;
     back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
-    const size_t plain = room_of(chosen, chosen->mc) + room_of(chosen, chosen->nc), low = room_of(chosen_low, chosen_low->mc) + room_of(chosen_low, chosen_low->nc);
+    const size_t plain = buffer_bytes(chosen), low = buffer_bytes(chosen_low);
     back.thread_bytes = plain > low ? plain : low;
     return &back;
 }

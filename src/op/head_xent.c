@@ -2,7 +2,7 @@
  * Output head and cross-entropy in chunks of rows, so that [N,V] logits are never all held: z = x w', loss = xent(z).
  * Made by the fusion pass from linear + xent. While training it is `late`: since the gradient of the loss is known in
  * advance, each chunk's logits become its gradient in place and are used at once, inside backward; forward does nothing.
- * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 256) x V logits, N row losses, x packed ahead
+ * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 512) x V logits, N row losses, x packed ahead
  * Saves     x, w                    Cost  2NCV + 6NV flop
  * Backward  dz as xent;  dx (+)= dz w;  dw (+)= dz' x
  * Errors    build: as linear and xent
@@ -10,7 +10,7 @@
 #include "op/linear.h"
 
 enum { X, W, TARGET };
-enum { CHUNK = 256, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
+enum { CHUNK = 512, COLUMNS = 384, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
 
 typedef struct chunk { size_t begin, n; } chunk;
 
@@ -42,17 +42,33 @@ static an_linear_back back_of(const an_step *s, size_t n, bool planned)
 static size_t parts(const an_step *s, an_direction dir, int phase)
 {
     const size_t index = (size_t)phase / STAGES, stage = (size_t)phase % STAGES;
-    const size_t v = an_rows(s->in[W]), c = an_cols(s->in[X]);
+    const size_t v = an_rows(s->in[W]);
     if (index == chunks(s)) return stage == 0 ? 1 : 0;
     if (index > chunks(s)) return 0;
     const chunk w = chunk_at(s, index);
-    const an_tiles t = an_tiles_make(w.n, v, c);
+    const an_tiles t = an_tiles_of(w.n, v, w.n, COLUMNS);
     if (stage == 0) return an_tiles_count(&t);
     if (stage == 1) return an_chunks(w.n);
     if (dir == AN_FORWARD) return AN_SKIP_PHASE;
     const an_linear_back b = back_of(s, w.n, false);
     const size_t n = an_linear_backward_parts(&b, (int)stage - FIRST);
     return n ? n : AN_SKIP_PHASE;
+}
+
+/* Logits become their gradient. In mixed precision it is rounded, each row into the first half of its place: both products read it twice. */
+static void softmax_back(const an_run *r, const an_step *s, an_range w, an_real *z, const int32_t *target, an_real *loss)
+{
+    const size_t v = an_rows(s->in[W]);
+    for (size_t i = 0; i < w.n; i++, z += v) {
+        r->k->xent_grad(1, v, z, v, target + i, an_loss_grad(r), an_z_loss(s), loss + i);
+        if (s->mixed) r->k->narrow(v, z, (an_bf16 *)(void *)z);
+    }
+}
+
+static an_operand gradient_of(const an_step *s)
+{
+    const size_t v = an_rows(s->in[W]);
+    return s->mixed ? (an_operand){ logits_of(s), sizeof(an_real) / sizeof(an_bf16) * v, AN_STORE_BF16 } : (an_operand){ logits_of(s), v, AN_STORE_REAL };
 }
 
 static void run_part(const an_run *r, const an_step *s, const an_part *p, bool gradient)
@@ -66,19 +82,19 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
     }
     const chunk k = chunk_at(s, index);
     if (stage == 0) {
-        const an_tiles g = an_tiles_make(k.n, v, c);
+        const an_tiles g = an_tiles_of(k.n, v, k.n, COLUMNS);
         const an_tile t = an_tiles_at(&g, p->index);
         an_linear_product_tile(r, s, k.begin, t, z + t.i * v + t.j, v);
     } else if (stage == 1) {
         const an_range w = an_chunk(k.n, p->index);
         const int32_t *target = s->in[TARGET]->tokens + k.begin + w.begin;
-        if (gradient) r->k->xent_grad(w.n, v, z + w.begin * v, v, target, an_loss_grad(r), an_z_loss(s), losses + k.begin + w.begin);
+        if (gradient) softmax_back(r, s, w, z + w.begin * v, target, losses + k.begin + w.begin);
         else r->k->xent_fwd(w.n, v, z + w.begin * v, v, target, an_z_loss(s), losses + k.begin + w.begin);
     } else {
         const an_linear_back of = back_of(s, k.n, false);
         const an_cells to = an_grad_of(s->in[X]);
         const an_cells rows = { !of.dx ? NULL : (an_real *)an_cell(to, k.begin * c), to.store };
-        const an_linear_grad g = { of, s->mixed, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), { z, v, AN_STORE_REAL }, rows,
+        const an_linear_grad g = { of, an_linear_data(s->in[X], k.begin), an_linear_data(s->in[W], 0), gradient_of(s), rows,
             of.dw ? s->in[W]->grad : NULL, NULL, of.dx && an_add(r, s, X), of.dw && (an_add(r, s, W) || index > 0), false, packed_of(s) };
         an_linear_backward_part(r, &g, (int)stage - FIRST, p);
     }
@@ -87,7 +103,11 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
 static void forward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, false); }
 static void backward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, true); }
 
-static size_t thread_work(const an_step *s) { return an_linear_room(s, chunk_rows(s)); }
+static size_t thread_work(const an_step *s)
+{
+    const an_linear_back b = back_of(s, chunk_rows(s), true);
+    return s->low ? an_linear_room_back(&b) : 0;
+}
 
 static size_t work(const an_step *s, an_direction dir)
 {

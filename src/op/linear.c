@@ -36,9 +36,13 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const an_tile t = an_linear_forward_at(s, p);
     const an_cells y = an_data_of(s->out[0]);
     const bool rounds = y.store != AN_STORE_REAL;
-    an_real *to = rounds ? r->thread_work[p->thread] : y.p + t.i * out + t.j;
-    an_linear_forward_tile(r, s, t, s->in[B] ? s->in[B]->data : NULL, to, rounds ? t.n : out);
-    if (rounds) an_linear_round(r, t, to, y, out);
+    const an_real *bias = s->in[B] ? s->in[B]->data : NULL;
+    if (rounds) {
+        an_linear_forward_tile(r, s, t, NULL, r->thread_work[p->thread], t.n);
+        an_linear_round(r, t, r->thread_work[p->thread], bias, y, out);
+    } else {
+        an_linear_forward_tile(r, s, t, bias, y.p + t.i * out + t.j, out);
+    }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
@@ -52,7 +56,7 @@ static size_t work(const an_step *s, an_direction dir)
     return dir == AN_FORWARD ? an_linear_forward_work(s) : an_linear_backward_work(&b);
 }
 
-static size_t thread_work(const an_step *s) { return an_linear_room(s, an_rows(s->in[X])); }
+static size_t thread_work(const an_step *s) { return an_linear_room(s); }
 
 static const char *part_name(const an_step *s, an_direction dir, const an_part *p)
 {

@@ -22,10 +22,10 @@ static inline an_operand an_linear_data(const an_value *v, size_t row)
 /* The shapes of such a layer: inputs x, w, bias or absent; makes y. */
 an_status an_linear_infer(struct an_build *b, an_step *s) AN_MUST_USE;
 
-/* Reals of a room for one tile of y (or dx) of n rows, where either is stored as bfloat16. */
-size_t an_linear_room(const an_step *s, size_t n);
-/* Rounds the tile at `room` into its place in x, [.., c]. */
-void an_linear_round(const an_run *r, an_tile t, const an_real *room, an_cells x, size_t c);
+/* Reals of a room for one tile of y or dx, where either is stored as bfloat16. */
+size_t an_linear_room(const an_step *s);
+/* Adds bias (NULL: none) to the tile at `room` and rounds it into its place in x, [.., c]. */
+void an_linear_round(const an_run *r, an_tile t, an_real *room, const an_real *bias, an_cells x, size_t c);
 
 /* Forward: phase 0 packs w into the step's scratch, phase 1 makes the tiles. */
 enum { AN_LINEAR_PACK, AN_LINEAR_TILES };
@@ -43,7 +43,8 @@ void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_ti
 typedef struct an_linear_back {
     size_t n, in, out;
     bool dx, dw, db;
-    bool wide;                          /* out is a vocabulary: neither w nor dy is held packed as a whole */
+    bool mixed;                         /* an_step.mixed */
+    bool wide;                          /* out is a vocabulary: neither w nor dy is held packed as a whole, all n rows are one stretch */
     const an_gemm_packing *ahead;       /* NULL: operands cannot be packed ahead */
 } an_linear_back;
 /* Of a step, with what it has gradients for. `planned`: all of them, before it is known. */
@@ -53,9 +54,10 @@ size_t an_linear_backward_work(const an_linear_back *b);                        
 /* "input grad", "weight grad" or, for the bias, "": what that part makes. */
 const char *an_linear_backward_name(const an_linear_back *b, int phase, size_t index);
 
+size_t an_linear_room_back(const an_linear_back *b);                                /* reals of a room for a tile of dx */
+
 typedef struct an_linear_grad {
     an_linear_back of;
-    bool mixed;                         /* an_step.mixed */
     an_operand x, w, dy;
     an_cells dx;                        /* what `of` wants */
     an_real *dw, *db;

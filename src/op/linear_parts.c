@@ -4,7 +4,7 @@
 #include "op/linear.h"
 
 enum { X, W, B };
-enum { BIAS_COLS = 128, STRETCH = 384, PACK_PARTS = 8 };
+enum { BIAS_COLS = 128, STRETCH = 384, PACK_PARTS = 8, WIDE_ROWS = 2, WIDE_COLS = 192 };
 
 static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, const an_product *x)
 {
@@ -31,22 +31,17 @@ static void pack_part(const an_gemm_packing *ahead, an_side side, int trans, siz
     ahead->pack(side, trans, n, k, x, from, rows - from < each ? rows - from : each, room);
 }
 
-size_t an_linear_room(const an_step *s, size_t n)
+void an_linear_round(const an_run *r, an_tile t, an_real *room, const an_real *bias, an_cells x, size_t c)
 {
-    const size_t in = an_cols(s->in[X]), out = s->in[W]->dims.d[0];
-    const an_tiles ty = an_tiles_make(n, out, in), tx = an_tiles_make(n, in, out);
-    const size_t y = ty.tile_m * (ty.tile_n + AN_PACK_STEP), x = tx.tile_m * (tx.tile_n + AN_PACK_STEP);
-    return !s->low ? 0 : x > y ? x : y;
-}
-
-void an_linear_round(const an_run *r, an_tile t, const an_real *room, an_cells x, size_t c)
-{
-    for (size_t i = 0; i < t.m; i++) an_view_done(r, x, (t.i + i) * c + t.j, t.n, room + i * t.n);
+    for (size_t i = 0; i < t.m; i++, room += t.n) {
+        if (bias) r->k->bias_add(1, t.n, bias + t.j, room);
+        an_view_done(r, x, (t.i + i) * c + t.j, t.n, room);
+    }
 }
 
 /* --- forward --------------------------------------------------------------------------------------------------- */
 
-static an_tiles forward_tiles(const an_step *s) { return an_tiles_make(an_rows(s->in[X]), s->in[W]->dims.d[0], an_cols(s->in[X])); }
+static an_tiles forward_tiles(const an_step *s) { return an_tiles_make(an_rows(s->in[X]), s->in[W]->dims.d[0], an_cols(s->in[X]), s->mixed); }
 
 /* Does more than one row of tiles read w? Room is planned by shapes alone, so that a plan is the same on every machine. */
 static bool repeats_forward(const an_step *s) { return forward_tiles(s).grid_m > 1; }
@@ -102,8 +97,21 @@ enum { INPUT, WEIGHT, BIAS, PACK_WEIGHT, PACK_ROWS, KINDS };
 
 typedef struct an_stretch { size_t row, n; } an_stretch;
 
-static an_tiles input_tiles(const an_linear_back *b) { return an_tiles_make(b->n, b->in, b->out); }
-static an_tiles weight_tiles(const an_linear_back *b) { return an_tiles_make(b->out, b->in, b->n); }   /* in every stretch the same */
+/* A vocabulary's w is large and read by every row of tiles: few rows of them, and columns. */
+static an_tiles input_tiles(const an_linear_back *b)
+{
+    return b->wide ? an_tiles_of(b->n, b->in, (b->n + WIDE_ROWS - 1) / WIDE_ROWS, WIDE_COLS) : an_tiles_make(b->n, b->in, b->out, b->mixed);
+}
+static an_tiles weight_tiles(const an_linear_back *b) { return an_tiles_make(b->out, b->in, b->n, b->mixed); }   /* in every stretch the same */
+
+static size_t room_of(an_tiles t) { return t.tile_m * (t.tile_n + AN_PACK_STEP); }
+size_t an_linear_room_back(const an_linear_back *b) { return room_of(input_tiles(b)); }
+size_t an_linear_room(const an_step *s)
+{
+    const an_linear_back b = an_linear_back_of(s, true);
+    const size_t y = room_of(forward_tiles(s)), x = an_linear_room_back(&b);
+    return !s->low ? 0 : x > y ? x : y;
+}
 
 /* Does more than one row of tiles of dx read w, more than one tile of dw the rows? */
 static bool repeats_weight(const an_linear_back *b) { return b->dx && !b->wide && input_tiles(b).grid_m > 1; }
@@ -113,12 +121,12 @@ static bool repeats_rows(const an_linear_back *b)
     return b->dw && an_tiles_count(&t) > 1;
 }
 static bool shares_weight(const an_linear_back *b) { return b->ahead && repeats_weight(b); }
-static bool shares_rows(const an_linear_back *b) { return b->ahead && repeats_rows(b); }
+static bool shares_rows(const an_linear_back *b) { return b->ahead && repeats_rows(b) && (b->wide || b->ahead->rows); }
 
 /* Rows of a stretch: about equal, and so few that what is packed of them stays in the caches. */
 static size_t stretch_rows(const an_linear_back *b)
 {
-    const size_t parts = (b->n + STRETCH - 1) / STRETCH;
+    const size_t parts = b->wide ? 1 : (b->n + STRETCH - 1) / STRETCH;
     return parts ? ((b->n + parts - 1) / parts + 7) / 8 * 8 : 0;
 }
 
@@ -198,8 +206,8 @@ static void input_gradient(const an_run *r, const an_linear_grad *g, size_t inde
     an_real *to = rounds ? r->thread_work[thread] : g->dx.p + t.i * b->in + t.j;
     an_product dx = { 0, 0, t.m, t.n, b->out, an_operand_at(g->dy, t.i, 0), an_operand_at(g->w, 0, t.j), .beta = g->add_x ? 1 : 0, .c = to, .ldc = rounds ? t.n : b->in };
     if (shared) dx.ahead_b = (an_packed){ g->room, b->in, t.j };
-    product(r, g->mixed, b->ahead, &dx);
-    if (rounds) an_linear_round(r, t, to, g->dx, b->in);
+    product(r, b->mixed, b->ahead, &dx);
+    if (rounds) an_linear_round(r, t, to, NULL, g->dx, b->in);
 }
 
 static void weight_gradient(const an_run *r, const an_linear_grad *g, size_t stretch, size_t index)
@@ -213,7 +221,7 @@ static void weight_gradient(const an_run *r, const an_linear_grad *g, size_t str
         .beta = g->add_w || stretch > 0 ? 1 : 0, .c = g->dw + t.i * b->in + t.j, .ldc = b->in };
     if (shared) dw.ahead_b = (an_packed){ packed_x(g, stretch), b->in, t.j };
     if (shared && !b->wide) dw.ahead_a = (an_packed){ packed_dy(g, stretch), b->out, t.i };
-    product(r, g->mixed, b->ahead, &dw);
+    product(r, b->mixed, b->ahead, &dw);
 }
 
 static void pack_stretch(const an_linear_grad *g, size_t stretch, size_t index)
@@ -239,13 +247,14 @@ void an_linear_backward_part(const an_run *r, const an_linear_grad *g, int phase
 
 an_linear_back an_linear_back_of(const an_step *s, bool planned)
 {
-    return (an_linear_back){ an_rows(s->in[X]), an_cols(s->in[X]), s->in[W]->dims.d[0], planned || an_has_grad(s, X), planned || an_has_grad(s, W), planned || an_has_grad(s, B), false, ahead_of(s) };
+    return (an_linear_back){ .n = an_rows(s->in[X]), .in = an_cols(s->in[X]), .out = s->in[W]->dims.d[0], .mixed = s->mixed,
+        .dx = planned || an_has_grad(s, X), .dw = planned || an_has_grad(s, W), .db = planned || an_has_grad(s, B), .ahead = ahead_of(s) };
 }
 
 void an_linear_step_backward(const an_run *r, const an_step *s, an_operand dy, int phase, const an_part *p)
 {
     const an_linear_back of = an_linear_back_of(s, false);
-    const an_linear_grad g = { of, s->mixed, an_linear_data(s->in[X], 0), an_linear_data(s->in[W], 0), dy,
+    const an_linear_grad g = { of, an_linear_data(s->in[X], 0), an_linear_data(s->in[W], 0), dy,
         of.dx ? an_grad_of(s->in[X]) : (an_cells){ NULL, AN_STORE_REAL }, of.dw ? s->in[W]->grad : NULL, of.db ? s->in[B]->grad : NULL,
         of.dx && an_add(r, s, X), of.dw && an_add(r, s, W), of.db && an_add(r, s, B), s->work };
     an_linear_backward_part(r, &g, phase, p);

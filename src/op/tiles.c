@@ -5,7 +5,7 @@
 #include "op/tiles.h"
 
 enum { ROWS = 256, COLUMNS = 768, ENOUGH = 8 };
-static const double WHOLE = 4e6, TILE = 4e7;   /* flop */
+static const double WHOLE = 4e6, TILE = 4e7, MIXED_TILE = 4e8;   /* flop; a unit for bf16 is done with so many in a tenth of the time, and packing is paid for all the same */
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 static size_t even_split(size_t n, size_t parts) { return (ceil_div(n, parts) + 15) / 16 * 16; }   /* near-equal tiles, whole registers */
@@ -18,18 +18,20 @@ static size_t parts_of(size_t n, size_t size)
     return parts;
 }
 
-an_tiles an_tiles_make(size_t m, size_t n, size_t k)
+an_tiles an_tiles_make(size_t m, size_t n, size_t k, bool mixed)
 {
-    const double flops = 2.0 * (double)m * (double)n * (double)k;
+    const double flops = 2.0 * (double)m * (double)n * (double)k, tile = mixed ? MIXED_TILE : TILE;
     size_t gm = parts_of(m, ROWS), gn = parts_of(n, COLUMNS);
-    while (flops >= WHOLE && (gm * gn == 1 || (gm * gn < ENOUGH && flops / (double)(gm * gn) > TILE))) {
+    while (flops >= WHOLE && (gm * gn == 1 || (gm * gn < ENOUGH && flops / (double)(gm * gn) > tile))) {
         if (m / gm >= n / gn) gm *= 2;
         else gn *= 2;
     }
-    an_tiles t = { m, n, even_split(m, gm), even_split(n, gn), 0, 0 };
-    t.grid_m = t.tile_m ? ceil_div(m, t.tile_m) : 0;
-    t.grid_n = t.tile_n ? ceil_div(n, t.tile_n) : 0;
-    return t;
+    return an_tiles_of(m, n, even_split(m, gm), even_split(n, gn));
+}
+
+an_tiles an_tiles_of(size_t m, size_t n, size_t tile_m, size_t tile_n)
+{
+    return (an_tiles){ m, n, tile_m, tile_n, tile_m ? ceil_div(m, tile_m) : 0, tile_n ? ceil_div(n, tile_n) : 0 };
 }
 
 an_tile an_tiles_at(const an_tiles *t, size_t index)

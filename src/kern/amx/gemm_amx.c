@@ -3,7 +3,7 @@
  * registers; a step along k loads two tiles of A (16 rows of 32 elements) and two of B (16 pairs of 32 elements, for 16
  * columns each) for four tile products. Panels are written in the order the tiles are loaded, 1 KiB each, so a load walks
  * straight through memory; k is filled up with zeros to whole tiles. Operands that are reals are rounded while they are packed.
- * A panel of B (32 columns of KC) takes 16 KiB of the first cache, a block of A 128 KiB of the second.
+ * A panel of B (32 columns of KC) takes 24 KiB of the first cache, a block of A 192 KiB and sums of it with one of B 768 KiB of the second.
  * The tile shape is loaded at each block, since a library on this thread may have loaded another.
  * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18 */
 #include "kern/amx/pack.h"
@@ -17,23 +17,39 @@ extern const an_gemm_micro AMX_MICRO;   /* lives in the tests only */
 #define AMX_MICRO an_amx_gemm_micro
 #endif
 
-enum { SIDE = PACK, MR = 32, NR = 32, STEP = 32, KC = 256, MC = 256, NC = 1536 };
+enum { SIDE = PACK, MR = 32, NR = 32, STEP = 32, KC = 384, MC = 256, NC = 768 };
 
-_Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR, "gemm_native.c relies on these");
+_Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && MR * NR * 4 <= (int)(AN_GEMM_MOST_MR_NR * AN_GEMM_MOST_MR_NR), "gemm_native.c relies on these");
 _Static_assert((int)AN_PACK_STEP % NR == 0 && (int)AN_PACK_STEP % STEP == 0, "parts of what is packed ahead begin at whole panels and tiles");
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 
-/* Panels of 32 vectors, two tiles a step, each of two blocks along k. What does not exist is zero. */
+/* Asks for a block of 16 rows of memory, a line of each. */
+static inline void ask(an_operand x, size_t row, size_t rows, size_t at)
+{
+    const size_t wide = x.store == AN_STORE_BF16 ? sizeof(an_bf16) : sizeof(float);
+    for (size_t r = row; r < rows && r < row + PACK; r++) __builtin_prefetch((const char *)x.p + (r * x.ld + at) * wide);
+}
+
+/* One block of 16 x 16 of panel i0, in its place there. */
+static inline __attribute__((always_inline)) void one_block(int of_b, int trans, size_t n, size_t k, an_operand x, size_t i, size_t p, an_bf16 *out, size_t panel)
+{
+    an_bf16 *to = out + i / MR * panel + p / STEP * 2 * TILE + i % MR / PACK * TILE + p % STEP * (of_b ? PACK : 1);
+    const int there = i < n && p < k;
+    pack_block(of_b, trans, there ? n - i : 0, there ? k - p : 0, there ? an_operand_at(x, trans ? i : p, trans ? p : i) : x, to);
+}
+
+/* Panels of 32 vectors, two tiles a step, each of two blocks along k. What does not exist is zero. Memory is walked in its own order, 16 rows
+ * at a time, while the next 16 are asked for: operands come from beyond the second cache. */
 static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out, size_t panel)
 {
-    for (size_t i0 = 0; i0 < n; i0 += MR)
-        for (size_t p = 0; p < steps_of(k) * STEP; p += PACK)
-            for (size_t i = i0; i < i0 + MR; i += PACK) {
-                an_bf16 *to = out + i0 / MR * panel + p / STEP * 2 * TILE + (i - i0) / PACK * TILE + p % STEP * (of_b ? PACK : 1);
-                const int there = i < n && p < k;
-                pack_block(of_b, trans, there ? n - i : 0, there ? k - p : 0, there ? an_operand_at(x, trans ? i : p, trans ? p : i) : x, to);
-            }
+    const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP;
+    for (size_t row = 0; row < (trans ? wide : deep); row += PACK)
+        for (size_t at = 0; at < (trans ? deep : wide); at += 2 * PACK) {
+            ask(x, row + PACK, trans ? n : k, at);
+            for (size_t half = 0; half < 2 * PACK; half += PACK)
+                one_block(of_b, trans, n, k, x, trans ? row : at + half, trans ? at + half : row, out, panel);
+        }
 }
 
 #define PACK_AS(of_b)                                                                              \
@@ -114,5 +130,5 @@ static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, 
 }
 
 const an_gemm_micro AMX_MICRO = {
-    .name = "native amx", .unit = sizeof(an_bf16), .kr = STEP, .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC, .pack_a = pack_a, .pack_b = pack_b, .block = block,
+    .name = "native amx", .unit = sizeof(an_bf16), .kr = STEP, .mr = MR, .nr = NR, .mc = MC, .kc = KC, .nc = NC, .apart = 1, .pack_a = pack_a, .pack_b = pack_b, .block = block,
 };
