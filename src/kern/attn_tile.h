@@ -2,8 +2,8 @@
  * The tile edge of attention, the rows that count, and the size of the workspace: one place for the kernels that lay
  * `work` out and for an_attn_work that sizes it. At its front: the numbers of the rows that count. Then forward: padded copies of
  * all keys and values; backward: five padded copies of a block of queries (Q, Q^T, dO, dO^T, dQ) and their statistics. Both:
- * four key tiles (K, V, dK, dV; forward: Q, Q^T, O), three score tiles (P, dS, mask). Linear in t, and beyond the front the
- * backward part in the rows of a block. */
+ * four key tiles (K, V, dK, dV; forward: Q, Q^T, O), three score tiles (P, dS, mask) and three more in bfloat16, for tiles of AMX. Linear in t,
+ * and beyond the front the backward part in the rows of a block. */
 #ifndef AN_KERN_ATTN_TILE_H
 #define AN_KERN_ATTN_TILE_H
 
@@ -11,12 +11,13 @@
 
 #include "kern/kern.h"
 
-enum { AN_ATTN_TILE = AN_ATTN_BLOCK, AN_ATTN_LANES = 16 /* the widest vector of any level */ };
+enum { AN_ATTN_TILE = AN_ATTN_BLOCK, AN_ATTN_LANES = 16 /* the widest vector of any level */, AN_ATTN_DEEP = 32 /* numbers of a row of a matrix tile */ };
 
 static inline size_t an_attn_round(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 /* Rows of padded copies are not a multiple of four cache lines apart, or one column of a tile would fall into a few sets of the first cache. */
 enum { AN_ATTN_STRIDE = AN_ATTN_TILE + AN_ATTN_LANES };   /* of tiles of scores and of transposed copies */
+enum { AN_ATTN_LOW_REALS = 3 * AN_ATTN_TILE * AN_ATTN_TILE / 2 };
 static inline size_t an_attn_stride(size_t d)
 {
     const size_t wide = an_attn_round(d, AN_ATTN_LANES);
@@ -24,7 +25,7 @@ static inline size_t an_attn_stride(size_t d)
 }
 static inline size_t an_attn_key_reals(const an_attn_spec *s)   /* of one tile, as it is or transposed */
 {
-    const size_t plain = AN_ATTN_TILE * an_attn_stride(s->d), transposed = AN_ATTN_STRIDE * an_attn_round(s->d, AN_ATTN_LANES);
+    const size_t plain = AN_ATTN_TILE * an_attn_stride(s->d), transposed = AN_ATTN_STRIDE * an_attn_round(s->d, AN_ATTN_DEEP);
     return plain > transposed ? plain : transposed;
 }
 
@@ -40,7 +41,7 @@ static inline size_t an_attn_tall_reals(const an_attn_spec *s)
 static inline size_t an_attn_work_reals(const an_attn_spec *s)
 {
     const size_t scores = (size_t)AN_ATTN_TILE * AN_ATTN_STRIDE;
-    return an_attn_round(s->t, AN_ATTN_LANES) + an_attn_tall_reals(s) + 4 * an_attn_key_reals(s) + 3 * scores + AN_ATTN_LANES;   /* the last: room to align the start */
+    return an_attn_round(s->t, AN_ATTN_LANES) + an_attn_tall_reals(s) + 4 * an_attn_key_reals(s) + 3 * scores + AN_ATTN_LOW_REALS + AN_ATTN_LANES;   /* the last: room to align the start */
 }
 
 /* The rows that count: n of them, row number i in memory at[i]; at NULL: all of them. */

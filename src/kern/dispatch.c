@@ -33,11 +33,6 @@ static int has_avx512(void) { return an_cpu()->avx512; }
 
 #if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
 static int has_amx(void) { return an_cpu()->amx; }
-static const an_kernels *table_amx(void)   /* tiles carry products only (kern/gemm_native.c); every other kernel is AVX-512's */
-{
-    static const an_kernels table = { .level = "amx" };
-    return &table;
-}
 #endif
 
 /* Ascending; a name without a table is known, and answered by the level below it. */
@@ -54,7 +49,7 @@ static const struct { const char *name; int (*present)(void); const an_kernels *
     { "avx512", NULL, NULL },
 #endif
 #if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
-    { "amx", has_amx, table_amx },
+    { "amx", has_amx, an_kern_table_amx },
 #else
     { "amx", NULL, NULL },
 #endif

@@ -13,6 +13,11 @@ static const real SMALLEST = sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MI
 
 static const real FLUSHED = 4 * (sizeof(an_real) == 4 ? (real)FLT_MIN : (real)DBL_MIN) / (real)AN_REAL_EPS;   /* a probability this small may be 0 */
 
+/* Where tiles multiply, in units of eps: probabilities and what follows from them are rounded to bf16, reals too; what is below the smallest
+ * normal number is zero. */
+static const real TILES = 0x1p-8L / (real)AN_REAL_EPS;
+static int tiles(an_check *k, const an_attn_spec *s) { return s->qkv == AN_STORE_BF16 && strncmp(an_run_level(k), "amx", 3) == 0; }
+
 /* q, k, v: in reals, and as the kernel gets them. p, loss: [t, t] probability of key j for query i, both numbered, and its relative error. */
 typedef struct head {
     an_attn_spec s;
@@ -188,6 +193,7 @@ static const real HALF = 0x1p-7L / (real)AN_REAL_EPS;   /* two numbers that are 
 static void want_fwd(an_check *k, const head *h, size_t q0, size_t q1, an_out *out, an_out *lse)
 {
     const an_attn_spec *s = &h->s;
+    const real rounds = tiles(k, s) ? TILES : 0, zero = tiles(k, s) ? SMALLEST / (real)AN_REAL_EPS : 0;
     for (size_t i = q0; i < q1; i++) {
         if (!s->tokens || s->tokens[i] >= 0) continue;
         an_want(lse, i, 0, 0);
@@ -203,7 +209,7 @@ static void want_fwd(an_check *k, const head *h, size_t q0, size_t q1, an_out *o
             for (size_t j = 0; j < n; j++) {
                 const real term = mask(s, i, j) * h->p[i * s->t + j] * (real)row_of(h, h->v, j, s->ldv)[c];
                 sum += term;
-                mag += fabsl(term) * (h->loss[i * s->t + j] + 0.5L * (real)n + 4);
+                mag += fabsl(term) * (h->loss[i * s->t + j] + 0.5L * (real)n + 4 + rounds) + zero * (1 + fabsl((real)row_of(h, h->v, j, s->ldv)[c]));
             }
             an_want(out, row * s->ldo + c, sum, mag + (real)(n + 1) * SMALLEST + (s->out != AN_STORE_REAL ? HALF * (fabsl(sum) + mag * (real)AN_REAL_EPS + (real)FLT_MIN) : 0));
         }
@@ -270,7 +276,7 @@ void an_check_attn_fwd(an_check *k)
 
 typedef struct gradient { real *ds, *loss, *pm; } gradient;   /* [t, t] */
 
-static gradient differentiate(const head *h, const an_real *out, const an_real *dout)
+static gradient differentiate(const head *h, const an_real *out, const an_real *dout, real rounds)
 {
     const an_attn_spec *s = &h->s;
     const gradient g = { room(s->t * s->t), room(s->t * s->t), room(s->t * s->t) };
@@ -283,14 +289,14 @@ static gradient differentiate(const head *h, const an_real *out, const an_real *
             real mag;
             const real m = mask(s, i, j), dp = m * dot(s->d, doi, row_of(h, h->v, j, s->ldv), &mag), rest = dp - delta;
             g.ds[x] = h->p[x] * rest;
-            g.loss[x] = (h->p[x] * (h->loss[x] + fabsl(h->lse[i])) + FLUSHED) * fabsl(rest) + h->p[x] * (0.5L * (real)s->d + 3) * (m * mag + delta_mag);
+            g.loss[x] = (h->p[x] * (h->loss[x] + fabsl(h->lse[i])) + FLUSHED) * fabsl(rest) + h->p[x] * (0.5L * (real)s->d + 3) * (m * mag + delta_mag) + rounds * (h->p[x] * m * mag + fabsl(g.ds[x]));   /* dout where it is real; ds */
             g.pm[x] = m * h->p[x];
         }
     }
     return g;
 }
 
-static void want_row(const head *h, const gradient *g, const an_real *dout, size_t r, size_t c, an_out *const y[3])
+static void want_row(const head *h, const gradient *g, const an_real *dout, real rounds, size_t r, size_t c, an_out *const y[3])
 {
     const an_attn_spec *s = &h->s;
     const size_t t = s->t, ld[3] = { s->ldq, s->ldk, s->ldv };
@@ -304,12 +310,12 @@ static void want_row(const head *h, const gradient *g, const an_real *dout, size
         sum[1] += scale * g->ds[col] * qx;
         mag[1] += size * (g->loss[col] + more * fabsl(g->ds[col])) * fabsl(qx);
         sum[2] += g->pm[col] * ox;
-        mag[2] += (g->pm[col] * (h->loss[col] + fabsl(h->lse[x]) + more) + 10 * FLUSHED) * fabsl(ox);
+        mag[2] += (g->pm[col] * (h->loss[col] + fabsl(h->lse[x]) + more + 2 * rounds) + 10 * FLUSHED) * fabsl(ox) + (rounds > 0 ? SMALLEST / (real)AN_REAL_EPS : 0);
     }
     for (int i = 0; i < 3; i++) an_want(y[i], h->row[r] * ld[i] + c, sum[i], mag[i] + under);
 }
 
-static void want_bwd(an_check *k, const head *h, const gradient *g, const an_real *dout, an_out *const y[3])
+static void want_bwd(an_check *k, const head *h, const gradient *g, const an_real *dout, real rounds, an_out *const y[3])
 {
     const an_attn_spec *s = &h->s;
     const size_t ld[3] = { s->ldq, s->ldk, s->ldv };
@@ -317,7 +323,7 @@ static void want_bwd(an_check *k, const head *h, const gradient *g, const an_rea
         for (size_t c = 0; s->tokens && s->tokens[i] < 0 && c < s->d; c++)
             for (int x = 0; x < 3; x++) an_want(y[x], i * ld[x] + c, 0, 0);
     for (size_t r = 0; r < h->n; r++)
-        for (size_t c = 0; c < s->d; c++) want_row(h, g, dout, r, c, y);
+        for (size_t c = 0; c < s->d; c++) want_row(h, g, dout, rounds, r, c, y);
     for (int x = 0; x < 3; x++) an_judge(k, y[x], 1);
 }
 
@@ -358,8 +364,9 @@ void an_check_attn_bwd(an_check *k)
     free(work);
     if (!bench) {
         head_solve(&h);
-        gradient g = differentiate(&h, out, dout);
-        want_bwd(k, &h, &g, dout, y);
+        const real rounds = tiles(k, s) ? TILES : 0;
+        gradient g = differentiate(&h, out, dout, rounds);
+        want_bwd(k, &h, &g, dout, rounds, y);
         free(g.ds);
         free(g.loss);
         free(g.pm);

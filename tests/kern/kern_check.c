@@ -34,16 +34,25 @@ static int passed, failed;
 #ifdef AN_HAVE_avx512_emulated
 const an_kernels *an_kern_table_avx512_emulated(void);
 
-static const an_kernels *emulated(void)
+const an_kernels *an_kern_table_amx_emulated(void);
+
+static void lay_over(an_kernels *table, const char *level, const an_kernels *over)
 {
-    static an_kernels table;
-    table = *an_kern_level("ref");
-    const an_kernels *over = an_kern_table_avx512_emulated();
-    table.level = "avx512-emulated";
-#define KERNEL(ret, name, args) if (over->name) table.name = over->name;
+    table->level = level;
+#define KERNEL(ret, name, args) if (over->name) table->name = over->name;
 #include "kern/kernels.def"
 #undef KERNEL
-    return &table;
+}
+
+/* AVX-512 over the reference, and the tiles of AMX over that. */
+static const an_kernels *emulated(int tiles)
+{
+    static an_kernels table[2];
+    an_kernels *to = &table[tiles];
+    *to = *an_kern_level("ref");
+    lay_over(to, "avx512-emulated", an_kern_table_avx512_emulated());
+    if (tiles) lay_over(to, "amx-emulated", an_kern_table_amx_emulated());
+    return to;
 }
 #endif
 
@@ -54,7 +63,8 @@ static size_t table_levels(an_level *level)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (an_kern_level(names[i])) level[count++] = (an_level){ names[i], an_kern_level(names[i]) };
 #ifdef AN_HAVE_avx512_emulated
-    level[count++] = (an_level){ "avx512-emulated", emulated() };
+    level[count++] = (an_level){ "avx512-emulated", emulated(0) };
+    level[count++] = (an_level){ "amx-emulated", emulated(1) };
 #endif
     return count;
 }

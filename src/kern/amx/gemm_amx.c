@@ -4,20 +4,19 @@
  * columns each) for four tile products. Panels are written in the order the tiles are loaded, 1 KiB each, so a load walks
  * straight through memory; k is filled up with zeros to whole tiles. Operands that are reals are rounded while they are packed.
  * A panel of B (32 columns of KC) takes 24 KiB of the first cache, a block of A 192 KiB and sums of it with one of B 768 KiB of the second.
- * The tile shape is loaded at each block, since a library on this thread may have loaded another.
  * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18 */
 #include "kern/amx/pack.h"
+#include "kern/amx/tiles.h"
 #include "kern/gemm_micro.h"
 
 #ifdef AN_AMX_EMULATED
 #define AMX_MICRO an_amx_emulated_gemm_micro
 extern const an_gemm_micro AMX_MICRO;   /* lives in the tests only */
 #else
-#include <immintrin.h>
 #define AMX_MICRO an_amx_gemm_micro
 #endif
 
-enum { SIDE = PACK, MR = 32, NR = 32, STEP = 32, KC = 384, MC = 256, NC = 768 };
+enum { MR = 32, NR = 32, STEP = 32, KC = 384, MC = 256, NC = 768 };
 
 _Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && MR * NR * 4 <= (int)(AN_GEMM_MOST_MR_NR * AN_GEMM_MOST_MR_NR), "gemm_native.c relies on these");
 _Static_assert((int)AN_PACK_STEP % NR == 0 && (int)AN_PACK_STEP % STEP == 0, "parts of what is packed ahead begin at whole panels and tiles");
@@ -66,15 +65,6 @@ _Static_assert((int)MR == (int)NR, "one packing serves both");
 static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(0); }
 static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(1); }
 
-typedef struct tile_shape { unsigned char palette, start, reserved[14]; unsigned short bytes[16]; unsigned char rows[16]; } tile_shape;
-
-static void load_shape(void)
-{
-    tile_shape shape = { .palette = 1 };
-    for (int t = 0; t < 8; t++) shape.bytes[t] = 64, shape.rows[t] = SIDE;
-    _tile_loadconfig(&shape);
-}
-
 /* c [32, 32] (+)= a panel of A times a panel of B. Tiles 0..3 are C, 4 and 5 A, 6 and 7 B. */
 static void block32(size_t steps, const an_bf16 *a, const an_bf16 *b, int add, float *c, size_t ldc)
 {
@@ -110,7 +100,7 @@ static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, 
 {
     const size_t steps = steps_of(k);
     _Alignas(64) float edge[MR * NR];
-    load_shape();
+    tiles_begin();
     for (size_t j = 0; j < n; j += NR) {
         const size_t nb = n - j < NR ? n - j : NR;
         for (size_t i = 0; i < m; i += MR) {
@@ -126,7 +116,7 @@ static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, 
                 for (size_t q = 0; q < nb; q++) to[r * ldc + q] = beta == 0 ? edge[r * NR + q] : beta * to[r * ldc + q] + edge[r * NR + q];
         }
     }
-    _tile_release();
+    tiles_end();
 }
 
 const an_gemm_micro AMX_MICRO = {

@@ -9,59 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "kern/simd/attn_parts.h"
+#include "kern/simd/attn_products.h"
 #include "kern/simd/simd.h"
-#include "kern/simd/vec.h"
-#include "kern/simd/vec_math.h"
-#include "kern/simd/vec_rng.h"
-
-/* e^x for x <= 0 or little above; exactly 0 below -88, where a masked score goes: a denormal product would cost 100 cycles. */
-V_FN vf exp_below(vf x)
-{
-    x = v_max(v_set(-88.1f), x);
-    const vf shifted = v_fma(x, v_set(0x1.715476p+0f), v_set(V_ROUNDER)), n = v_sub(shifted, v_set(V_ROUNDER));
-    const vf r = v_fnma(n, v_set(0x1.7f7d1cp-20f), v_fnma(n, v_set(0x1.62e4p-1f), x));
-    vf q = v_fma(v_set(0x1.6d1176p-10f), r, v_set(0x1.120bdap-7f));
-    q = v_fma(q, r, v_set(0x1.555518p-5f));
-    q = v_fma(q, r, v_set(0x1.5554dcp-3f));
-    q = v_fma(q, r, v_set(0.5f));
-    const vf e = v_add(v_fma(v_mul(r, r), q, r), v_set(1.0f));
-    return v_mul(e, v_power2(vi_sub(v_bits(shifted), v_bits(v_set(V_ROUNDER)))));
-}
-
-/* Lanes that stand for queries before key j: query lane l of a group starting g sees key j when j <= g + l. */
-V_FN vm lanes_before(size_t j, size_t g)
-{
-    static const float lane[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
-    return v_lt(v_load(lane), v_set((float)j - (float)g));
-}
-
-/* Dropout factors of a tile, transposed like the scores: word (i, j) is word drop_base + i*t + j of the key's stream. Two rows at
- * a time; of the diagonal only what is looked at, the rest is any number. */
-static void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, size_t jn, float *mask)
-{
-    enum { WORDS = 4 * VL, ROOM = T + 4 + WORDS };
-    const double limit = ceil((double)s->drop_p * 0x1p32);
-    const uint32_t below = limit < 0x1p32 ? (uint32_t)limit : UINT32_MAX;
-    const vf keep = v_set(1.0f / (1.0f - s->drop_p));
-    float drawn[8][ROOM] = { { 0 } };
-    for (size_t i = 0; i < in; i += 8) {
-        const size_t seen = s->causal ? least(jn, i0 + i / VL * VL + VL - j0) : jn;
-        const float *row[8];
-        for (size_t r = 0; r < 8; r += 2) {
-            const uint64_t first[2] = { s->drop_base + (uint64_t)(i0 + i + r) * s->t + j0, s->drop_base + (uint64_t)(i0 + i + r + 1) * s->t + j0 };
-            const size_t end = seen + (first[0] % 4 > first[1] % 4 ? first[0] : first[1]) % 4;
-            for (size_t x = 0; x < 2; x++) row[r + x] = drawn[r + x] + first[x] % 4;
-            for (size_t w = 0; i + r < in && w < end; w += WORDS) {
-                const uint64_t block[2] = { first[0] / 4 + w / 4, first[1] / 4 + w / 4 };
-                vi word[2][4];
-                for (size_t x = 0; x < 2; x++) v_philox(s->drop_key, block[x], word[x]);
-                for (size_t x = 0; x < 8; x++) v_store(drawn[r + x / 4] + w + x % 4 * VL, v_sel(v_word_below(word[x / 4][x % 4], below), v_zero(), keep));
-            }
-        }
-        for (size_t j = 0; j < seen; j += 8) transpose8(row, j, mask + j * LD + i, LD);
-    }
-}
 
 /* The workspace behind the list of rows, cut in the same way for both directions; sized by an_attn_work_reals. */
 typedef struct room {

@@ -1,96 +1,81 @@
 /* kern/simd/attn_parts.h
- * What attention.c is made of: products of tiles in registers, and the ways in and out of the caller's matrices, which know
- * of padding, of bf16 and of widths that fill no vector, so that nothing between them does. */
+ * What kernels of attention are made of, whatever multiplies their tiles: exponentials, dropout, and the ways in and out of the caller's
+ * matrices, which know of padding, of bf16 and of widths that fill no vector, so that nothing between them does. */
 #ifndef AN_KERN_SIMD_ATTN_PARTS_H
 #define AN_KERN_SIMD_ATTN_PARTS_H
 
+#include <math.h>
 #include <string.h>
 
 #include "kern/attn_tile.h"
 #include "kern/simd/block.h"
 #include "kern/simd/vec.h"
+#include "kern/simd/vec_math.h"
+#include "kern/simd/vec_rng.h"
 
-/* Rows of a register tile of one, two or three vectors: accumulators for the latency of a multiply-add, what they share in registers. */
-enum { T = AN_ATTN_TILE, LD = AN_ATTN_STRIDE, MR1 = VL == 16 ? 16 : 12, MR2 = VL == 16 ? 8 : 6, MR3 = VL == 16 ? 8 : 4, NV = 3 };
+enum { T = AN_ATTN_TILE, LD = AN_ATTN_STRIDE };
 
-/* One product of a tile, C[m,n] = (alpha row by row *) C * add + A[m,k] B[k,n]. n is a multiple of VL.
- * `part` says which part of a diagonal tile counts; the rest of its operands is zero, or its result is never read. */
-enum { WHOLE, COLUMNS_FROM_ROW, SUM_FROM_ROW, SUM_TO_ROW };
-typedef struct product {
-    size_t m, n, k;
-    const float *a; size_t lda;
-    const float *b; size_t ldb;
-    float *c; size_t ldc;
-    int add, part;
-    const float *alpha;      /* NULL: 1 */
-} product;
+#define V_PART static __attribute__((unused))   /* of a header that more than one kernel includes, not each of which uses all */
 
-/* A register tile of mr rows and nv vectors; A(i, p) at a[i*lda + p], or a[p*lda + i] when at. */
-V_FN void tile(int mr, int nv, int at, const product *x, size_t i0, size_t j0, size_t k0, size_t k1)
+V_PART size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* e^x for x <= 0 or little above; exactly 0 below -88, where a masked score goes: a denormal product would cost 100 cycles. */
+V_FN vf exp_below(vf x)
 {
-    vf acc[MR1][NV];
-    const float *a = x->a + (at ? k0 * x->lda + i0 : i0 * x->lda + k0), *b = x->b + k0 * x->ldb + j0;
-    float *c = x->c + i0 * x->ldc + j0;
-    const size_t lda = x->lda, ldb = x->ldb, ldc = x->ldc;
-    V_UNROLL for (int i = 0; i < mr; i++) {
-        const vf by = v_set(x->alpha && x->add ? x->alpha[i0 + (size_t)i] : 1.0f);
-        V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = x->add ? v_mul(by, v_load(c + (size_t)i * ldc + v * VL)) : v_zero();
-    }
-    V_UNROLL_SOME for (size_t p = k0; p < k1; p++, b += ldb, a += at ? lda : 1) {
-        vf bv[NV];
-        V_UNROLL for (int v = 0; v < nv; v++) bv[v] = v_load(b + v * VL);
-        V_UNROLL for (int i = 0; i < mr; i++) {
-            const vf ai = v_set(at ? a[i] : a[(size_t)i * lda]);
-            V_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = v_fma(ai, bv[v], acc[i][v]);
+    x = v_max(v_set(-88.1f), x);
+    const vf shifted = v_fma(x, v_set(0x1.715476p+0f), v_set(V_ROUNDER)), n = v_sub(shifted, v_set(V_ROUNDER));
+    const vf r = v_fnma(n, v_set(0x1.7f7d1cp-20f), v_fnma(n, v_set(0x1.62e4p-1f), x));
+    vf q = v_fma(v_set(0x1.6d1176p-10f), r, v_set(0x1.120bdap-7f));
+    q = v_fma(q, r, v_set(0x1.555518p-5f));
+    q = v_fma(q, r, v_set(0x1.5554dcp-3f));
+    q = v_fma(q, r, v_set(0.5f));
+    const vf e = v_add(v_fma(v_mul(r, r), q, r), v_set(1.0f));
+    return v_mul(e, v_power2(vi_sub(v_bits(shifted), v_bits(v_set(V_ROUNDER)))));
+}
+
+/* Lanes that stand for queries before key j: query lane l of a group starting g sees key j when j <= g + l. */
+V_FN vm lanes_before(size_t j, size_t g)
+{
+    static const float lane[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    return v_lt(v_load(lane), v_set((float)j - (float)g));
+}
+
+/* Dropout factors of a tile, transposed like the scores: word (i, j) is word drop_base + i*t + j of the key's stream. Two rows at
+ * a time; of the diagonal only what is looked at, the rest is any number. */
+V_PART void draw_mask(const an_attn_spec *s, size_t i0, size_t in, size_t j0, size_t jn, float *mask)
+{
+    enum { WORDS = 4 * VL, ROOM = T + 4 + WORDS };
+    const double limit = ceil((double)s->drop_p * 0x1p32);
+    const uint32_t below = limit < 0x1p32 ? (uint32_t)limit : UINT32_MAX;
+    const vf keep = v_set(1.0f / (1.0f - s->drop_p));
+    float drawn[8][ROOM] = { { 0 } };
+    for (size_t i = 0; i < in; i += 8) {
+        const size_t seen = s->causal ? least(jn, i0 + i / VL * VL + VL - j0) : jn;
+        const float *row[8];
+        for (size_t r = 0; r < 8; r += 2) {
+            const uint64_t first[2] = { s->drop_base + (uint64_t)(i0 + i + r) * s->t + j0, s->drop_base + (uint64_t)(i0 + i + r + 1) * s->t + j0 };
+            const size_t end = seen + (first[0] % 4 > first[1] % 4 ? first[0] : first[1]) % 4;
+            for (size_t x = 0; x < 2; x++) row[r + x] = drawn[r + x] + first[x] % 4;
+            for (size_t w = 0; i + r < in && w < end; w += WORDS) {
+                const uint64_t block[2] = { first[0] / 4 + w / 4, first[1] / 4 + w / 4 };
+                vi word[2][4];
+                for (size_t x = 0; x < 2; x++) v_philox(s->drop_key, block[x], word[x]);
+                for (size_t x = 0; x < 8; x++) v_store(drawn[r + x / 4] + w + x % 4 * VL, v_sel(v_word_below(word[x / 4][x % 4], below), v_zero(), keep));
+            }
         }
-    }
-    V_UNROLL for (int i = 0; i < mr; i++)
-        V_UNROLL for (int v = 0; v < nv; v++) v_store(c + (size_t)i * ldc + v * VL, acc[i][v]);
-}
-
-V_FN void strip(int nv, int at, const product *x, size_t j)
-{
-    const size_t most = nv == 1 ? MR1 : nv == 2 ? MR2 : MR3;
-    size_t i = 0;
-    while (i < x->m) {
-        const size_t left = x->m - i, mr = left >= most ? most : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        const size_t k0 = x->part == SUM_FROM_ROW && i < x->k ? i : 0, k1 = x->part == SUM_TO_ROW && i + mr < x->k ? i + mr : x->k;
-        if (x->part == COLUMNS_FROM_ROW && j + (size_t)nv * VL <= i) break;
-        if (mr == most) tile((int)most, nv, at, x, i, j, k0, k1);
-        else if (mr == 4) tile(4, nv, at, x, i, j, k0, k1);
-        else if (mr == 2) tile(2, nv, at, x, i, j, k0, k1);
-        else tile(1, nv, at, x, i, j, k0, k1);
-        i += mr;
+        for (size_t j = 0; j < seen; j += 8) transpose8(row, j, mask + j * LD + i, LD);
     }
 }
-
-/* Columns two vectors at a time, three where one would be left over. */
-V_FN void strips(int at, const product *x)
-{
-    size_t j = 0;
-    for (size_t left = x->n / VL; left; left = (x->n - j) / VL) {
-        const size_t nv = left == 1 || left == 3 ? left : 2;
-        if (nv == 2) strip(2, at, x, j);
-        else if (nv == 3) strip(3, at, x, j);
-        else strip(1, at, x, j);
-        j += nv * VL;
-    }
-}
-
-static void multiply(const product *x) { strips(0, x); }      /* A row by row */
-static void multiply_at(const product *x) { strips(1, x); }   /* A column by column */
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* What the caller's matrices share: d columns of every row that counts, as floats or bf16; in copies dp columns, ld apart. */
 typedef struct matrix { const an_attn_spec *s; an_attn_rows rows; size_t dp, ld; } matrix;
 
-static matrix matrix_make(const an_attn_spec *s, float *work) { return (matrix){ s, an_attn_present(s, work), an_attn_round(s->d, VL), an_attn_stride(s->d) }; }
+V_PART matrix matrix_make(const an_attn_spec *s, float *work) { return (matrix){ s, an_attn_present(s, work), an_attn_round(s->d, VL), an_attn_stride(s->d) }; }
 
 V_FN size_t row_at(const matrix *m, size_t i, size_t ld) { return an_attn_row(&m->rows, i) * ld; }
 
 /* to[n] = rows i0.. of x with zeros behind; keeps rows next to each other, however far apart they were */
-static void copy_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *to)
+V_PART void copy_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *to)
 {
     const size_t d = m->s->d;
     for (size_t i = i0; i < i0 + n; i++, to += m->ld) {
@@ -111,7 +96,7 @@ V_FN void transpose_rows(const float *const row[8], size_t d, float *to)
 }
 
 /* A copied tile; columns past n repeat the last one, their results are never used. */
-static void transpose(const matrix *m, size_t n, const float *x, float *to)
+V_PART void transpose(const matrix *m, size_t n, const float *x, float *to)
 {
     for (size_t i = 0; i < T && i < an_attn_round(n, VL); i += 8) {
         const float *row[8];
@@ -121,7 +106,7 @@ static void transpose(const matrix *m, size_t n, const float *x, float *to)
 }
 
 /* The same from where the caller has it, through `copy` only where it must be widened. */
-static void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *copy, float *to)
+V_PART void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, an_store store, size_t ld, float *copy, float *to)
 {
     if (store != AN_STORE_REAL) {
         copy_in(m, i0, n, x, store, ld, copy);
@@ -136,7 +121,7 @@ static void transpose_in(const matrix *m, size_t i0, size_t n, const void *x, an
 }
 
 /* rows i0.. of out = by row * x[n] */
-static void put_out(const matrix *m, size_t i0, size_t n, const float *x, const float *by, void *out)
+V_PART void put_out(const matrix *m, size_t i0, size_t n, const float *x, const float *by, void *out)
 {
     const size_t d = m->s->d;
     for (size_t i = 0; i < n; i++, x += m->ld) {
@@ -148,7 +133,7 @@ static void put_out(const matrix *m, size_t i0, size_t n, const float *x, const 
 }
 
 /* rows i0.. of the gradient y (+)= by * x[n] */
-static void put_gradient(const matrix *m, size_t i0, size_t n, const float *x, float by, int add, float *y, size_t ld)
+V_PART void put_gradient(const matrix *m, size_t i0, size_t n, const float *x, float by, int add, float *y, size_t ld)
 {
     const vf f = v_set(by);
     for (size_t i = 0; i < n; i++, x += m->ld) {

@@ -8,5 +8,6 @@
 
 const an_kernels *an_kern_table_avx2(void);
 const an_kernels *an_kern_table_avx512(void);
+const an_kernels *an_kern_table_amx(void);      /* kern/amx: what runs on tiles, beside products (kern/gemm_native.c) */
 
 #endif
