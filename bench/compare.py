@@ -27,7 +27,7 @@ def ours(program, s, precision, threads, text, folder):
     shutil.rmtree(run, ignore_errors=True)
     command = [program, "train", "-q", "--data", text, "--out", run, "--n_layer", s["layers"], "--n_head", s["heads"], "--d_model", s["width"], "--seq_len", s["seq"],
                "--batch_size", s["batch"], "--vocab_size", s["vocab"], "--steps", s["steps"], "--warmup", 0, "--lr", 1e-4, "--beta2", 0.95, "--threads", threads, "--precision", precision,
-               "--log_every", 1, "--eval_every", 0, "--eval_batches", 1, "--save_every", 0]
+               "--log_every", 1, "--telemetry_every", 10, "--eval_every", 0, "--eval_batches", 1, "--save_every", 0]
     subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
     events = [json.loads(line) for line in open(run / "log.jsonl")]
     times = [e["dt_ms"] for e in events if e["event"] == "step" and e["step"] > 1]

@@ -30,13 +30,16 @@ static panel rows_of(const an_bf16 *x, size_t ld) { return (panel){ x, ld * size
 static panel pairs_of(const an_bf16 *x) { return (panel){ x, 2 * T * sizeof *x, 2 * SIDE, SIDE * 2 * T }; }              /* B[PAIRS][T][2] */
 static panel packed_of(const an_bf16 *x, size_t steps) { return (panel){ x, 2 * DEEP, steps * TILE, TILE }; }            /* by `pack` */
 
-/* Vectors n and numbers k, multiples of 16 and 32, of x (see pack.h), tile by tile. */
+/* Vectors n and numbers k, multiples of 32, of x (see pack.h), tile by tile. */
 static void pack(int of_b, int trans, size_t n, size_t k, const an_bf16 *x, size_t ld, an_bf16 *out)
 {
     const an_operand from = { x, ld, AN_STORE_BF16 };
+    const size_t tiles = k / DEEP * TILE;                  /* numbers from 16 vectors to the next */
     for (size_t i = 0; i < n; i += PACK)
-        for (size_t p = 0; p < k; p += PACK)
-            pack_block(of_b, trans, PACK, PACK, an_operand_at(from, trans ? i : p, trans ? p : i), out + i / PACK * (k / DEEP) * TILE + p / DEEP * TILE + p % DEEP * (of_b ? PACK : 1));
+        for (size_t p = 0; p < k; p += PACK) {
+            an_bf16 *to = out + i / SIDE * tiles + p / DEEP * TILE;
+            pack_square(of_b, trans, PACK, PACK, an_operand_at(from, trans ? i : p, trans ? p : i), to, to + tiles);
+        }
 }
 
 /* Which part of a product counts where its 64 x 64 scores lie on the diagonal; what does not is zero, or never read. */
@@ -149,15 +152,15 @@ V_FN vi rounded(vf a)
     return vi_add(vi_add(bits, vi_set(0x7fffu)), vi_and(vi_shr(bits, 16), vi_set(1)));
 }
 
-V_FN void put_pair(an_bf16 *paired, size_t j, size_t g, vi a, vi b)   /* rows j and j + 1, columns from g on, of B[PAIRS][T][2] */
+V_FN void put_pair(an_bf16 *pairs, size_t j, size_t g, vi a, vi b)   /* rows j and j + 1, columns from g on, of B[PAIRS][T][2] */
 {
-    vi_store((int32_t *)(void *)(paired + (j / 2 * T + g) * 2), vi_or(vi_shr(a, 16), vi_and(b, vi_set(0xffff0000u))));
+    vi_store((int32_t *)(void *)(pairs + (j / 2 * T + g) * 2), vi_or(vi_shr(a, 16), vi_and(b, vi_set(0xffff0000u))));
 }
 
 /* Rows [j, T) of a column group are zero in pairs, and in x (NULL: not wanted); j is even. */
-static void clear_pairs(size_t j, size_t g, an_bf16 *paired)
+static void clear_pairs(size_t j, size_t g, an_bf16 *pairs)
 {
-    for (; j < T; j += 2) put_pair(paired, j, g, vi_set(0), vi_set(0));
+    for (; j < T; j += 2) put_pair(pairs, j, g, vi_set(0), vi_set(0));
 }
 
 static void clear_rows(size_t j, size_t g, an_bf16 *x)
@@ -168,7 +171,7 @@ static void clear_rows(size_t j, size_t g, an_bf16 *x)
 /* --- forward ----------------------------------------------------------------------------------------------------- */
 
 /* From raw scores in s: exp(scale*s - running maximum), dropped, as pairs; most, sum and alpha (what older sums shrink by) follow. */
-static void soften(size_t jn, int diagonal, float scale, const float *s, const float *mask, an_bf16 *paired, float *most, float *sum, float *alpha)
+static void soften(size_t jn, int diagonal, float scale, const float *s, const float *mask, an_bf16 *pairs, float *most, float *sum, float *alpha)
 {
     const vf by = v_set(scale), none = v_set(-INFINITY);
     for (size_t g = 0; g < T; g += VL) {
@@ -189,9 +192,9 @@ static void soften(size_t jn, int diagonal, float scale, const float *s, const f
                 add = v_add(add, e[x]);
                 if (mask) e[x] = v_mul(e[x], v_load(mask + (j + x) * LD + g));
             }
-            put_pair(paired, j, g, rounded(e[0]), rounded(e[1]));
+            put_pair(pairs, j, g, rounded(e[0]), rounded(e[1]));
         }
-        clear_pairs(j, g, paired);
+        clear_pairs(j, g, pairs);
         const vf shrink = exp_below(v_sub(before, top));
         v_store(alpha + g, shrink);
         v_store(most + g, top);
@@ -274,7 +277,7 @@ void AN_SIMD(attn_fwd)(const an_attn_spec *s, size_t q0, size_t q1, const void *
 
 /* From raw scores in s and dout.v in dp: the (dropped) probabilities, and their gradient before `scale`; both by rows, the gradient in
  * pairs of rows, too. */
-static void differentiate(size_t jn, int diagonal, float scale, const float *lse, const float *delta, const float *mask, const float *s, const float *dp, an_bf16 *p, an_bf16 *ds, an_bf16 *paired)
+static void differentiate(size_t jn, int diagonal, float scale, const float *lse, const float *delta, const float *mask, const float *s, const float *dp, an_bf16 *p, an_bf16 *ds, an_bf16 *pairs)
 {
     const vf by = v_set(scale);
     for (size_t g = 0; g < T; g += VL) {
@@ -292,9 +295,9 @@ static void differentiate(size_t jn, int diagonal, float scale, const float *lse
                 vi_store16(ds + (j + x) * T + g, vi_shr(ds_bits[x], 16));
                 vi_store16(p + (j + x) * T + g, vi_shr(rounded(mask ? v_mul(e, v_load(mask + at)) : e), 16));
             }
-            put_pair(paired, j, g, ds_bits[0], ds_bits[1]);
+            put_pair(pairs, j, g, ds_bits[0], ds_bits[1]);
         }
-        clear_pairs(j, g, paired);
+        clear_pairs(j, g, pairs);
         clear_rows(end, g, ds);
         clear_rows(end, g, p);
     }
@@ -362,14 +365,14 @@ static void pair(const backward *b, size_t i0, size_t j0, size_t jn, int first_q
     const size_t dp = r->m.dp, ld = r->m.ld, in = least(T, b->q1 - i0), at = i0 - b->q0;
     const int diagonal = s->causal && i0 == j0;
     const float *mask = s->drop_p > 0 ? r->mask : NULL;
-    an_bf16 *p = r->low[0], *ds = r->low[1], *paired = r->low[2];
+    an_bf16 *p = r->low[0], *ds = r->low[1], *pairs = r->low[2];
     multiply(T, T, r->steps, rows_of(b->k, dp), packed_of(copy_of(b, QT, i0), r->steps), 0, diagonal ? COLUMNS_FROM_ROW : WHOLE, r->p, LD);
     multiply(T, T, r->steps, rows_of(b->v, dp), packed_of(copy_of(b, DOT, i0), r->steps), 0, diagonal ? COLUMNS_FROM_ROW : WHOLE, r->ds, LD);
     if (mask) draw_mask(s, i0, in, j0, jn, r->mask);
-    differentiate(jn, diagonal, s->scale, b->lse + at, b->delta + at, mask, r->p, r->ds, p, ds, paired);
+    differentiate(jn, diagonal, s->scale, b->lse + at, b->delta + at, mask, r->p, r->ds, p, ds, pairs);
     multiply(T, dp, T / DEEP, rows_of(p, T), packed_of(copy_of(b, DO, i0), T / DEEP), !first_query, diagonal ? SUM_FROM_ROW : WHOLE, b->dv, ld);
     multiply(T, dp, T / DEEP, rows_of(ds, T), packed_of(copy_of(b, Q, i0), T / DEEP), !first_query, diagonal ? SUM_FROM_ROW : WHOLE, b->dk, ld);
-    multiply(dp, T, T / DEEP, packed_of(b->kt, T / DEEP), pairs_of(paired), !first_key, diagonal ? SUM_TO_COLUMN : WHOLE, dq_of(b, i0), LD);
+    multiply(dp, T, T / DEEP, packed_of(b->kt, T / DEEP), pairs_of(pairs), !first_key, diagonal ? SUM_TO_COLUMN : WHOLE, dq_of(b, i0), LD);
 }
 
 void AN_SIMD(attn_bwd)(const an_attn_spec *s, const an_attn_block *block, const void *q, const void *k, const void *v, const void *out, const void *dout, const float *lse, float *dq, float *dk, float *dv, float *work)

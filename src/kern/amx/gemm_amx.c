@@ -23,33 +23,32 @@ _Static_assert((int)AN_PACK_STEP % NR == 0 && (int)AN_PACK_STEP % STEP == 0, "pa
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 
-/* Asks for a block of 16 rows of memory, a line of each. */
+/* Asks for 32 rows of memory, a line of each (of reals: two). */
 static inline void ask(an_operand x, size_t row, size_t rows, size_t at)
 {
     const size_t wide = x.store == AN_STORE_BF16 ? sizeof(an_bf16) : sizeof(float);
-    for (size_t r = row; r < rows && r < row + PACK; r++) __builtin_prefetch((const char *)x.p + (r * x.ld + at) * wide);
+    for (size_t r = row; r < rows && r < row + PACK; r++) {
+        const char *p = (const char *)x.p + (r * x.ld + at) * wide;
+        __builtin_prefetch(p, 0, 2);
+        if (wide == sizeof(float)) __builtin_prefetch(p + 64, 0, 2);
+    }
 }
 
-/* One block of 16 x 16 of panel i0, in its place there. */
-static inline __attribute__((always_inline)) void one_block(int of_b, int trans, size_t n, size_t k, an_operand x, size_t i, size_t p, an_bf16 *out, size_t panel)
-{
-    an_bf16 *to = out + i / MR * panel + p / STEP * 2 * TILE + i % MR / PACK * TILE + p % STEP * (of_b ? PACK : 1);
-    const int there = i < n && p < k;
-    pack_block(of_b, trans, there ? n - i : 0, there ? k - p : 0, there ? an_operand_at(x, trans ? i : p, trans ? p : i) : x, to);
-}
-
-/* Panels of 32 vectors, two tiles a step, each of two blocks along k. What does not exist is zero. Memory is walked in its own order, 16 rows
- * at a time, while the next 16 are asked for: operands come from beyond the second cache. */
+/* Panels of 32 vectors, two tiles a step along k. What does not exist is zero. Memory is walked in its own order, 32 rows at a time, while
+ * the next 32 are asked for: operands come from beyond the second cache. */
 static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out, size_t panel)
 {
-    const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP;
-    for (size_t row = 0; row < (trans ? wide : deep); row += PACK)
-        for (size_t at = 0; at < (trans ? deep : wide); at += 2 * PACK) {
+    const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP, rows = trans ? wide : deep, columns = trans ? deep : wide;
+    for (size_t row = 0; row < rows; row += PACK)
+        for (size_t at = 0; at < columns; at += PACK) {
+            const size_t i = trans ? row : at, p = trans ? at : row;
+            an_bf16 *to = out + i / MR * panel + p / STEP * 2 * TILE;
             ask(x, row + PACK, trans ? n : k, at);
-            for (size_t half = 0; half < 2 * PACK; half += PACK)
-                one_block(of_b, trans, n, k, x, trans ? row : at + half, trans ? at + half : row, out, panel);
+            pack_square(of_b, trans, n - i, k - p, an_operand_at(x, trans ? i : p, trans ? p : i), to, to + TILE);
         }
 }
+
+_Static_assert((int)MR == PACK && (int)STEP == PACK, "a panel's step is a square");
 
 #define PACK_AS(of_b)                                                                              \
     do {                                                                                           \
