@@ -51,7 +51,7 @@ static const an_gemm_backend *complete(const an_gemm_backend *back)
     with_low.run_low = low->run_low;
     with_low.low_unit = low->low_unit;
     with_low.ahead_low = low->ahead_low;
-    with_low.thread_bytes += low->thread_bytes;
+    with_low.low_thread_bytes = low->low_thread_bytes;
     return &with_low;
 }
 

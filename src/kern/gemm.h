@@ -57,6 +57,7 @@ static inline size_t an_packed_room(size_t n, size_t k) { return (n + AN_PACK_ST
 typedef struct an_gemm_backend {
     const char *name;                  /* "onednn 2.6.3", ... */
     size_t thread_bytes;               /* packing room a thread takes at its first products, about; 0: none */
+    size_t low_thread_bytes;           /* and at its first product of mixed precision */
     size_t process_bytes;              /* code made at run time and the like, once, about */
     void (*run)(int ta, int tb, size_t m, size_t n, size_t k, const an_real *a, size_t lda, const an_real *b, size_t ldb, an_real beta, an_real *c, size_t ldc);
     /* The same for operands stored either way, sums in reals. Where the processor multiplies bfloat16 faster (`low_unit` names

@@ -221,8 +221,8 @@ const an_gemm_backend *an_gemm_native(void)
     low_one.unit_a = chosen_low->mr, low_one.unit_b = chosen_low->nr;
     real.rows = !chosen->apart, low_one.rows = !chosen_low->apart;
     back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
-    const size_t plain = buffer_bytes(chosen), low = buffer_bytes(chosen_low);
-    back.thread_bytes = plain > low ? plain : low;
+    back.thread_bytes = buffer_bytes(chosen);
+    back.low_thread_bytes = buffer_bytes(chosen_low);
     return &back;
 }
 

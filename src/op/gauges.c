@@ -156,12 +156,26 @@ static void add_logit(double z, double *largest, double *sum)
     }
 }
 
+/* The row's logits, some at a time, along parts of a row of w: x is widened once for all of them. */
 static double of_head_xent(const an_run *r, const an_step *s, size_t part, double *m)
 {
+    enum { LOGITS = 64, ALONG = 512 };
     const size_t c = an_cols(s->in[0]), v = an_rows(s->in[1]), row = part * an_rows(s->in[0]) / output_parts(s);
     double largest = -INFINITY, sum = 0;
-    (void)r;
-    for (size_t j = 0; j < v; j++) add_logit(dot(c, an_data_of(s->in[0]), row * c, (an_cells){ s->in[1]->data, AN_STORE_REAL }, j * c), &largest, &sum);
+    for (size_t j = 0; j < v; j += LOGITS) {
+        const size_t n = v - j < LOGITS ? v - j : LOGITS;
+        double z[LOGITS] = { 0 }, of_part[5];
+        for (size_t p = 0; p < c; p += ALONG) {
+            const size_t k = c - p < ALONG ? c - p : ALONG;
+            an_real room[ALONG];
+            const an_real *x = an_view_of(r, an_data_of(s->in[0]), row * c + p, k, room);
+            for (size_t i = 0; i < n; i++) {
+                r->k->products(k, x, s->in[1]->data + (j + i) * c + p, of_part);
+                z[i] += of_part[4];
+            }
+        }
+        for (size_t i = 0; i < n; i++) add_logit(z[i], &largest, &sum);
+    }
     m[MAX_LOGIT] = largest;
     m[LOG_Z] = largest + log(sum);
     return 1;

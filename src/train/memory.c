@@ -55,12 +55,19 @@ static uint64_t resident_bytes(void)
     return read_number("/proc/self/status", "VmRSS:", &kib) ? kib * 1024 : 0;
 }
 
+static uint64_t packing_bytes(bool mixed) { return an_gemm_get()->thread_bytes + (mixed ? an_gemm_get()->low_thread_bytes : 0); }
+
 uint64_t an_memory_program(const an_model *model, int threads)
 {
-    uint64_t room = an_gemm_get()->thread_bytes, largest = 0;
+    uint64_t largest = 0;
     size_t n;
+    bool mixed = false;
     const an_param *p = an_model_get_params(model, &n);
-    for (size_t i = 0; i < n; i++) largest = p[i].count > largest ? p[i].count : largest;
+    for (size_t i = 0; i < n; i++) {
+        largest = p[i].count > largest ? p[i].count : largest;
+        mixed |= p[i].low != NULL;
+    }
+    uint64_t room = packing_bytes(mixed);
     if (room > 2 * largest * sizeof(an_real)) room = 2 * largest * sizeof(an_real);
     return resident_bytes() + (uint64_t)threads * room + an_gemm_get()->process_bytes;
 }
@@ -68,7 +75,7 @@ uint64_t an_memory_program(const an_model *model, int threads)
 void an_memory_budget(an_model_config *config, int threads)
 {
     if (strcmp(config->recompute, "auto") != 0 || config->memory != 0) return;
-    const uint64_t program = resident_bytes() + (uint64_t)threads * an_gemm_get()->thread_bytes + an_gemm_get()->process_bytes, room = an_memory_available().bytes;
+    const uint64_t program = resident_bytes() + (uint64_t)threads * packing_bytes(config->store != AN_STORE_REAL) + an_gemm_get()->process_bytes, room = an_memory_available().bytes;
     config->memory = room > program ? (size_t)(room - program) : 1;
 }
 
