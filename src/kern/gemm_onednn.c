@@ -33,7 +33,7 @@ static void fill(void)
 {
     const bool wide = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
     back.thread_bytes = wide ? 3 << 20 : 3 << 19;                     /* seen with 2.6.3 */
-    back.process_bytes = wide ? 17 << 19 : 4 << 20;
+    back.process_bytes = wide ? 7 << 20 : 4 << 20;
     const dnnl_version_t *v = dnnl_version();   /* of the library loaded, not of the header */
     snprintf(name, sizeof name, "onednn %d.%d.%d", v->major, v->minor, v->patch);
 }
