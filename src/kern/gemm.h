@@ -9,8 +9,6 @@
 #ifndef AN_KERN_GEMM_H
 #define AN_KERN_GEMM_H
 
-#include <stdbool.h>
-
 #include "core/real.h"
 #include "core/status.h"
 
@@ -44,7 +42,6 @@ typedef struct an_product {
 typedef enum an_side { AN_SIDE_A, AN_SIDE_B } an_side;
 typedef struct an_gemm_packing {
     size_t unit_a, unit_b;             /* `at` must be a multiple of this many vectors */
-    bool rows;                         /* it pays for both operands of a weight gradient; else each of its large tiles packs for itself */
     void (*pack)(an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out);
     void (*run)(const an_product *x);
 } an_gemm_packing;

@@ -219,7 +219,6 @@ const an_gemm_backend *an_gemm_native(void)
     back.name = chosen->name;
     real.unit_a = chosen->mr, real.unit_b = chosen->nr;
     low_one.unit_a = chosen_low->mr, low_one.unit_b = chosen_low->nr;
-    real.rows = !chosen->apart, low_one.rows = !chosen_low->apart;
     back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
     back.thread_bytes = buffer_bytes(chosen);
     back.low_thread_bytes = buffer_bytes(chosen_low);

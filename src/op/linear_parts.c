@@ -4,7 +4,7 @@
 #include "op/linear.h"
 
 enum { X, W, B };
-enum { BIAS_COLS = 128, STRETCH = 384, PACK_PARTS = 8, WIDE_ROWS = 2, WIDE_COLS = 192 };
+enum { BIAS_COLS = 128, STRETCH = 384, MIXED_STRETCH = 1024 /* bf16 takes half the room, and sums fewer passes over dw */, PACK_PARTS = 8, WIDE_ROWS = 2, WIDE_COLS = 192 };
 
 static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, const an_product *x)
 {
@@ -121,12 +121,12 @@ static bool repeats_rows(const an_linear_back *b)
     return b->dw && an_tiles_count(&t) > 1;
 }
 static bool shares_weight(const an_linear_back *b) { return b->ahead && repeats_weight(b); }
-static bool shares_rows(const an_linear_back *b) { return b->ahead && repeats_rows(b) && (b->wide || b->ahead->rows); }
+static bool shares_rows(const an_linear_back *b) { return b->ahead && repeats_rows(b); }
 
 /* Rows of a stretch: about equal, and so few that what is packed of them stays in the caches. */
 static size_t stretch_rows(const an_linear_back *b)
 {
-    const size_t parts = b->wide ? 1 : (b->n + STRETCH - 1) / STRETCH;
+    const size_t most = b->mixed ? MIXED_STRETCH : STRETCH, parts = b->wide ? 1 : (b->n + most - 1) / most;
     return parts ? ((b->n + parts - 1) / parts + 7) / 8 * 8 : 0;
 }
 
