@@ -38,15 +38,21 @@ static an_linear_back back_of(const an_step *s, size_t n, bool planned)
     return b;
 }
 
+/* Of a large vocabulary each row of w is read by one tile alone. */
+static an_tiles logit_tiles(const an_step *s, size_t n)
+{
+    const size_t v = an_rows(s->in[W]);
+    return v >= AN_LINEAR_LARGE ? an_tiles_of(n, v, n, COLUMNS) : an_tiles_make(n, v, an_cols(s->in[X]), s->mixed);
+}
+
 /* Phases per chunk: logits, softmax, (backward only) those of a linear layer for one stretch; one last phase sums the row losses. */
 static size_t parts(const an_step *s, an_direction dir, int phase)
 {
     const size_t index = (size_t)phase / STAGES, stage = (size_t)phase % STAGES;
-    const size_t v = an_rows(s->in[W]);
     if (index == chunks(s)) return stage == 0 ? 1 : 0;
     if (index > chunks(s)) return 0;
     const chunk w = chunk_at(s, index);
-    const an_tiles t = an_tiles_of(w.n, v, w.n, COLUMNS);
+    const an_tiles t = logit_tiles(s, w.n);
     if (stage == 0) return an_tiles_count(&t);
     if (stage == 1) return an_chunks(w.n);
     if (dir == AN_FORWARD) return AN_SKIP_PHASE;
@@ -82,7 +88,7 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
     }
     const chunk k = chunk_at(s, index);
     if (stage == 0) {
-        const an_tiles g = an_tiles_of(k.n, v, k.n, COLUMNS);
+        const an_tiles g = logit_tiles(s, k.n);
         const an_tile t = an_tiles_at(&g, p->index);
         an_linear_product_tile(r, s, k.begin, t, z + t.i * v + t.j, v);
     } else if (stage == 1) {

@@ -40,6 +40,7 @@ void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_ti
 
 /* Backward: phase 0 packs w and the first stretch of rows; phase 1 makes dx and the bias gradient; each phase from 1 on adds one stretch
  * to dw and packs the next. */
+enum { AN_LINEAR_LARGE = 4096 };        /* outputs from which on w is read from memory rather than from caches */
 typedef struct an_linear_back {
     size_t n, in, out;
     bool dx, dw, db;

@@ -4,7 +4,7 @@
 #include "op/linear.h"
 
 enum { X, W, B };
-enum { BIAS_COLS = 128, STRETCH = 384, MIXED_STRETCH = 1024 /* bf16 takes half the room, and sums fewer passes over dw */, PACK_PARTS = 8, WIDE_ROWS = 2, WIDE_COLS = 192 };
+enum { BIAS_COLS = 128, STRETCH = 384, MIXED_STRETCH = 1024 /* bf16 takes half the room, and sums fewer passes over dw */, PACK_PARTS = 8 };
 
 static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, const an_product *x)
 {
@@ -97,10 +97,12 @@ enum { INPUT, WEIGHT, BIAS, PACK_WEIGHT, PACK_ROWS, KINDS };
 
 typedef struct an_stretch { size_t row, n; } an_stretch;
 
-/* A vocabulary's w is large and read by every row of tiles: few rows of them, and columns. */
+/* A vocabulary's w, if it is large, is read from memory by every row of tiles: columns first, rows only for want of parts. */
 static an_tiles input_tiles(const an_linear_back *b)
 {
-    return b->wide ? an_tiles_of(b->n, b->in, (b->n + WIDE_ROWS - 1) / WIDE_ROWS, WIDE_COLS) : an_tiles_make(b->n, b->in, b->out, b->mixed);
+    enum { COLUMNS = 192, ENOUGH = 8 };
+    const size_t columns = (b->in + COLUMNS - 1) / COLUMNS, rows = (ENOUGH + columns - 1) / columns;
+    return b->wide && b->out >= AN_LINEAR_LARGE ? an_tiles_of(b->n, b->in, (b->n + rows - 1) / rows, COLUMNS) : an_tiles_make(b->n, b->in, b->out, b->mixed);
 }
 static an_tiles weight_tiles(const an_linear_back *b) { return an_tiles_make(b->out, b->in, b->n, b->mixed); }   /* in every stretch the same */
 

@@ -277,6 +277,7 @@ int main(void)
         a_head(40, 16, 30, mixed);
         a_head(1030, 48, 300, mixed);      /* two chunks and a rest */
         a_head(513, 400, 401, mixed);      /* several tiles each way */
+        a_head(70, 200, 4100, mixed);      /* a large vocabulary */
     }
     return prop_finish("linear layers in parts");
 }
