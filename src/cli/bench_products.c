@@ -15,10 +15,12 @@ enum { CONTENDERS = 5 };   /* the back ends, and bf16 operands by the one in for
 typedef struct shape { const char *kind; int ta, tb; size_t m, n, k; } shape;
 typedef struct product { const an_gemm_backend *backend; bool low; const shape *of; an_operand a, b; an_real *c; an_tiles tiles; } product;
 
+/* Contenders may be cut into fewer tiles than there are parts: mixed ones are. */
 static void part(void *ctx, size_t i, int thread)
 {
     const product *p = ctx;
     const shape *s = p->of;
+    if (i >= an_tiles_count(&p->tiles)) return;
     const an_tile t = an_tiles_at(&p->tiles, i);
     const an_operand a = s->ta ? an_operand_at(p->a, 0, t.i) : an_operand_at(p->a, t.i, 0), b = s->tb ? an_operand_at(p->b, t.j, 0) : an_operand_at(p->b, 0, t.j);
     an_real *c = p->c + t.i * s->n + t.j;
@@ -82,15 +84,17 @@ static an_status measure(an_bench *bench, const shape *s, bool all)
     for (int i = 0; i < BLOCKS && status == AN_OK; i++) status = an_block_init(&block[i], count[i], "bench: a matrix of a product");
     if (status == AN_OK) {
         const size_t lda = s->ta ? s->m : s->k, ldb = s->tb ? s->k : s->n, n = contenders(p, all);
+        size_t parts = 0;
         an_operand a[2] = { { block[A].data, lda, AN_STORE_REAL }, { block[LOW_A].data, lda, AN_STORE_BF16 } }, b[2] = { { block[B].data, ldb, AN_STORE_REAL }, { block[LOW_B].data, ldb, AN_STORE_BF16 } };
         fill(&a[0], &a[1], count[A], 37);
         fill(&b[0], &b[1], count[B], 53);
         for (size_t i = 0; i < n; i++) {
             p[i] = (product){ p[i].backend, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k, p[i].low) };
             race[i].phase[0] = (an_bench_phase){ part, &p[i] };
+            if (an_tiles_count(&p[i].tiles) > parts) parts = an_tiles_count(&p[i].tiles);
         }
         if (bench->tick) bench->tick(bench->ctx, s->kind);
-        an_bench_race(bench, an_tiles_count(&p[0].tiles), race, n);
+        an_bench_race(bench, parts, race, n);
         status = add_rows(bench, p, race, n);
     }
     for (int i = 0; i < BLOCKS; i++) an_block_fini(&block[i]);
