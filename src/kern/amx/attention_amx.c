@@ -22,13 +22,9 @@
 
 enum { DEEP = AN_ATTN_DEEP, TT = T / SIDE, PAIRS = T / 2 /* pairs of rows of a tile of scores */ };
 
-/* An operand in bfloat16: tile i (16 rows of A, 16 columns of B), step k (32 along the sum) begins at p + i*at_i + k*at_k, its rows are
- * `row` bytes apart. */
-typedef struct panel { const an_bf16 *p; size_t row, at_i, at_k; } panel;
-
-static panel rows_of(const an_bf16 *x, size_t ld) { return (panel){ x, ld * sizeof *x, SIDE * ld, DEEP }; }             /* A as it lies */
-static panel pairs_of(const an_bf16 *x) { return (panel){ x, 2 * T * sizeof *x, 2 * SIDE, SIDE * 2 * T }; }              /* B[PAIRS][T][2] */
-static panel packed_of(const an_bf16 *x, size_t steps) { return (panel){ x, 2 * DEEP, steps * TILE, TILE }; }            /* by `pack` */
+static tiled rows_of(const an_bf16 *x, size_t ld) { return (tiled){ x, ld * sizeof *x, SIDE * ld, DEEP }; }             /* A as it lies */
+static tiled pairs_of(const an_bf16 *x) { return (tiled){ x, 2 * T * sizeof *x, 2 * SIDE, SIDE * 2 * T }; }              /* B[PAIRS][T][2] */
+static tiled packed_of(const an_bf16 *x, size_t steps) { return (tiled){ x, 2 * DEEP, steps * TILE, TILE }; }            /* by `pack` */
 
 /* Vectors n and numbers k, multiples of 32, of x (see pack.h), tile by tile. */
 static void pack(int of_b, int trans, size_t n, size_t k, const an_bf16 *x, size_t ld, an_bf16 *out)
@@ -45,45 +41,13 @@ static void pack(int of_b, int trans, size_t n, size_t k, const an_bf16 *x, size
 /* Which part of a product counts where its 64 x 64 scores lie on the diagonal; what does not is zero, or never read. */
 enum { WHOLE, COLUMNS_FROM_ROW, SUM_FROM_ROW, SUM_TO_COLUMN };
 
-/* C (+)= A B for 32 x 32 numbers of C and the steps [from, to) of the sum. */
-static inline void block32(panel a, panel b, size_t from, size_t to, int add, float *c, size_t ldc)
-{
-    const size_t row = ldc * sizeof *c;
-    const an_bf16 *pa = a.p + from * a.at_k, *pb = b.p + from * b.at_k;
-    if (add) {
-        _tile_loadd(0, c, row);
-        _tile_loadd(1, c + SIDE, row);
-        _tile_loadd(2, c + SIDE * ldc, row);
-        _tile_loadd(3, c + SIDE * ldc + SIDE, row);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (size_t k = from; k < to; k++, pa += a.at_k, pb += b.at_k) {
-        _tile_loadd(6, pb, b.row);
-        _tile_loadd(4, pa, a.row);
-        _tile_loadd(7, pb + b.at_i, b.row);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, pa + a.at_i, a.row);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, c, row);
-    _tile_stored(1, c + SIDE, row);
-    _tile_stored(2, c + SIDE * ldc, row);
-    _tile_stored(3, c + SIDE * ldc + SIDE, row);
-}
-
 /* C[m, n] (+)= A B, m and n multiples of 32, over so many steps of 32. */
-static void multiply(size_t m, size_t n, size_t steps, panel a, panel b, int add, int part, float *c, size_t ldc)
+static void multiply(size_t m, size_t n, size_t steps, tiled a, tiled b, int add, int part, float *c, size_t ldc)
 {
     for (size_t j = 0; j < n; j += 2 * SIDE)
         for (size_t i = 0; i < m; i += 2 * SIDE) {
             const size_t from = part == SUM_FROM_ROW ? i / DEEP : 0, to = part == SUM_TO_COLUMN ? j / DEEP + 1 : steps;
-            const panel ai = { a.p + i / SIDE * a.at_i, a.row, a.at_i, a.at_k }, bj = { b.p + j / SIDE * b.at_i, b.row, b.at_i, b.at_k };
+            const tiled ai = { a.p + i / SIDE * a.at_i, a.row, a.at_i, a.at_k }, bj = { b.p + j / SIDE * b.at_i, b.row, b.at_i, b.at_k };
             if (part == COLUMNS_FROM_ROW && j < i) continue;
             block32(ai, bj, from, to < steps ? to : steps, add, c + i * ldc + j, ldc);
         }

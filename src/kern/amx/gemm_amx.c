@@ -64,36 +64,8 @@ _Static_assert((int)MR == (int)NR, "one packing serves both");
 static void pack_a(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(0); }
 static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_t panel) { PACK_AS(1); }
 
-/* c [32, 32] (+)= a panel of A times a panel of B. Tiles 0..3 are C, 4 and 5 A, 6 and 7 B. */
-static void block32(size_t steps, const an_bf16 *a, const an_bf16 *b, int add, float *c, size_t ldc)
-{
-    const size_t row = ldc * sizeof *c;
-    if (add) {
-        _tile_loadd(0, c, row);
-        _tile_loadd(1, c + SIDE, row);
-        _tile_loadd(2, c + SIDE * ldc, row);
-        _tile_loadd(3, c + SIDE * ldc + SIDE, row);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (size_t s = 0; s < steps; s++, a += 2 * TILE, b += 2 * TILE) {
-        _tile_loadd(6, b, 64);
-        _tile_loadd(4, a, 64);
-        _tile_loadd(7, b + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, a + TILE, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, c, row);
-    _tile_stored(1, c + SIDE, row);
-    _tile_stored(2, c + SIDE * ldc, row);
-    _tile_stored(3, c + SIDE * ldc + SIDE, row);
-}
+/* 32 vectors as `pack` leaves them: two tiles a step. */
+static tiled panel_of(const void *packed, size_t vectors, size_t steps) { return (tiled){ (const an_bf16 *)packed + vectors / MR * steps * 2 * TILE, 2 * STEP, TILE, 2 * TILE }; }
 
 static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, float beta, float *c, size_t ldc)
 {
@@ -104,13 +76,13 @@ static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, 
         const size_t nb = n - j < NR ? n - j : NR;
         for (size_t i = 0; i < m; i += MR) {
             const size_t mb = m - i < MR ? m - i : MR;
-            const an_bf16 *a = (const an_bf16 *)pa + i / MR * steps * 2 * TILE, *b = (const an_bf16 *)pb + j / NR * steps * 2 * TILE;
+            const tiled a = panel_of(pa, i, steps), b = panel_of(pb, j, steps);
             float *to = c + i * ldc + j;
             if (mb == MR && nb == NR && (beta == 0 || beta == 1)) {
-                block32(steps, a, b, beta != 0, to, ldc);
+                block32(a, b, 0, steps, beta != 0, to, ldc);
                 continue;
             }
-            block32(steps, a, b, 0, edge, NR);
+            block32(a, b, 0, steps, 0, edge, NR);
             for (size_t r = 0; r < mb; r++)
                 for (size_t q = 0; q < nb; q++) to[r * ldc + q] = beta == 0 ? edge[r * NR + q] : beta * to[r * ldc + q] + edge[r * NR + q];
         }

@@ -1,11 +1,15 @@
 /* kern/amx/tiles.h
- * The shape of all tiles: 16 rows of 64 bytes. It is loaded at each call of a kernel, since a library on this thread may have loaded another. */
+ * A product in tile registers. The shape of all tiles is 16 rows of 64 bytes; it is loaded at each call of a kernel, since a library on this thread may have loaded another. */
 #ifndef AN_KERN_AMX_TILES_H
 #define AN_KERN_AMX_TILES_H
 
 #ifndef AN_AMX_EMULATED
 #include <immintrin.h>
 #endif
+
+#include <stddef.h>
+
+#include "core/real.h"
 
 enum { SIDE = 16 };
 
@@ -19,5 +23,41 @@ static inline void tiles_begin(void)
 }
 
 static inline void tiles_end(void) { _tile_release(); }
+
+/* An operand in bfloat16: tile i (16 rows of A, 16 columns of B), step k (32 along the sum) begins at p + i*at_i + k*at_k, its rows are
+ * `row` bytes apart. */
+typedef struct tiled { const an_bf16 *p; size_t row, at_i, at_k; } tiled;
+
+/* C (+)= A B for 32 x 32 numbers of C and the steps [from, to) of the sum. Tiles 0..3 are C, 4 and 5 A, 6 and 7 B. */
+static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size_t from, size_t to, int add, float *c, size_t ldc)
+{
+    const size_t row = ldc * sizeof *c;
+    const an_bf16 *pa = a.p + from * a.at_k, *pb = b.p + from * b.at_k;
+    if (add) {
+        _tile_loadd(0, c, row);
+        _tile_loadd(1, c + SIDE, row);
+        _tile_loadd(2, c + SIDE * ldc, row);
+        _tile_loadd(3, c + SIDE * ldc + SIDE, row);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (size_t k = from; k < to; k++, pa += a.at_k, pb += b.at_k) {
+        _tile_loadd(6, pb, b.row);
+        _tile_loadd(4, pa, a.row);
+        _tile_loadd(7, pb + b.at_i, b.row);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(5, pa + a.at_i, a.row);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, c, row);
+    _tile_stored(1, c + SIDE, row);
+    _tile_stored(2, c + SIDE * ldc, row);
+    _tile_stored(3, c + SIDE * ldc + SIDE, row);
+}
 
 #endif
