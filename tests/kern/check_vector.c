@@ -82,8 +82,11 @@ void an_check_narrow(an_check *k)
     const an_real *x = an_in(k, "x", n, AN_FILL_CASE);
     an_out *y = an_out_new(k, "y", n, AN_FILL_NORMAL);
     an_bf16 *low = (an_bf16 *)calloc(room, sizeof *low);
-    if (!low) {
+    an_real *place = malloc((n + 1) * sizeof *place);
+    if (!low || !place) {
         an_complain(k, "out of memory");
+        free(low);
+        free(place);
         return;
     }
     an_work(k, an_bytes(n) + 2.0 * (double)n, 0);
@@ -94,8 +97,12 @@ void an_check_narrow(an_check *k)
         for (size_t i = n; i < room; i++)
             if (low[i] != 0x5a5a) an_complain(k, "element %zu behind the end was written", i - n);
         for (size_t i = 0; i < n; i++) an_at(y)[i] = an_bf16_widen(low[i]);
+        memcpy(place, x, n * sizeof *place);
+        an_table(k)->narrow(n, place, (an_bf16 *)(void *)place);
+        if (memcmp(place, low, n * sizeof *low) != 0) an_complain(k, "in place it gives other numbers");
     }
     free(low);
+    free(place);
     if (!an_checking(k)) return;
     for (size_t i = 0; i < n; i++) an_want(y, i, nearest_bf16((float)x[i]), 0);
     an_judge_exact(k, y);

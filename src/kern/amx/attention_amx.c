@@ -3,7 +3,7 @@
  * transposed, S^T[key, query], in 64 x 64. Probabilities and their gradients are rounded to bfloat16 on their way into the next product,
  * sums, softmax and gradients are reals. What a product needs with its sum along pairs of rows is written so by whoever makes it: P^T and
  * dS^T as they are made, Q^T, dO^T and the others once a tile. Results with queries as columns (O^T, dQ^T) stay transposed until they are whole.
- * Everything else (reals, or what bits they have) goes to the level below. A row's operations depend on its own position alone.
+ * Where they are reals the level below does it. A row's operations depend on its own position alone.
  * Source: as kern/simd/attention.c */
 #include "kern/amx/pack.h"
 #include "kern/amx/tiles.h"
@@ -20,10 +20,10 @@
 #include "kern/kernels.def"
 #undef KERNEL
 
-enum { DEEP = AN_ATTN_DEEP, TT = T / SIDE, PAIRS = T / 2 /* pairs of rows of a tile of scores */ };
+enum { DEEP = AN_ATTN_DEEP };
 
 static tiled rows_of(const an_bf16 *x, size_t ld) { return (tiled){ x, ld * sizeof *x, SIDE * ld, DEEP }; }             /* A as it lies */
-static tiled pairs_of(const an_bf16 *x) { return (tiled){ x, 2 * T * sizeof *x, 2 * SIDE, SIDE * 2 * T }; }              /* B[PAIRS][T][2] */
+static tiled pairs_of(const an_bf16 *x) { return (tiled){ x, 2 * T * sizeof *x, 2 * SIDE, SIDE * 2 * T }; }              /* B[T / 2][T][2] */
 static tiled packed_of(const an_bf16 *x, size_t steps) { return (tiled){ x, 2 * DEEP, steps * TILE, TILE }; }            /* by `pack` */
 
 /* Vectors n and numbers k, multiples of 32, of x (see pack.h), tile by tile. */
@@ -109,19 +109,12 @@ static void turn_back(const room *r, const float *x, float *to)
 
 /* --- rounding ---------------------------------------------------------------------------------------------------- */
 
-/* To bfloat16, nearest even, in the upper halves. Payloads of NaNs end above the lower ones, so NaN stays NaN. */
-V_FN vi rounded(vf a)
+V_FN void put_pair(an_bf16 *pairs, size_t j, size_t g, vi a, vi b)   /* rows j and j + 1, columns from g on, of B[T / 2][T][2] */
 {
-    const vi bits = v_bits(a);
-    return vi_add(vi_add(bits, vi_set(0x7fffu)), vi_and(vi_shr(bits, 16), vi_set(1)));
+    vi_store((int32_t *)(void *)(pairs + (j / 2 * T + g) * 2), vi_or(a, vi_shl(b, 16)));
 }
 
-V_FN void put_pair(an_bf16 *pairs, size_t j, size_t g, vi a, vi b)   /* rows j and j + 1, columns from g on, of B[PAIRS][T][2] */
-{
-    vi_store((int32_t *)(void *)(pairs + (j / 2 * T + g) * 2), vi_or(vi_shr(a, 16), vi_and(b, vi_set(0xffff0000u))));
-}
-
-/* Rows [j, T) of a column group are zero in pairs, and in x (NULL: not wanted); j is even. */
+/* Rows [j, T) of a column group are zero: in pairs, j even, or as rows. */
 static void clear_pairs(size_t j, size_t g, an_bf16 *pairs)
 {
     for (; j < T; j += 2) put_pair(pairs, j, g, vi_set(0), vi_set(0));
@@ -156,7 +149,7 @@ static void soften(size_t jn, int diagonal, float scale, const float *s, const f
                 add = v_add(add, e[x]);
                 if (mask) e[x] = v_mul(e[x], v_load(mask + (j + x) * LD + g));
             }
-            put_pair(pairs, j, g, rounded(e[0]), rounded(e[1]));
+            put_pair(pairs, j, g, v_round_bf16(e[0]), v_round_bf16(e[1]));
         }
         clear_pairs(j, g, pairs);
         const vf shrink = exp_below(v_sub(before, top));
@@ -255,9 +248,9 @@ static void differentiate(size_t jn, int diagonal, float scale, const float *lse
                 vf e = exp_below(v_sub(v_mul(by, v_load(s + at)), less)), d = v_load(dp + at);
                 if (diagonal && j + x > g) e = v_sel(lanes_before(j + x, g), v_zero(), e);
                 if (mask) d = v_mul(d, v_load(mask + at));
-                ds_bits[x] = rounded(v_mul(e, v_sub(d, mean)));
-                vi_store16(ds + (j + x) * T + g, vi_shr(ds_bits[x], 16));
-                vi_store16(p + (j + x) * T + g, vi_shr(rounded(mask ? v_mul(e, v_load(mask + at)) : e), 16));
+                ds_bits[x] = v_round_bf16(v_mul(e, v_sub(d, mean)));
+                vi_store16(ds + (j + x) * T + g, ds_bits[x]);
+                vi_store16(p + (j + x) * T + g, v_round_bf16(mask ? v_mul(e, v_load(mask + at)) : e));
             }
             put_pair(pairs, j, g, ds_bits[0], ds_bits[1]);
         }

@@ -206,10 +206,16 @@ V_FN vf v_get_bf16(const uint16_t *p, size_t left)
     return vi_float(vi_shl(vi_load16(left >= VL ? p : few), 16));
 }
 
-V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
+/* Rounded to bfloat16, as an_bf16_round does, in the lower halves. NaN stays NaN. */
+V_FN vi v_round_bf16(vf a)
 {
     const vi bits = v_bits(a), half = vi_shr(bits, 16), nearest = vi_shr(vi_add(vi_add(bits, vi_set(0x7fffu)), vi_and(half, vi_set(1))), 16);
-    const vi low = vi_sel(vi_less(vi_set(0x7f800000u), vi_and(bits, vi_set(0x7fffffffu))), vi_or(half, vi_set(0x40u)), nearest);   /* NaN stays NaN */
+    return vi_sel(vi_less(vi_set(0x7f800000u), vi_and(bits, vi_set(0x7fffffffu))), vi_or(half, vi_set(0x40u)), nearest);
+}
+
+V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
+{
+    const vi low = v_round_bf16(a);
     uint16_t few[VL];
     vi_store16(left >= VL ? p : few, low);
     if (left < VL) memcpy(p, few, left * sizeof *few);
