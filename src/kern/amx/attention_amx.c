@@ -125,6 +125,13 @@ static void clear_rows(size_t j, size_t g, an_bf16 *x)
     for (; j < T; j++) vi_store16(x + j * T + g, vi_set(0));
 }
 
+/* Dropout factors of a tile; of queries that do not exist 0, since tiles multiply those too. */
+static void draw(const room *r, size_t i0, size_t in, size_t j0, size_t jn)
+{
+    draw_mask(r->m.s, i0, in, j0, jn, r->mask);
+    for (size_t j = 0; in < T && j < jn; j++) memset(r->mask + j * LD + in, 0, (T - in) * sizeof *r->mask);
+}
+
 /* --- forward ----------------------------------------------------------------------------------------------------- */
 
 /* From raw scores in s: exp(scale*s - running maximum), dropped, as pairs; most, sum and alpha (what older sums shrink by) follow. */
@@ -182,7 +189,7 @@ static void attend(const forward *f, size_t i0, size_t in, size_t end)
         const size_t jn = least(T, end - j0);
         const int diagonal = s->causal && j0 + jn > i0;
         multiply(T, T, r->steps, rows_of(f->k + j0 * r->m.dp, r->m.dp), packed_of(f->qt, r->steps), 0, diagonal ? COLUMNS_FROM_ROW : WHOLE, r->p, LD);
-        if (mask) draw_mask(s, i0, in, j0, jn, r->mask);
+        if (mask) draw(r, i0, in, j0, jn);
         soften(jn, diagonal, s->scale, r->p, mask, r->low[0], f->most, f->sum, f->alpha);
         if (j0 > 0) shrink(r, f->alpha, f->o);
         multiply(r->m.dp, T, T / DEEP, packed_of(f->vt + j0 * r->m.dp, T / DEEP), pairs_of(r->low[0]), j0 > 0, diagonal ? SUM_TO_COLUMN : WHOLE, f->o, LD);
@@ -325,7 +332,7 @@ static void pair(const backward *b, size_t i0, size_t j0, size_t jn, int first_q
     an_bf16 *p = r->low[0], *ds = r->low[1], *pairs = r->low[2];
     multiply(T, T, r->steps, rows_of(b->k, dp), packed_of(copy_of(b, QT, i0), r->steps), 0, diagonal ? COLUMNS_FROM_ROW : WHOLE, r->p, LD);
     multiply(T, T, r->steps, rows_of(b->v, dp), packed_of(copy_of(b, DOT, i0), r->steps), 0, diagonal ? COLUMNS_FROM_ROW : WHOLE, r->ds, LD);
-    if (mask) draw_mask(s, i0, in, j0, jn, r->mask);
+    if (mask) draw(r, i0, in, j0, jn);
     differentiate(jn, diagonal, s->scale, b->lse + at, b->delta + at, mask, r->p, r->ds, p, ds, pairs);
     multiply(T, dp, T / DEEP, rows_of(p, T), packed_of(copy_of(b, DO, i0), T / DEEP), !first_query, diagonal ? SUM_FROM_ROW : WHOLE, b->dv, ld);
     multiply(T, dp, T / DEEP, rows_of(ds, T), packed_of(copy_of(b, Q, i0), T / DEEP), !first_query, diagonal ? SUM_FROM_ROW : WHOLE, b->dk, ld);
