@@ -5,7 +5,7 @@
  * thread count whatever the library does; libraries are called inside the parallel region and stay on one thread.
  * Products of mixed precision (run_low) are ours on every level: libraries take no two kinds of operand, and none of
  * those at hand has bf16 below AVX-512.
- * Back ends: oneDNN (API 2.x and 3.x), CBLAS, native (kern/simd), ref. ADDNORM_GEMM=onednn|cblas|native|ref forces one. */
+ * Back ends: native (kern/simd), oneDNN (API 2.x and 3.x), CBLAS, ref. ADDNORM_GEMM=native|onednn|cblas|ref forces one. */
 #ifndef AN_KERN_GEMM_H
 #define AN_KERN_GEMM_H
 
@@ -37,7 +37,8 @@ typedef struct an_product {
 
 /* Products that read the same operand can share one packing of it. An operand is n vectors (rows of C for A, columns for B) of k
  * numbers, number p of vector i at x[p*ld + i] (trans 0) or x[i*ld + p] (trans 1). `pack` packs those that lie in rows [from, from + count)
- * of memory: parts that begin at multiples of AN_PACK_STEP and end there, or where x ends, may be packed by several threads at once.
+ * of memory: parts that begin at multiples of AN_PACK_STEP vectors (trans 1) or AN_PACK_DEPTH numbers (trans 0) and end there, or where x
+ * ends, may be packed by several threads at once.
  * A of trans 1 is never packed ahead: it can be read as it lies. `run` gives the bits of the unpacked product. */
 typedef enum an_side { AN_SIDE_A, AN_SIDE_B } an_side;
 typedef struct an_gemm_packing {
@@ -46,13 +47,13 @@ typedef struct an_gemm_packing {
     void (*run)(const an_product *x);
 } an_gemm_packing;
 
-enum { AN_PACK_STEP = 32 };            /* no unit is larger; nor is the step along k that panels are filled up to */
+enum { AN_PACK_UNIT = 48, AN_PACK_STEP = 96, AN_PACK_DEPTH = 32 };   /* no unit is larger; a multiple of every unit; of every step along k that panels are filled up to */
 
 /* Reals that n vectors of k numbers take at most, packed ahead by whatever back end. */
-static inline size_t an_packed_room(size_t n, size_t k) { return (n + AN_PACK_STEP) * ((k + AN_PACK_STEP - 1) / AN_PACK_STEP * AN_PACK_STEP); }
+static inline size_t an_packed_room(size_t n, size_t k) { return (n + AN_PACK_UNIT) * ((k + AN_PACK_DEPTH - 1) / AN_PACK_DEPTH * AN_PACK_DEPTH); }
 
 typedef struct an_gemm_backend {
-    const char *name;                  /* "onednn 2.6.3", ... */
+    const char *name;                  /* "native avx512", "onednn 2.6.3", ... */
     size_t thread_bytes;               /* packing room a thread takes at its first products, about; 0: none */
     size_t low_thread_bytes;           /* and at its first product of mixed precision */
     size_t process_bytes;              /* code made at run time and the like, once, about */

@@ -79,7 +79,7 @@ static size_t thread_work(const an_step *s)
 {
     const size_t n = an_rows(s->in[X]), in = an_cols(s->in[X]), out = an_cols(s->out[Y]);
     const an_tiles t = an_tiles_make(n, out, in, s->mixed);
-    const size_t tile = an_linear_room(s) + t.tile_n + AN_PACK_STEP, views = an_view_count(out, 2);
+    const size_t tile = an_linear_room(s) + t.tile_n + AN_PACK_UNIT, views = an_view_count(out, 2);
     return !s->low ? 0 : tile > views ? tile : views;
 }
 

@@ -15,19 +15,18 @@ static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, c
 
 static const an_gemm_packing *ahead_of(const an_step *s) { return s->mixed ? an_gemm_get()->ahead_low : an_gemm_get()->ahead; }
 
-/* Rows of memory that one part packs. */
-static size_t pack_rows(size_t rows)
+/* Rows of memory, vectors of their own (trans) or numbers of all vectors, that one part packs; how many parts. */
+static size_t pack_rows(int trans, size_t rows)
 {
-    const size_t each = (rows + PACK_PARTS - 1) / PACK_PARTS;
-    return (each + AN_PACK_STEP - 1) / AN_PACK_STEP * AN_PACK_STEP;
+    const size_t each = (rows + PACK_PARTS - 1) / PACK_PARTS, step = trans ? AN_PACK_STEP : AN_PACK_DEPTH;
+    return (each + step - 1) / step * step;
 }
-
-static size_t pack_parts(size_t rows) { return (rows + pack_rows(rows) - 1) / pack_rows(rows); }
+static size_t pack_parts(int trans, size_t rows) { return (rows + pack_rows(trans, rows) - 1) / pack_rows(trans, rows); }
 
 /* That part of an operand of n vectors of k numbers, which lie along memory (trans) or across it. */
 static void pack_part(const an_gemm_packing *ahead, an_side side, int trans, size_t n, size_t k, an_operand x, size_t index, an_real *room)
 {
-    const size_t rows = trans ? n : k, each = pack_rows(rows), from = index * each;
+    const size_t rows = trans ? n : k, each = pack_rows(trans, rows), from = index * each;
     ahead->pack(side, trans, n, k, x, from, rows - from < each ? rows - from : each, room);
 }
 
@@ -50,7 +49,7 @@ static bool shares_forward(const an_step *s) { return ahead_of(s) && repeats_for
 size_t an_linear_forward_parts(const an_step *s, int phase)
 {
     const an_tiles t = forward_tiles(s);
-    if (phase == AN_LINEAR_PACK) return shares_forward(s) ? pack_parts(t.n) : AN_SKIP_PHASE;
+    if (phase == AN_LINEAR_PACK) return shares_forward(s) ? pack_parts(1, t.n) : AN_SKIP_PHASE;
     return phase == AN_LINEAR_TILES ? an_tiles_count(&t) : 0;
 }
 
@@ -106,7 +105,7 @@ static an_tiles input_tiles(const an_linear_back *b)
 }
 static an_tiles weight_tiles(const an_linear_back *b) { return an_tiles_make(b->out, b->in, b->n, b->mixed); }   /* in every stretch the same */
 
-static size_t room_of(an_tiles t) { return t.tile_m * (t.tile_n + AN_PACK_STEP); }
+static size_t room_of(an_tiles t) { return t.tile_m * (t.tile_n + AN_PACK_UNIT); }
 size_t an_linear_room_back(const an_linear_back *b) { return room_of(input_tiles(b)); }
 size_t an_linear_room(const an_step *s)
 {
@@ -154,8 +153,8 @@ static void count_parts(const an_linear_back *b, int phase, size_t *n)
     n[INPUT] = phase == 1 && b->dx ? an_tiles_count(&tx) : 0;
     n[WEIGHT] = now.n && b->dw ? an_tiles_count(&tw) : 0;
     n[BIAS] = phase == 1 && b->db ? (b->out + BIAS_COLS - 1) / BIAS_COLS : 0;
-    n[PACK_WEIGHT] = phase == 0 && shares_weight(b) ? pack_parts(b->out) : 0;
-    n[PACK_ROWS] = next.n && shares_rows(b) ? pack_parts(next.n) : 0;
+    n[PACK_WEIGHT] = phase == 0 && shares_weight(b) ? pack_parts(0, b->out) : 0;
+    n[PACK_ROWS] = next.n && shares_rows(b) ? pack_parts(0, next.n) : 0;
 }
 
 /* Which kind of part this is, and which of them. */

@@ -42,8 +42,8 @@ sqrt:
 recomputed   49.1 MiB of activations are dropped and made again for 1.12G more flops, 26.8 %; activations take 45.1 MiB less
              segments of 2 blocks, each run again whole; the last 2 kept
 auto --memory 40MiB:
-recomputed   49.5 MiB of activations are dropped and made again for 1.95G more flops, 46.5 %; activations take 46.8 MiB less
-             segments of 4 blocks, run again for their borders, then 1 at a time; the last 1 kept
+recomputed   49.6 MiB of activations are dropped and made again for 2.01G more flops, 47.9 %; activations take 46.7 MiB less
+             segments of 5 blocks, run again for their borders, then 1 at a time; the last 1 kept
 auto --memory 60MiB:
 recomputed   29.2 MiB of activations are dropped and made again for 586.8M more flops, 14.0 %; activations take 27.6 MiB less
              segments of 1 block, each run again whole; the last 19 kept

@@ -73,16 +73,16 @@ static an_operand operand(const an_real *x, const an_bf16 *low, size_t ld)
 /* The operands that can be, packed ahead in parts, the last part first; then tiles of the product that begin at whole units. */
 static void run_ahead(const an_gemm_micro *micro, const an_product *x)
 {
-    enum { ROWS = AN_PACK_STEP, UNITS = 2 };
+    enum { DEPTH = AN_PACK_DEPTH, UNITS = 2 };
     const size_t a_room = an_packed_room(x->m, x->k), b_room = an_packed_room(x->n, x->k);
     float *a = malloc(a_room * sizeof *a), *b = malloc(b_room * sizeof *b);
     an_product t = *x;
     if (!a || !b) abort();
     memset(a, 0xff, a_room * sizeof *a);
     memset(b, 0xff, b_room * sizeof *b);
-    for (size_t i = (x->k + ROWS - 1) / ROWS; x->ta && i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_A, 0, x->m, x->k, x->a, i * ROWS, x->k - i * ROWS < ROWS ? x->k - i * ROWS : ROWS, a);
-    const size_t lie = x->tb ? x->n : x->k;
-    for (size_t i = (lie + ROWS - 1) / ROWS; i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_B, x->tb, x->n, x->k, x->b, i * ROWS, lie - i * ROWS < ROWS ? lie - i * ROWS : ROWS, b);
+    for (size_t i = (x->k + DEPTH - 1) / DEPTH; x->ta && i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_A, 0, x->m, x->k, x->a, i * DEPTH, x->k - i * DEPTH < DEPTH ? x->k - i * DEPTH : DEPTH, a);
+    const size_t lie = x->tb ? x->n : x->k, step = x->tb ? AN_PACK_STEP : AN_PACK_DEPTH;
+    for (size_t i = (lie + step - 1) / step; i-- > 0;) an_gemm_native_pack(micro, AN_SIDE_B, x->tb, x->n, x->k, x->b, i * step, lie - i * step < step ? lie - i * step : step, b);
     const size_t tall = x->ta ? UNITS * micro->mr : x->m, wide = UNITS * micro->nr;
     for (size_t i = 0; i < x->m; i += tall)
         for (size_t j = 0; j < x->n; j += wide) {
