@@ -49,7 +49,7 @@ static void multiply(size_t m, size_t n, size_t steps, tiled a, tiled b, int add
             const size_t from = part == SUM_FROM_ROW ? i / DEEP : 0, to = part == SUM_TO_COLUMN ? j / DEEP + 1 : steps;
             const tiled ai = { a.p + i / SIDE * a.at_i, a.row, a.at_i, a.at_k }, bj = { b.p + j / SIDE * b.at_i, b.row, b.at_i, b.at_k };
             if (part == COLUMNS_FROM_ROW && j < i) continue;
-            block32(ai, bj, from, to < steps ? to : steps, add, c + i * ldc + j, ldc);
+            block32(ai, bj, from, to < steps ? to : steps, add, c + i * ldc + j, ldc, (asked){ 0 });
         }
 }
 

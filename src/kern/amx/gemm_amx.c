@@ -67,22 +67,25 @@ static void pack_b(int trans, size_t n, size_t k, an_operand x, void *out, size_
 /* 32 vectors as `pack` leaves them: two tiles a step. */
 static tiled panel_of(const void *packed, size_t vectors, size_t steps) { return (tiled){ (const an_bf16 *)packed + vectors / MR * steps * 2 * TILE, 2 * STEP, TILE, 2 * TILE }; }
 
+/* While a panel of B is in use the next one is asked for, in equal shares of its tiles. */
 static void block(size_t m, size_t n, size_t k, const void *pa, const void *pb, float beta, float *c, size_t ldc)
 {
-    const size_t steps = steps_of(k);
+    enum { STEP_BYTES = 2 * TILE * sizeof(an_bf16), STEP_LINES = STEP_BYTES / 64 };
+    const size_t steps = steps_of(k), high = (m + MR - 1) / MR, lines = high ? (STEP_LINES + high - 1) / high : 0;
     _Alignas(64) float edge[MR * NR];
     tiles_begin();
     for (size_t j = 0; j < n; j += NR) {
         const size_t nb = n - j < NR ? n - j : NR;
-        for (size_t i = 0; i < m; i += MR) {
+        asked next = { (const char *)pb + (j / NR + 1) * steps * STEP_BYTES, j + NR < n ? lines : 0 };
+        for (size_t i = 0; i < m; i += MR, next.p += steps * next.lines * 64) {
             const size_t mb = m - i < MR ? m - i : MR;
             const tiled a = panel_of(pa, i, steps), b = panel_of(pb, j, steps);
             float *to = c + i * ldc + j;
             if (mb == MR && nb == NR && (beta == 0 || beta == 1)) {
-                block32(a, b, 0, steps, beta != 0, to, ldc);
+                block32(a, b, 0, steps, beta != 0, to, ldc, next);
                 continue;
             }
-            block32(a, b, 0, steps, 0, edge, NR);
+            block32(a, b, 0, steps, 0, edge, NR, next);
             for (size_t r = 0; r < mb; r++)
                 for (size_t q = 0; q < nb; q++) to[r * ldc + q] = beta == 0 ? edge[r * NR + q] : beta * to[r * ldc + q] + edge[r * NR + q];
         }

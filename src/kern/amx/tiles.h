@@ -28,8 +28,11 @@ static inline void tiles_end(void) { _tile_release(); }
  * `row` bytes apart. */
 typedef struct tiled { const an_bf16 *p; size_t row, at_i, at_k; } tiled;
 
+/* Memory to ask for while tiles multiply, for the second cache: so many lines a step from p on. */
+typedef struct asked { const char *p; size_t lines; } asked;
+
 /* C (+)= A B for 32 x 32 numbers of C and the steps [from, to) of the sum. Tiles 0..3 are C, 4 and 5 A, 6 and 7 B. */
-static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size_t from, size_t to, int add, float *c, size_t ldc)
+static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size_t from, size_t to, int add, float *c, size_t ldc, asked ask)
 {
     const size_t row = ldc * sizeof *c;
     const an_bf16 *pa = a.p + from * a.at_k, *pb = b.p + from * b.at_k;
@@ -45,6 +48,7 @@ static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size
         _tile_zero(3);
     }
     for (size_t k = from; k < to; k++, pa += a.at_k, pb += b.at_k) {
+        for (size_t i = 0; i < ask.lines; i++, ask.p += 64) __builtin_prefetch(ask.p, 0, 2);
         _tile_loadd(6, pb, b.row);
         _tile_loadd(4, pa, a.row);
         _tile_loadd(7, pb + b.at_i, b.row);
