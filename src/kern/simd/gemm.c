@@ -78,7 +78,7 @@ V_FN void pack_columns(int low, size_t w, size_t n, size_t k, an_operand x, floa
                 for (size_t r = 0; r < ROWS; r++) __builtin_prefetch((const char *)x.p + ((p + ROWS + r) * x.ld + at) * (low ? sizeof(an_bf16) : sizeof(float)));
             for (size_t r = 0; r < rows; r++) {
                 const size_t at = (p + r) * x.ld + i;
-                if (VL > 8 || p + r + 1 == k) pack_row(low, 1, w, n - i, x, at, to + r * w);   /* AVX2 writes some lanes slowly, wider sets do not */
+                if (VL > 8 || p + r + 1 == k) pack_row(low, 1, w, n - i, x, at, to + r * w);   /* masked stores are slow at AVX2 */
                 else pack_row(low, 0, w, n - i, x, at, to + r * w);
             }
         }
