@@ -9,12 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/threads.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #endif
+
+enum { L3_SHARE = 16 << 20 };   /* of L3, for each processor that we may run on: no processor at hand has more */
 
 static an_cpu_info info;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -107,6 +111,8 @@ static void detect(void)
     ask_system(&info.l2, _SC_LEVEL2_CACHE_SIZE);
     ask_system(&info.l3, _SC_LEVEL3_CACHE_SIZE);
 #endif
+    const size_t share = (size_t)L3_SHARE * (size_t)an_threads_available();
+    info.kept = info.l3 < share ? info.l3 : share;
 }
 
 const an_cpu_info *an_cpu(void)

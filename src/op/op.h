@@ -180,7 +180,7 @@ static inline an_range an_chunk(size_t n, size_t index)
 
 /* A tensor of so many reals leaves the last-level cache before its reader comes: store it past the caches (an_norm_spec).
  * false where that cache's size is unknown. */
-static inline bool an_past_cache(size_t count) { return an_cpu()->l3 > 0 && count * sizeof(an_real) > an_cpu()->l3; }
+static inline bool an_past_cache(size_t count) { return an_cpu()->kept > 0 && count * sizeof(an_real) > an_cpu()->kept; }
 
 /* Values that may be stored as bfloat16 are seen in stretches of at most AN_VIEW reals (at least one row): where they lie when they are
  * reals, widened into, and rounded from, a room of the thread's otherwise. */
