@@ -1,8 +1,8 @@
 /* kern/simd/few.c
  * few_real, few_bf16, few_int8: a matrix that is read once from memory meets a few rows. Eight of its rows at a time stay in the near
  * caches while the rows of x pass, in tiles of eight sums whose number per row of x falls as that of x rises; numbers are widened
- * in registers, a cache line of each row per turn, and as much of the next eight rows is asked for on the way: in the order of memory where
- * rows are shorter than half a page (SPEED.md).
+ * in registers, a cache line of each row per turn, and as much of rows to come is asked for on the way: in the order of memory where
+ * rows are shorter than half a page. How many rows meet one of x, and how far ahead, is measured (SPEED.md).
  * One sum has one accumulator along k whatever the tile, so a row's bits do not depend on the rows beside it. */
 #include "kern/simd/simd.h"
 #include "kern/simd/block.h"
@@ -27,7 +27,7 @@ V_FN void tile(kind t, int mr, int nr, const few *f, size_t i, size_t j, size_t 
     V_UNROLL for (int c = 0; c < nr; c++) row[c] = f->w + (j + ((size_t)c < have ? (size_t)c : have - 1)) * f->k * size;
     V_UNROLL for (int r = 0; r < mr; r++) x[r] = f->x + (i + (size_t)r) * f->ldx;
     V_UNROLL for (int a = 0; a < mr * nr; a++) acc[a] = v_zero();
-    const size_t width = f->k * size, ahead = BLOCK * width;
+    const size_t width = f->k * size, ahead = (t == REAL ? BLOCK / 2 : BLOCK) * width;
     const size_t along = width < NARROW ? (size_t)nr * size : size, apart = width < NARROW ? LINE : width;   /* what is asked for: line after line, or the same place of each row */
     for (; p + step <= f->k; p += step) {
         V_UNROLL for (int c = 0; c < nr; c++) _mm_prefetch(row[0] + ahead + p * along + (size_t)c * apart, _MM_HINT_T0);
@@ -64,7 +64,7 @@ V_FN void product(kind t, size_t m, const few *f)
         size_t i = 0;
         for (; i + 4 <= m; i += 4) tiles(t, 4, 2, f, i, j, have);
         for (; i + 2 <= m; i += 2) tiles(t, 2, 4, f, i, j, have);
-        if (i < m) tiles(t, 1, 8, f, i, j, have);
+        if (i < m) tiles(t, 1, t == BF16 ? 4 : 8, f, i, j, have);
     }
 }
 

@@ -1,6 +1,7 @@
 /* kern/simd/simd_vector.c
  * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
+#include "kern/simd/block.h"
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
 
@@ -20,18 +21,23 @@ void AN_SIMD(scale)(size_t n, an_real a, const an_real *x, an_real *y, int add)
 void AN_SIMD(widen)(size_t n, const an_bf16 *x, an_real *y) { V_EACH(n, i, left, { v_put(y + i, left, v_get_bf16(x + i, left)); }); }
 void AN_SIMD(narrow)(size_t n, const an_real *x, an_bf16 *y) { V_EACH(n, i, left, { v_put_bf16(y + i, left, v_get(x + i, left)); }); }
 
+/* Two streams, a half each, and lines asked for ahead: one alone leaves memory waiting (SPEED.md). */
 double AN_SIMD(sumsq)(size_t n, const an_real *x)
 {
+    enum { LINE = 16, AHEAD = 16 * LINE };   /* reals */
+    const size_t half = n / (2 * LINE) * LINE;
     vd sum[4] = { vd_set(0), vd_set(0), vd_set(0), vd_set(0) };
-    size_t i = 0;
-    for (; i + 2 * VL <= n; i += 2 * VL) {
-        const vf u = v_load(x + i), w = v_load(x + i + VL);
-        sum[0] = vd_fma(vd_lo(u), vd_lo(u), sum[0]);
-        sum[1] = vd_fma(vd_hi(u), vd_hi(u), sum[1]);
-        sum[2] = vd_fma(vd_lo(w), vd_lo(w), sum[2]);
-        sum[3] = vd_fma(vd_hi(w), vd_hi(w), sum[3]);
-    }
-    for (; i < n; i += VL) {
+    for (size_t i = 0; i < half; i += LINE)
+        V_UNROLL for (size_t h = 0; h < 2; h++) {
+            const an_real *p = x + h * half + i;
+            v_prefetch(p + AHEAD, 0);
+            V_UNROLL for (size_t j = 0; j < LINE; j += VL) {
+                const vf u = v_load(p + j);
+                sum[2 * h] = vd_fma(vd_lo(u), vd_lo(u), sum[2 * h]);
+                sum[2 * h + 1] = vd_fma(vd_hi(u), vd_hi(u), sum[2 * h + 1]);
+            }
+        }
+    for (size_t i = 2 * half; i < n; i += VL) {
         const vf u = v_get(x + i, n - i);
         sum[0] = vd_fma(vd_lo(u), vd_lo(u), sum[0]);
         sum[1] = vd_fma(vd_hi(u), vd_hi(u), sum[1]);
