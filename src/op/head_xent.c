@@ -2,7 +2,7 @@
  * Output head and cross-entropy in chunks of rows, so that [N,V] logits are never all held: z = x w', loss = xent(z).
  * Made by the fusion pass from linear + xent. While training it is `late`: since the gradient of the loss is known in
  * advance, each chunk's logits become its gradient in place and are used at once, inside backward; forward does nothing.
- * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 512) x V logits, N row losses, x packed ahead
+ * Shapes    x [N,C]   w [V,C]   targets [N]   loss [1]       scratch: min(N, 512) x V logits (1,024 in mixed precision), N row losses, x packed ahead
  * Saves     x, w                    Cost  2NCV + 6NV flop
  * Backward  dz as xent;  dx (+)= dz w;  dw (+)= dz' x
  * Errors    build: as linear and xent
@@ -10,19 +10,20 @@
 #include "op/linear.h"
 
 enum { X, W, TARGET };
-enum { CHUNK = 512, COLUMNS = 384, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
+enum { CHUNK = 512, MIXED_CHUNK = 1024 /* packing w, and passes over dw, weigh more beside faster products */, COLUMNS = 384, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
 
 typedef struct chunk { size_t begin, n; } chunk;
 
-static size_t chunks(const an_step *s) { return (an_rows(s->in[X]) + CHUNK - 1) / CHUNK; }
+static size_t most_rows(const an_step *s) { return s->mixed ? MIXED_CHUNK : CHUNK; }
+static size_t chunks(const an_step *s) { return (an_rows(s->in[X]) + most_rows(s) - 1) / most_rows(s); }
 static chunk chunk_at(const an_step *s, size_t i)
 {
-    const size_t n = an_rows(s->in[X]), begin = i * CHUNK;
-    return (chunk){ begin, n - begin < CHUNK ? n - begin : CHUNK };
+    const size_t n = an_rows(s->in[X]), begin = i * most_rows(s), left = n - begin;
+    return (chunk){ begin, left < most_rows(s) ? left : most_rows(s) };
 }
 
 /* work: row losses, one chunk's logits, what is packed of its rows */
-static size_t chunk_rows(const an_step *s) { return an_rows(s->in[X]) < CHUNK ? an_rows(s->in[X]) : CHUNK; }
+static size_t chunk_rows(const an_step *s) { return chunk_at(s, 0).n; }
 static an_real *logits_of(const an_step *s) { return s->work + an_rows(s->in[X]); }
 static an_real *packed_of(const an_step *s) { return logits_of(s) + chunk_rows(s) * an_rows(s->in[W]); }
 
