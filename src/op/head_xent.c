@@ -10,7 +10,8 @@
 #include "op/linear.h"
 
 enum { X, W, TARGET };
-enum { CHUNK = 512, MIXED_CHUNK = 1024 /* packing w, and passes over dw, weigh more beside faster products */, COLUMNS = 384, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
+enum { CHUNK = 512, MIXED_CHUNK = 1024 };        /* rows; packing w, and passes over dw, weigh more beside faster products */
+enum { COLUMNS = 384, FIRST = 2, STAGES = FIRST + 2 };   /* a chunk is one stretch of a linear layer, whose backward pass is two phases from FIRST on */
 
 typedef struct chunk { size_t begin, n; } chunk;
 

@@ -1,6 +1,6 @@
 /* kern/simd/few.c
  * few_real, few_bf16, few_int8: a matrix that is read once from memory meets a few rows. Eight of its rows at a time stay in the near
- * caches while the rows of x pass, in tiles of eight sums whose number per row of x falls as that of x rises; numbers are widened
+ * caches while the rows of x pass, in tiles of up to eight sums, fewer for a row of x where there are more of those; numbers are widened
  * in registers, a cache line of each row per turn, and as much of rows to come is asked for on the way: in the order of memory where
  * rows are shorter than half a page. How many rows meet one of x, and how far ahead, is measured (SPEED.md).
  * One sum has one accumulator along k whatever the tile, so a row's bits do not depend on the rows beside it. */
