@@ -1,10 +1,8 @@
 /* kern/simd/simd_adamw.c
- * AdamW in one pass: four streams read, three written, nothing else; the bf16 copy of p and the length of the update come from
+ * AdamW in one pass: four streams read, asked for ahead, three written, nothing else; the bf16 copy of p and the length of the update come from
  * registers. (1 - b2) is multiplied in before squaring so that v overflows no earlier than it must. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
-
-enum { AHEAD = 256 };   /* reals that memory is asked for ahead (SPEED.md) */
 
 /* copy, measure: constants once inlined */
 V_FN double step(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, int copy, int measure)
@@ -14,10 +12,10 @@ V_FN double step(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g,
     const vf pace = v_set((float)((double)s->lr / (double)s->c1)), kept = v_set((float)(1 - (double)s->lr * (double)s->decay));
     vd sum[2] = { vd_set(0), vd_set(0) };
     V_EACH(n, i, left, {
-        v_prefetch(p + AHEAD, i);
-        v_prefetch(g + AHEAD, i);
-        v_prefetch(m + AHEAD, i);
-        v_prefetch(v + AHEAD, i);
+        v_prefetch(p + V_AHEAD, i);
+        v_prefetch(g + V_AHEAD, i);
+        v_prefetch(m + V_AHEAD, i);
+        v_prefetch(v + V_AHEAD, i);
         const vf grad = v_mul(v_get(g + i, left), factor), old = v_get(p + i, left);
         const vf m1 = v_fma(b1, v_get(m + i, left), v_mul(rest1, grad)), v1 = v_fma(b2, v_get(v + i, left), v_mul(v_mul(rest2, grad), grad));
         v_put(m + i, left, m1);

@@ -1,9 +1,9 @@
 /* kern/simd/simd_vector.c
  * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
-#include "kern/simd/block.h"
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
+#include "kern/unroll.h"
 
 void AN_SIMD(axpby)(size_t n, an_real a, const an_real *x, an_real b, const an_real *f, an_real *y)
 {
@@ -24,13 +24,13 @@ void AN_SIMD(narrow)(size_t n, const an_real *x, an_bf16 *y) { V_EACH(n, i, left
 /* Two streams, a half each, and lines asked for ahead: one alone leaves memory waiting (SPEED.md). */
 double AN_SIMD(sumsq)(size_t n, const an_real *x)
 {
-    enum { LINE = 16, AHEAD = 16 * LINE };   /* reals */
+    enum { LINE = 16 };   /* reals */
     const size_t half = n / (2 * LINE) * LINE;
     vd sum[4] = { vd_set(0), vd_set(0), vd_set(0), vd_set(0) };
     for (size_t i = 0; i < half; i += LINE)
         V_UNROLL for (size_t h = 0; h < 2; h++) {
             const an_real *p = x + h * half + i;
-            v_prefetch(p + AHEAD, 0);
+            v_prefetch(p + V_AHEAD, 0);
             V_UNROLL for (size_t j = 0; j < LINE; j += VL) {
                 const vf u = v_load(p + j);
                 sum[2 * h] = vd_fma(vd_lo(u), vd_lo(u), sum[2 * h]);

@@ -231,6 +231,7 @@ V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
 
 V_FN int v_aligned(const float *p) { return (uintptr_t)p % (VL * sizeof(float)) == 0; }
 V_FN void v_stream_end(void) { _mm_sfence(); }
+enum { V_AHEAD = 256 };   /* reals that a kernel which memory binds asks for ahead (SPEED.md) */
 
 V_FN vf v_zero(void) { return v_set(0.0f); }
 V_FN vf v_abs(vf a) { return vi_float(vi_and(v_bits(a), vi_set(0x7fffffffu))); }
