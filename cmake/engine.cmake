@@ -22,6 +22,7 @@ function(an_add_engine name)
   file(GLOB_RECURSE study CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/study/*.c)   # reports and verdicts: of the product only
   target_sources(${name} PRIVATE ${study} ${AN_EMBEDDED_SOURCE})
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    an_add_simd(${name} avx "-mavx")
     an_add_simd(${name} avx2 "-mavx2;-mfma;-mf16c")
     an_add_simd(${name} avx512 "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl")
     an_add_amx(${name})

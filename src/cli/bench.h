@@ -9,13 +9,15 @@
 
 #include "core/status.h"
 
+enum { AN_BENCH_ISAS = 5 };   /* baseline, AVX, AVX2, AVX-512, AMX */
+
 /* What this machine can do at most, measured. Bytes are those the program names (read + written, no write-allocate). */
 typedef struct an_bench_limits {
     int threads;
     double read[2], copy[2], triad[2];   /* bytes per second, on one thread and on all */
     size_t stream_bytes;             /* of one array */
     double plain[2], past[2];        /* triad with ordinary stores, and with stores past the caches; `triad` is the better */
-    struct { const char *isa; double flops[2]; } fma[4];
+    struct { const char *isa; double flops[2]; } fma[AN_BENCH_ISAS];
     size_t isas;
     struct { const char *name; size_t bytes; double read[2]; } cache[3];   /* each thread reads an array of its own of half the level */
     size_t caches;

@@ -1,6 +1,6 @@
 /* cli/bench_machine.c
  * The limits of the machine: multiply-adds on registers per instruction set, reads from each cache, and streams
- * over arrays far beyond them (bench_stream.c). The loops hold enough independent chains to hide the latency of a multiply-add (two units of four to five cycles). */
+ * over arrays far beyond them (bench_stream.c). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "core/real.h"
 #include "core/threads.h"
 #include "kern/gemm.h"
+#include "kern/unroll.h"
 
 void an_bench_race(const an_bench *bench, size_t parts, an_bench_runner *runner, size_t runners)
 {
@@ -40,53 +41,30 @@ enum { FMA_ROUNDS = 2000000 };
 typedef float fma_fn(size_t rounds);   /* its result keeps the compiler from leaving the work out */
 typedef struct fma_case { const char *isa; fma_fn *run; double flops_per_round; } fma_case;
 
-static float fma_scalar(size_t rounds)
-{
-    float a[16] = { 0 };
-    for (size_t r = 0; r < rounds; r++)
-        for (int i = 0; i < 16; i++) a[i] = a[i] * 0.999f + 0.001f;
-    float sum = 0;
-    for (int i = 0; i < 16; i++) sum += a[i];
-    return sum;
-}
+/* Twelve chains: two units times at most five cycles, six where a multiplication and an addition follow each other, and sixteen registers
+ * hold them and both constants. */
+enum { CHAINS = 12 };
+typedef float floats4 __attribute__((vector_size(16)));
+#define MULTIPLY_ADDS(name, vector, step)                                               \
+    static float name(size_t rounds)                                                    \
+    {                                                                                   \
+        const vector m = (vector){ 0 } + 0.999f, c = (vector){ 0 } + 0.001f;            \
+        vector a[CHAINS], sum = c;                                                      \
+        V_UNROLL for (int i = 0; i < CHAINS; i++) a[i] = m * (float)i;                  \
+        for (size_t r = 0; r < rounds; r++)                                             \
+            V_UNROLL for (int i = 0; i < CHAINS; i++) a[i] = step;                      \
+        V_UNROLL for (int i = 0; i < CHAINS; i++) sum += a[i];                          \
+        return sum[0];                                                                  \
+    }
+
+MULTIPLY_ADDS(multiply_adds, floats4, a[i] * m + c)
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-/* Twelve chains: two units times at most five cycles, and the registers of AVX2 still hold them and both constants. */
-#define CHAINS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-
-__attribute__((target("avx2,fma"))) static float fma_avx2(size_t rounds)
-{
-    const __m256 m = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(0.001f);
-#define START(i) __m256 a##i = _mm256_set1_ps(0.1f * (float)i);
-#define ROUND(i) a##i = _mm256_fmadd_ps(a##i, m, c);
-#define FINISH(i) sum = _mm256_add_ps(sum, a##i);
-    CHAINS(START)
-    for (size_t r = 0; r < rounds; r++) { CHAINS(ROUND) }
-    __m256 sum = m;
-    CHAINS(FINISH)
-#undef START
-#undef ROUND
-#undef FINISH
-    return _mm256_cvtss_f32(sum);
-}
-
-__attribute__((target("avx512f"))) static float fma_avx512(size_t rounds)
-{
-    const __m512 m = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(0.001f);
-#define START(i) __m512 a##i = _mm512_set1_ps(0.1f * (float)i);
-#define ROUND(i) a##i = _mm512_fmadd_ps(a##i, m, c);
-#define FINISH(i) sum = _mm512_add_ps(sum, a##i);
-    CHAINS(START)
-    for (size_t r = 0; r < rounds; r++) { CHAINS(ROUND) }
-    __m512 sum = m;
-    CHAINS(FINISH)
-#undef START
-#undef ROUND
-#undef FINISH
-    return _mm512_cvtss_f32(sum);
-}
+__attribute__((target("avx"))) MULTIPLY_ADDS(multiply_adds_avx, __m256, a[i] * m + c)
+__attribute__((target("avx2,fma"))) MULTIPLY_ADDS(fma_avx2, __m256, _mm256_fmadd_ps(a[i], m, c))
+__attribute__((target("avx512f"))) MULTIPLY_ADDS(fma_avx512, __m512, _mm512_fmadd_ps(a[i], m, c))
 
 #if defined(__has_include)
 #if __has_include(<amxbf16intrin.h>)
@@ -266,10 +244,11 @@ an_status an_bench_machine(an_bench *bench)
 {
     an_bench_limits *l = &bench->limits;
     l->threads = bench->threads;
-    measure_fma(bench, &(fma_case){ "baseline", fma_scalar, 32 });
+    measure_fma(bench, &(fma_case){ "baseline", multiply_adds, CHAINS * 4 * 2 });
 #if defined(__x86_64__)
-    if (an_cpu()->avx2) measure_fma(bench, &(fma_case){ "avx2", fma_avx2, 12 * 8 * 2 });
-    if (an_cpu()->avx512) measure_fma(bench, &(fma_case){ "avx512", fma_avx512, 12 * 16 * 2 });
+    if (an_cpu()->avx) measure_fma(bench, &(fma_case){ "avx", multiply_adds_avx, CHAINS * 8 * 2 });
+    if (an_cpu()->avx2) measure_fma(bench, &(fma_case){ "avx2", fma_avx2, CHAINS * 8 * 2 });
+    if (an_cpu()->avx512) measure_fma(bench, &(fma_case){ "avx512", fma_avx512, CHAINS * 16 * 2 });
 #endif
     AN_TRY(measure_caches(bench));
     AN_TRY(measure_stream(bench));

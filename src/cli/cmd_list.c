@@ -70,7 +70,6 @@ static bool studies(size_t i, item *out)
 /* Which instruction sets of this build and machine have a version of their own of each kernel. */
 static bool kernels(size_t i, item *out)
 {
-    static const char *const LEVELS[] = { "ref", "avx2", "avx512" };
     static char text[64];
     const char *name = NULL;
     size_t k = 0, length = 0;
@@ -80,15 +79,15 @@ static bool kernels(size_t i, item *out)
 #undef KERNEL
     if (!name) return false;
     text[0] = '\0';
-    for (size_t l = 0; l < sizeof LEVELS / sizeof *LEVELS; l++) {
-        const an_kernels *level = an_kern_level(LEVELS[l]);
+    for (size_t l = 0; an_kern_level_name(l); l++) {
+        const an_kernels *level = an_kern_level(an_kern_level_name(l));
         if (!level) continue;
         bool own = false;
         k = 0;
 #define KERNEL(ret, kernel, args) if (k++ == i) own = !below || level->kernel != below->kernel;
 #include "kern/kernels.def"
 #undef KERNEL
-        if (own) length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", length ? " " : "", LEVELS[l]);
+        if (own) length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", length ? " " : "", an_kern_level_name(l));
         below = level;
     }
     *out = (item){ .name = name, .text = text };

@@ -55,12 +55,12 @@ static int tiles_permitted(void)
 
 static void read_features(void)
 {
-    const regs one = leaf(1, 0), seven = leaf(7, 0), seven1 = leaf(7, 1);
+    const regs one = leaf(1, 0), seven = leaf(7, 0);
     const uint64_t saved = saved_state();
     const int ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6, tmm = (saved & 0x60000) == 0x60000;
-    info.avx2 = ymm && bit(one.c, 28) && bit(one.c, 12) && bit(one.c, 29) && bit(seven.b, 5);
+    info.avx = ymm && bit(one.c, 28);
+    info.avx2 = info.avx && bit(one.c, 12) && bit(one.c, 29) && bit(seven.b, 5);
     info.avx512 = info.avx2 && zmm && bit(seven.b, 16) && bit(seven.b, 17) && bit(seven.b, 30) && bit(seven.b, 31);
-    info.avx512_bf16 = info.avx512 && bit(seven1.a, 5);
     info.amx = info.avx512 && tmm && bit(seven.d, 22) && bit(seven.d, 24) && tiles_permitted();
 }
 

@@ -23,35 +23,32 @@ static const an_kernels *table_ref(void)
     return &table;
 }
 
+/* Ascending; a name without a table is known, and answered by the level below it. kern/simd is compiled for all of its levels or for none. */
+typedef struct kern_level { const char *name; int (*present)(void); const an_kernels *(*table)(void); } kern_level;
+#define PRESENT(isa) static int has_##isa(void) { return an_cpu()->isa; }
+#define LEVEL(isa) { #isa, has_##isa, an_kern_table_##isa }
+#define KNOWN(isa) { #isa, NULL, NULL }
 static int always(void) { return 1; }
-#ifdef AN_HAVE_avx2
-static int has_avx2(void) { return an_cpu()->avx2; }
-#endif
 #ifdef AN_HAVE_avx512
-static int has_avx512(void) { return an_cpu()->avx512; }
+PRESENT(avx)
+PRESENT(avx2)
+PRESENT(avx512)
+#ifdef AN_HAVE_amx
+PRESENT(amx)
+#endif
 #endif
 
-#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
-static int has_amx(void) { return an_cpu()->amx; }
-#endif
-
-/* Ascending; a name without a table is known, and answered by the level below it. */
-static const struct { const char *name; int (*present)(void); const an_kernels *(*table)(void); } LEVELS[] = {
+static const kern_level LEVELS[] = {
     { "ref", always, table_ref },
-#ifdef AN_HAVE_avx2
-    { "avx2", has_avx2, an_kern_table_avx2 },
-#else
-    { "avx2", NULL, NULL },
-#endif
 #ifdef AN_HAVE_avx512
-    { "avx512", has_avx512, an_kern_table_avx512 },
+    LEVEL(avx), LEVEL(avx2), LEVEL(avx512),
 #else
-    { "avx512", NULL, NULL },
+    KNOWN(avx), KNOWN(avx2), KNOWN(avx512),
 #endif
 #if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
-    { "amx", has_amx, an_kern_table_amx },
+    LEVEL(amx),
 #else
-    { "amx", NULL, NULL },
+    KNOWN(amx),
 #endif
 };
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof LEVELS[0] };
@@ -87,7 +84,11 @@ static void build(void)
     const char *asked = getenv("ADDNORM_CPU");
     const int named = asked && *asked ? find(asked) : LEVEL_COUNT - 1;
     chosen = &merged[named < 0 ? LEVEL_COUNT - 1 : named];
-    if (named < 0) snprintf(note, sizeof note, "ADDNORM_CPU=%.40s is not one of ref, avx2, avx512, amx; using %s", asked, chosen->level);
+    if (named < 0) {
+        int at = snprintf(note, sizeof note, "ADDNORM_CPU=%.40s is not one of", asked);
+        for (int i = 0; i < LEVEL_COUNT; i++) at += snprintf(note + at, sizeof note - (size_t)at, "%s %s", i ? "," : "", LEVELS[i].name);
+        snprintf(note + at, sizeof note - (size_t)at, "; using %s", chosen->level);
+    }
     else if (asked && *asked && strcmp(chosen->level, asked) != 0) snprintf(note, sizeof note, "ADDNORM_CPU=%s is not available in this build on this processor; using %s", asked, chosen->level);
 }
 
@@ -109,3 +110,5 @@ const an_kernels *an_kern_level(const char *level)
     const int i = find(level);
     return i >= 0 && exists(i) ? &merged[i] : NULL;
 }
+
+const char *an_kern_level_name(size_t i) { return i < LEVEL_COUNT ? LEVELS[i].name : NULL; }

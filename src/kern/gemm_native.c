@@ -165,6 +165,9 @@ static void choose(void)
 {
     const char *level = an_kern_get()->level;
     (void)level;
+#ifdef AN_HAVE_avx
+    if (strcmp(level, "avx") == 0) chosen = &an_avx_gemm_micro;
+#endif
 #ifdef AN_HAVE_avx2
     if (strcmp(level, "avx2") == 0) chosen = &an_avx2_gemm_micro;
 #endif

@@ -63,18 +63,19 @@ typedef struct an_attn_block { size_t q0, q1, k0, k1; int add_q, add_k; } an_att
 size_t an_attn_work(const an_attn_spec *s);
 
 typedef struct an_kernels {
-    const char *level;                 /* highest overlay present: "ref", "avx2", "avx512", "amx" */
+    const char *level;                 /* highest overlay present, an_kern_level_name */
 #define KERNEL(ret, name, args) ret (*name) args;
 #include "kern/kernels.def"
 #undef KERNEL
 } an_kernels;
 
-/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx2|avx512|amx (read once).
+/* The table for this process: ref, overlaid by what the CPU has, limited by ADDNORM_CPU=ref|avx|avx2|avx512|amx (read once).
  * An unknown ADDNORM_CPU, or one the CPU lacks, leaves the highest level at or below it that exists; an_kern_note() says so. */
 const an_kernels *an_kern_get(void);
 const char *an_kern_note(void);        /* "" or one sentence about a level that was asked for and not given */
 
 /* A given level's table laid over the lower ones, or NULL when this build or CPU has none. For tests and bench. */
 const an_kernels *an_kern_level(const char *level);
+const char *an_kern_level_name(size_t i);   /* the names there are, ascending, in any build; NULL behind the last */
 
 #endif

@@ -23,6 +23,9 @@ typedef struct product { int ta, tb, low; size_t m, n, k; const an_real *a; size
 
 static const an_gemm_micro *micro_of(const char *level)
 {
+#ifdef AN_HAVE_avx
+    if (strcmp(level, "native avx") == 0) return an_kern_level("avx") ? &an_avx_gemm_micro : NULL;
+#endif
 #ifdef AN_HAVE_avx2
     if (strcmp(level, "native avx2") == 0) return an_kern_level("avx2") ? &an_avx2_gemm_micro : NULL;
 #endif
@@ -53,14 +56,14 @@ static const char *present(const char *const *names, size_t n_names, size_t i)
 
 const char *an_levels_gemm(size_t i)
 {
-    static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "onednn", "cblas" };
+    static const char *const names[] = { "ref", "native avx", "native avx2", "native avx512", "native avx512-emulated", "onednn", "cblas" };
     return present(names, sizeof names / sizeof names[0], i);
 }
 
 /* Of mixed products: the tiles too, and no library. */
 const char *an_levels_gemm_low(size_t i)
 {
-    static const char *const names[] = { "ref", "native avx2", "native avx512", "native avx512-emulated", "native amx", "native amx-emulated" };
+    static const char *const names[] = { "ref", "native avx", "native avx2", "native avx512", "native avx512-emulated", "native amx", "native amx-emulated" };
     return present(names, sizeof names / sizeof names[0], i);
 }
 

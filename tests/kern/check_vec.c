@@ -12,8 +12,11 @@ enum { POINTS = 4099 };
 
 const char *an_levels_vec(size_t i)
 {
-    const char *name[4] = { "ref", NULL, NULL, NULL };
+    const char *name[5] = { "ref" };
     size_t count = 1;
+#ifdef AN_HAVE_avx
+    if (an_cpu()->avx) name[count++] = "avx";
+#endif
 #ifdef AN_HAVE_avx2
     if (an_cpu()->avx2) name[count++] = "avx2";
 #endif
@@ -46,6 +49,9 @@ static double exact(int which, double x)
 static void compute(const char *level, int which, size_t n, const an_real *x, an_real *y)
 {
 #ifndef AN_F64
+#ifdef AN_HAVE_avx
+    if (strcmp(level, "avx") == 0) an_avx_vec_probe(which, n, x, y);
+#endif
 #ifdef AN_HAVE_avx2
     if (strcmp(level, "avx2") == 0) an_avx2_vec_probe(which, n, x, y);
 #endif

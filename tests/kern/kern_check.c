@@ -58,10 +58,10 @@ static const an_kernels *emulated(int tiles)
 
 static size_t table_levels(an_level *level)
 {
-    static const char *const names[] = { "ref", "avx2", "avx512", "amx" };
     size_t count = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (an_kern_level(names[i])) level[count++] = (an_level){ names[i], an_kern_level(names[i]) };
+    const char *name;
+    for (size_t i = 0; (name = an_kern_level_name(i)); i++)
+        if (an_kern_level(name)) level[count++] = (an_level){ name, an_kern_level(name) };
 #ifdef AN_HAVE_avx512_emulated
     level[count++] = (an_level){ "avx512-emulated", emulated(0) };
     level[count++] = (an_level){ "amx-emulated", emulated(1) };

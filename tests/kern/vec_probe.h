@@ -26,6 +26,7 @@ enum {
     AN_PROBE_COUNT
 };
 
+void an_avx_vec_probe(int which, size_t n, const float *x, float *y);
 void an_avx2_vec_probe(int which, size_t n, const float *x, float *y);
 void an_avx512_vec_probe(int which, size_t n, const float *x, float *y);
 void an_avx512_emulated_vec_probe(int which, size_t n, const float *x, float *y);

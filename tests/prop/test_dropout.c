@@ -102,14 +102,14 @@ static void mean_over_masks(void)
 
 int main(void)
 {
-    static const char *const LEVEL[] = { "ref", "avx2", "avx512" };
+    const char *name;
     static const double P[] = { 0, 0.1, 0.5, 0.9 };
     int levels = 0;
-    for (size_t l = 0; l < 3; l++) {
-        const an_kernels *k = an_kern_level(LEVEL[l]);
+    for (size_t l = 0; (name = an_kern_level_name(l)); l++) {
+        const an_kernels *k = an_kern_level(name);
         for (size_t i = 0; k && i < 4; i++) {
-            elements(k, LEVEL[l], AN_R(P[i]));
-            attention(k, LEVEL[l], AN_R(P[i]));
+            elements(k, name, AN_R(P[i]));
+            attention(k, name, AN_R(P[i]));
         }
         levels += k != NULL;
     }

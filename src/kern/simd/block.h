@@ -40,7 +40,7 @@ V_FN void transpose8_bf16(const an_bf16 *const row[8], size_t at, float *to, siz
 {
     __m256 r[8];
     V_UNROLL for (int i = 0; i < 8; i++)
-        r[i] = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(row[i] + at))), 16));
+        r[i] = _mm256_castsi256_ps(V_OP(slli_epi32)(V_OP(cvtepu16_epi32)(_mm_loadu_si128((const __m128i *)(const void *)(row[i] + at))), 16));
     put8x8(r, to, ldt);
 }
 

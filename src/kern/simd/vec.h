@@ -1,9 +1,9 @@
 /* kern/simd/vec.h
  * The small vocabulary the vectorised kernels are written in: VL floats vf, VL 32-bit words vi, lane masks vm, VL/2
- * doubles vd. AVX2 (VL 8) and AVX-512 (VL 16), chosen by AN_ISA_avx2 / AN_ISA_avx512. Everything here is one or two
+ * doubles vd. AVX and AVX2 (VL 8) and AVX-512 (VL 16), chosen by AN_ISA_avx / AN_ISA_avx2 / AN_ISA_avx512. Everything here is one or two
  * instructions; functions (exp, tanh, ...) are in vec_math.h, random words in vec_rng.h.
  *   v_min, v_max   return b when either is NaN: put the value that must keep its NaN second
- *   v_fma          a*b + c        v_fnma  c - a*b
+ *   v_fma          a*b + c        v_fnma  c - a*b   (one rounding where V_FUSED)
  *   v_sum, v_top   over the lanes, always in the same order: halves are folded until one is left
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
@@ -24,6 +24,16 @@
 #endif
 
 #define V_FN static inline __attribute__((always_inline, unused))
+
+/* 256 bits where AVX has no instruction for them; V_FUSED: a multiply-add rounds once */
+#ifdef AN_ISA_avx
+#include "kern/simd/vec_avx.h"
+#define V_OP(op) v_avx_##op
+enum { V_FUSED = 0 };
+#else
+#define V_OP(op) _mm256_##op
+enum { V_FUSED = 1 };
+#endif
 
 /* Asks for the cache line around p + i, once per line in a loop over i. */
 V_FN void v_prefetch(const float *p, size_t i)
@@ -104,7 +114,7 @@ V_FN __m256 v_fold_add(vf a) { return _mm256_add_ps(v_half(a, 0), v_half(a, 1));
 V_FN __m256 v_fold_max(vf a) { return _mm256_max_ps(v_half(a, 0), v_half(a, 1)); }
 V_FN __m256d vd_fold(vd a) { return _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1)); }
 
-#elif defined(AN_ISA_avx2)
+#elif defined(AN_ISA_avx2) || defined(AN_ISA_avx)
 enum { VL = 8 };
 typedef __m256 vf;
 typedef __m256i vi;
@@ -126,8 +136,8 @@ V_FN vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 V_FN vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 V_FN vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 V_FN vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-V_FN vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-V_FN vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+V_FN vf v_fma(vf a, vf b, vf c) { return V_OP(fmadd_ps)(a, b, c); }
+V_FN vf v_fnma(vf a, vf b, vf c) { return V_OP(fnmadd_ps)(a, b, c); }
 V_FN vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 V_FN vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 V_FN vf v_sqrt(vf a) { return _mm256_sqrt_ps(a); }
@@ -136,7 +146,7 @@ V_FN uint32_t vm_bits(vm m) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi2
 V_FN vm vm_of(uint32_t bits)
 {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane);
+    return V_OP(cmpeq_epi32)(V_OP(and_si256)(_mm256_set1_epi32((int)bits), lane), lane);
 }
 V_FN vf v_sel(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
 
@@ -144,33 +154,33 @@ V_FN vi v_bits(vf a) { return _mm256_castps_si256(a); }
 V_FN vf vi_float(vi a) { return _mm256_castsi256_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm256_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
-V_FN vi vi_load16(const uint16_t *p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)); }
+V_FN vi vi_load16(const uint16_t *p) { return V_OP(cvtepu16_epi32)(_mm_loadu_si128((const __m128i *)(const void *)p)); }
 V_FN void vi_store16(uint16_t *p, vi a)
 {
-    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(a, a), 0x08)));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extractf128_si256(a, 1)));
 }
-V_FN vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
-V_FN vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+V_FN vi vi_add(vi a, vi b) { return V_OP(add_epi32)(a, b); }
+V_FN vi vi_sub(vi a, vi b) { return V_OP(sub_epi32)(a, b); }
 V_FN vi vi_set64(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
-V_FN vi vi_add64(vi a, vi b) { return _mm256_add_epi64(a, b); }
-V_FN vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
-V_FN vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
-V_FN vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
-V_FN vi vi_mul_even(vi a, vi b) { return _mm256_mul_epu32(a, b); }   /* 64-bit products of the even words */
-V_FN vi vi_even_odd(vi even, vi odd) { return _mm256_blend_epi32(even, odd, 0xaa); }
-V_FN vi vi_lo32(vi a, vi b) { return _mm256_unpacklo_epi32(a, b); }  /* interleave inside each 128 bits */
-V_FN vi vi_hi32(vi a, vi b) { return _mm256_unpackhi_epi32(a, b); }
-V_FN vi vi_lo64(vi a, vi b) { return _mm256_unpacklo_epi64(a, b); }
-V_FN vi vi_hi64(vi a, vi b) { return _mm256_unpackhi_epi64(a, b); }
-#define vi_shl(a, n) _mm256_slli_epi32(a, n)
-#define vi_shr(a, n) _mm256_srli_epi32(a, n)
-#define vi_sar(a, n) _mm256_srai_epi32(a, n)
-#define vi_shl64(a, n) _mm256_slli_epi64(a, n)
-#define vi_shr64(a, n) _mm256_srli_epi64(a, n)
-V_FN vm vi_less(vi a, vi b) { return _mm256_cmpgt_epi32(b, a); }   /* signed a < b */
-V_FN vi vi_sel(vm m, vi yes, vi no) { return _mm256_blendv_epi8(no, yes, m); }
+V_FN vi vi_add64(vi a, vi b) { return V_OP(add_epi64)(a, b); }
+V_FN vi vi_and(vi a, vi b) { return V_OP(and_si256)(a, b); }
+V_FN vi vi_or(vi a, vi b) { return V_OP(or_si256)(a, b); }
+V_FN vi vi_xor(vi a, vi b) { return V_OP(xor_si256)(a, b); }
+V_FN vi vi_mul_even(vi a, vi b) { return V_OP(mul_epu32)(a, b); }   /* 64-bit products of the even words */
+V_FN vi vi_even_odd(vi even, vi odd) { return V_OP(blend_epi32)(even, odd, 0xaa); }
+V_FN vi vi_lo32(vi a, vi b) { return V_OP(unpacklo_epi32)(a, b); }  /* interleave inside each 128 bits */
+V_FN vi vi_hi32(vi a, vi b) { return V_OP(unpackhi_epi32)(a, b); }
+V_FN vi vi_lo64(vi a, vi b) { return V_OP(unpacklo_epi64)(a, b); }
+V_FN vi vi_hi64(vi a, vi b) { return V_OP(unpackhi_epi64)(a, b); }
+#define vi_shl(a, n) V_OP(slli_epi32)(a, n)
+#define vi_shr(a, n) V_OP(srli_epi32)(a, n)
+#define vi_sar(a, n) V_OP(srai_epi32)(a, n)
+#define vi_shl64(a, n) V_OP(slli_epi64)(a, n)
+#define vi_shr64(a, n) V_OP(srli_epi64)(a, n)
+V_FN vm vi_less(vi a, vi b) { return V_OP(cmpgt_epi32)(b, a); }   /* signed a < b */
+V_FN vi vi_sel(vm m, vi yes, vi no) { return V_OP(blendv_epi8)(no, yes, m); }
 
-V_FN vf v_load_int8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p))); }
+V_FN vf v_load_int8(const int8_t *p) { return _mm256_cvtepi32_ps(V_OP(cvtepi8_epi32)(_mm_loadl_epi64((const __m128i *)(const void *)p))); }
 V_FN vi vi_nearest(vf a) { return _mm256_cvtps_epi32(a); }                /* to nearest even */
 V_FN void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 
@@ -181,14 +191,14 @@ V_FN vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 V_FN void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 V_FN vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
 V_FN vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
-V_FN vd vd_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+V_FN vd vd_fma(vd a, vd b, vd c) { return V_OP(fmadd_pd)(a, b, c); }
 
 V_FN __m256 v_fold_add(vf a) { return a; }
 V_FN __m256 v_fold_max(vf a) { return a; }
 V_FN __m256d vd_fold(vd a) { return a; }
 
 #else
-#error "kern/simd is compiled with AN_ISA_avx2 or AN_ISA_avx512"
+#error "kern/simd is compiled with AN_ISA_avx, AN_ISA_avx2 or AN_ISA_avx512"
 #endif
 
 /* Up to VL elements: all of them when left >= VL (a constant in full loops, so the choice costs nothing there). */

@@ -107,10 +107,19 @@ V_FN vf v_erfcx(vf t)
     return v_mul(v_fma(p, s, p0), u);
 }
 
+/* s - x^2 to the bit for s = x^2 rounded; where multiply-adds round twice, from products of halves of x, which have no rounding error
+ * (Dekker 1971) */
+V_FN vf v_square_rest(vf x, vf s)
+{
+    if (V_FUSED) return v_fnma(x, x, s);
+    const vf high = vi_float(vi_and(v_bits(x), vi_set(0xfffff000u))), low = v_sub(x, high), cross = v_mul(high, low);
+    return v_sub(v_sub(v_sub(s, v_mul(high, high)), v_add(cross, cross)), v_mul(low, low));
+}
+
 /* e^(-k x^2), k = 1 or 1/2; the rounding error of x^2 is carried along */
 V_FN vf v_gauss(vf x, float k)
 {
-    const vf s = v_mul(x, x), rest = v_fnma(x, x, s), e = v_exp_low(v_mul(v_set(-k), s));   /* rest = s - x^2 */
+    const vf s = v_mul(x, x), rest = v_square_rest(x, s), e = v_exp_low(v_mul(v_set(-k), s));
     return v_fma(v_mul(e, v_set(k)), rest, e);
 }
 
