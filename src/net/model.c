@@ -110,7 +110,7 @@ void an_model_destroy(an_model **model)
 const an_model_config *an_model_get_config(const an_model *m) { return &m->config; }
 size_t an_model_param_count(const an_model *m) { return m->params->trained; }
 void an_model_params_written(an_model *m) { m->params->stale = true; }
-void an_model_init_params(an_model *m, uint64_t seed) { an_params_draw(m->params, seed); }
+void an_model_init_params(an_model *m, uint64_t seed) { an_params_draw(m->params, seed, m->threads); }
 const an_real *an_model_get_logits(const an_model *m) { return m->logits->keep ? m->logits->data : NULL; }
 const an_telemetry *an_model_get_telemetry(const an_model *m) { return m->plan->ledger ? &m->plan->ledger->telemetry : NULL; }
 json_t *an_model_describe(const an_model *m) { return an_plan_describe(m->plan); }

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "core/threads.h"
+
 static size_t aligned(size_t count) { const size_t a = AN_ALIGN / sizeof(an_real); return (count + a - 1) / a * a; }
 
 an_status an_params_size(an_params *params, size_t *reals)
@@ -82,17 +84,24 @@ an_param_def *an_params_find(an_params *params, const char *name)
     return at ? &params->list[at - 1] : NULL;
 }
 
-static void draw(const an_init *init, an_rng_key key, size_t first, size_t n, an_real *out)
+/* n numbers from p on, which are those from `first` on of the key's stream, whoever draws them. */
+typedef struct drawing { an_init init; an_rng_key key; size_t first, n; an_real *p; } drawing;
+enum { DRAWN_AT_ONCE = 1 << 16 };
+
+static void draw_part(void *ctx, size_t part, int thread)
 {
-    for (size_t i = 0; i < n; i++)
-        switch (init->law) {
-        case AN_LAW_CONST: out[i] = AN_R(init->scale); break;
-        case AN_LAW_NORMAL: out[i] = AN_R(init->scale * an_rng_normal(key, first + i)); break;
-        case AN_LAW_UNIFORM: out[i] = AN_R(init->scale * (2 * an_rng_uniform(key, first + i) - 1)); break;
+    const drawing *d = ctx;
+    const size_t from = part * DRAWN_AT_ONCE, end = d->n - from < DRAWN_AT_ONCE ? d->n : from + DRAWN_AT_ONCE;
+    (void)thread;
+    for (size_t i = from; i < end; i++)
+        switch (d->init.law) {
+        case AN_LAW_CONST: d->p[i] = AN_R(d->init.scale); break;
+        case AN_LAW_NORMAL: d->p[i] = AN_R(d->init.scale * an_rng_normal(d->key, d->first + i)); break;
+        case AN_LAW_UNIFORM: d->p[i] = AN_R(d->init.scale * (2 * an_rng_uniform(d->key, d->first + i) - 1)); break;
         }
 }
 
-void an_params_draw(an_params *params, uint64_t seed)
+void an_params_draw(an_params *params, uint64_t seed, int threads)
 {
     params->stale = true;
     for (size_t i = 0; i < params->n; i++) {
@@ -104,7 +113,8 @@ void an_params_draw(an_params *params, uint64_t seed)
         for (size_t g = 0; g < AN_INIT_GROUPS && done < p->count; g++) {
             size_t n = p->init[g].rows ? p->init[g].rows * row : p->count - done;
             if (n > p->count - done) n = p->count - done;
-            draw(&p->init[g], key, done, n, p->data + done);
+            drawing d = { p->init[g], key, done, n, p->data + done };
+            an_parallel_for(threads, (n + DRAWN_AT_ONCE - 1) / DRAWN_AT_ONCE, draw_part, &d);
             done += n;
         }
         for (size_t part = 0; part < an_unit_parts(p->rule.unit, p->dims.d[0], row); part++) an_unit_scale(p->rule.unit, p->dims.d[0], row, p->data, part);

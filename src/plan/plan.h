@@ -47,7 +47,7 @@ an_status an_params_freeze(an_params *params, bool train) AN_MUST_USE;   /* allo
 void an_params_fini(an_params *params);
 an_param_def *an_params_find(an_params *params, const char *name);           /* NULL: none */
 an_status an_params_index(an_params *params) AN_MUST_USE;                    /* enters the last of the list into the index */
-void an_params_draw(an_params *params, uint64_t seed);
+void an_params_draw(an_params *params, uint64_t seed, int threads);           /* the same numbers for any number of threads */
 /* Copies of matrices in another storage, beside the masters; they live as long as the parameters. A plan that sets `weights` makes those
  * it reads when it is bound; whoever changes masters refreshes: every copy of this kind, the same bits for any number of threads. */
 void an_params_refresh(an_params *params, an_store kind, int threads);

@@ -47,7 +47,7 @@ static an_status normalise(const bench *w, bool training, size_t rows, const an_
     if (status == AN_OK) status = an_plan_bind(plan, 1);
     if (status == AN_OK) {
         an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .loss_scale = 1, .train = training };
-        an_params_draw(&params, 1);
+        an_params_draw(&params, 1, 1);
         memcpy(in->data, x, rows * C * sizeof *x);
         an_plan_forward(plan, &run);
         memcpy(seen, out->data, rows * C * sizeof *seen);

@@ -123,7 +123,7 @@ void stack_open(stack *s, int what, size_t batch, const char *format, ...)
     need(an_plan_bind(s->plan, 2), text);
 }
 
-void stack_draw(stack *s, uint64_t seed) { an_params_draw(&s->params, seed); }
+void stack_draw(stack *s, uint64_t seed) { an_params_draw(&s->params, seed, 1); }
 
 void stack_forward(stack *s)
 {

@@ -37,7 +37,7 @@ static void open_bench(bench *t, const an_op *op, const an_map_attr *attr, an_di
     need(an_plan_freeze(t->plan, true));
     need(an_params_freeze(&t->params, true));
     need(an_plan_bind(t->plan, threads));
-    an_params_draw(&t->params, 3);
+    an_params_draw(&t->params, 3, 1);
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .loss_scale = 1, .n_target = 1 };
     an_plan_forward(t->plan, &run);
     an_plan_backward(t->plan, &run);

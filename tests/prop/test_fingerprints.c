@@ -316,7 +316,7 @@ static void read_embedding(subject *s, uint64_t seed, an_real *logits)
     y->keep = true;
     if (an_plan_freeze(plan, true) != AN_OK || an_params_freeze(&params, false) != AN_OK || an_plan_bind(plan, 1) != AN_OK) exit(1);
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get() };
-    an_params_draw(&params, seed);
+    an_params_draw(&params, seed, 1);
     input->tokens = s->tokens;
     an_plan_forward(plan, &run);
     memcpy(logits, y->data, y->count * sizeof *logits);

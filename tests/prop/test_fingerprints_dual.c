@@ -192,7 +192,7 @@ static void record(recorded *r, const char *settings)
     need(an_plan_freeze(m->plan, m->config.fuse));
     need(an_params_freeze(m->params, true));
     need(an_plan_bind(m->plan, 1));
-    an_params_draw(m->params, 4);
+    an_params_draw(m->params, 4, 1);
 }
 
 static void close_record(recorded *r)

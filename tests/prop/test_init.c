@@ -106,7 +106,7 @@ static double rms_of_x0(subject *s)
     if (b.status == AN_OK) x0->keep = true;
     if (b.status == AN_OK && an_plan_freeze(plan, true) == AN_OK && an_params_freeze(&params, false) == AN_OK && an_plan_bind(plan, 1) == AN_OK) {
         an_run run = { .k = an_kern_get(), .gemm = an_gemm_get() };
-        an_params_draw(&params, 1);
+        an_params_draw(&params, 1, 1);
         input->tokens = tokens;
         an_plan_forward(plan, &run);
         for (size_t i = 0; i < x0->count; i++) sum += (double)x0->data[i] * (double)x0->data[i] / (double)x0->count;
@@ -144,8 +144,32 @@ static void tying(void)
                "init xavier with tie_embeddings true was not refused by name: %s", an_error_text());
 }
 
+/* Matrices of several parts' length, drawn by one thread and by three. */
+static void threads(void)
+{
+    static const char *const LAW[] = { "normal", "xavier-uniform" };
+    for (size_t law = 0; law < sizeof LAW / sizeof *LAW; law++) {
+        subject s;
+        prop_open(&s, 1, 0, "n_layer=1 n_head=4 d_model=256 d_ff=700 vocab_size=300 seq_len=8 init=%s", LAW[law]);
+        const an_param *p = &s.param[0];
+        for (size_t i = 0; i < s.n_params; i++)
+            if (s.param[i].count > p->count) p = &s.param[i];
+        an_real *alone = malloc(p->count * sizeof *alone);
+        if (!alone) abort();
+        an_model_init_params(s.model, 7);
+        memcpy(alone, p->data, p->count * sizeof *alone);
+        memset(p->data, 0, p->count * sizeof *alone);
+        prop_check(an_model_set_threads(s.model, 3) == AN_OK, "threads");
+        an_model_init_params(s.model, 7);
+        prop_check(p->count > 100000 && memcmp(alone, p->data, p->count * sizeof *alone) == 0, "init=%s: three threads draw other numbers than one", LAW[law]);
+        free(alone);
+        prop_close(&s);
+    }
+}
+
 int main(void)
 {
+    threads();
     laws();
     streams();
     unit_stream();

@@ -147,7 +147,7 @@ static void open_norm(fixture *f, size_t n, size_t c, const char *settings)
     need(an_plan_freeze(f->plan, false), f->what);
     need(an_params_freeze(&f->params, true), f->what);
     need(an_plan_bind(f->plan, 1), f->what);
-    an_params_draw(&f->params, 1);
+    an_params_draw(&f->params, 1, 1);
 }
 
 static void close_norm(fixture *f)
@@ -318,7 +318,7 @@ static void constant_rows(fixture *f, const struct law *law)
 {
     static const double VALUE[] = { 0, 3.25, -1, 1e-30, 0.1, 1e4, -1e15, 1e30 };
     static copy k;
-    an_params_draw(&f->params, 1);
+    an_params_draw(&f->params, 1, 1);
     for (size_t v = 0; v < sizeof VALUE / sizeof *VALUE; v++) {
         char rows[48];
         snprintf(rows, sizeof rows, "constant rows of %g", VALUE[v]);

@@ -59,7 +59,7 @@ static void run(fixture *f)
     assert_ok(an_plan_freeze(f->plan, false));
     assert_ok(an_params_freeze(&f->params, false));
     assert_ok(an_plan_bind(f->plan, 1));
-    an_params_draw(&f->params, 1);                   /* gains 1, biases 0, running statistics as they start */
+    an_params_draw(&f->params, 1, 1);                   /* gains 1, biases 0, running statistics as they start */
 }
 
 static void forward(fixture *f, bool train)
