@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "core/arena.h"
+#include "core/cpu.h"
 #include "core/rng.h"
 #include "core/threads.h"
 
@@ -36,6 +37,29 @@ static void arena_gives_aligned_zeros(void **state)
     assert_string_equal(an_arena_printf(&arena, "%s.%d", "layers", 3), "layers.3");
     an_arena_fini(&arena);
     an_arena_fini(&arena);
+}
+
+/* Each level of instructions comes with those below it; of L3 no more is counted on than is there, nor more than 16 MiB a processor. */
+static void processor(void **state)
+{
+    (void)state;
+    const an_cpu_info *cpu = an_cpu();
+    assert_true((!cpu->amx || cpu->avx512) && (!cpu->avx512 || cpu->avx2) && (!cpu->avx2 || cpu->avx));
+    assert_true(cpu->kept <= cpu->l3 && cpu->kept <= (size_t)an_threads_available() * (16u << 20) && (cpu->kept > 0) == (cpu->l3 > 0));
+    assert_true(cpu->name[0] != '\0');
+}
+
+/* Large enough for large pages, and no multiple of their size. */
+static void a_large_block_is_zeros(void **state)
+{
+    (void)state;
+    an_block b;
+    assert_ok(an_block_init(&b, 5 * 1024 * 1024 + 3, "test"));
+    assert_int_equal((uintptr_t)b.data % AN_ALIGN, 0);
+    for (size_t i = 0; i < b.count; i += 509) assert_true(b.data[i] == 0);
+    b.data[b.count - 1] = 1;
+    an_block_fini(&b);
+    assert_null(b.data);
 }
 
 static void blocks(void **state)
@@ -198,7 +222,8 @@ static void tiny_numbers_are_zero_in_parts_alone(void **state) { (void)state; }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences_travel), cmocka_unit_test(arena_gives_aligned_zeros), cmocka_unit_test(blocks), cmocka_unit_test(allocations_fail_on_demand),
+        cmocka_unit_test(sentences_travel), cmocka_unit_test(arena_gives_aligned_zeros), cmocka_unit_test(blocks), cmocka_unit_test(a_large_block_is_zeros), cmocka_unit_test(processor),
+        cmocka_unit_test(allocations_fail_on_demand),
         cmocka_unit_test(sizes_do_not_wrap), cmocka_unit_test(philox_known_answers), cmocka_unit_test(moments_of_the_draws), cmocka_unit_test(keys_and_indices_matter),
         cmocka_unit_test(permutations), cmocka_unit_test(each_part_runs_once), cmocka_unit_test(tiny_numbers_are_zero_in_parts_alone),
     };
