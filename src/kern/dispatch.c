@@ -23,34 +23,30 @@ static const an_kernels *table_ref(void)
     return &table;
 }
 
-/* Ascending; a name without a table is known, and answered by the level below it. kern/simd is compiled for all of its levels or for none. */
-typedef struct kern_level { const char *name; int (*present)(void); const an_kernels *(*table)(void); } kern_level;
-#define PRESENT(isa) static int has_##isa(void) { return an_cpu()->isa; }
-#define LEVEL(isa) { #isa, has_##isa, an_kern_table_##isa }
-#define KNOWN(isa) { #isa, NULL, NULL }
 static int always(void) { return 1; }
-#ifdef AN_HAVE_avx512
-PRESENT(avx)
-PRESENT(avx2)
-PRESENT(avx512)
-#ifdef AN_HAVE_amx
-PRESENT(amx)
+#ifdef AN_HAVE_simd
+#define LEVEL(isa) static int has_##isa(void) { return an_cpu()->isa; }
+#include "kern/simd/levels.def"
+#undef LEVEL
+#define LEVEL(isa) { #isa, has_##isa, an_kern_table_##isa },
+#else
+#define LEVEL(isa) { #isa, NULL, NULL },
 #endif
+#ifdef AN_HAVE_amx
+static int has_amx(void) { return an_cpu()->amx; }
 #endif
 
-static const kern_level LEVELS[] = {
+/* Ascending; a name without a table is known, and answered by the level below it. */
+static const struct { const char *name; int (*present)(void); const an_kernels *(*table)(void); } LEVELS[] = {
     { "ref", always, table_ref },
-#ifdef AN_HAVE_avx512
-    LEVEL(avx), LEVEL(avx2), LEVEL(avx512),
+#include "kern/simd/levels.def"
+#ifdef AN_HAVE_amx
+    { "amx", has_amx, an_kern_table_amx },
 #else
-    KNOWN(avx), KNOWN(avx2), KNOWN(avx512),
-#endif
-#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
-    LEVEL(amx),
-#else
-    KNOWN(amx),
+    { "amx", NULL, NULL },
 #endif
 };
+#undef LEVEL
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof LEVELS[0] };
 
 static an_kernels merged[LEVEL_COUNT];

@@ -33,6 +33,9 @@ enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 64 /* lim
 void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x);
 void an_gemm_native_pack(const an_gemm_micro *micro, an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out);
 
-extern const an_gemm_micro an_avx_gemm_micro, an_avx2_gemm_micro, an_avx512_gemm_micro, an_amx_gemm_micro;
+#define LEVEL(isa) extern const an_gemm_micro an_##isa##_gemm_micro;
+#include "kern/simd/levels.def"
+#undef LEVEL
+extern const an_gemm_micro an_amx_gemm_micro;
 
 #endif

@@ -165,17 +165,19 @@ static void choose(void)
 {
     const char *level = an_kern_get()->level;
     (void)level;
-#ifdef AN_HAVE_avx
-    if (strcmp(level, "avx") == 0) chosen = &an_avx_gemm_micro;
-#endif
-#ifdef AN_HAVE_avx2
-    if (strcmp(level, "avx2") == 0) chosen = &an_avx2_gemm_micro;
-#endif
-#ifdef AN_HAVE_avx512
-    if (strcmp(level, "avx512") == 0 || strcmp(level, "amx") == 0) chosen = &an_avx512_gemm_micro;
+#ifdef AN_HAVE_simd
+    static const struct { const char *level; const an_gemm_micro *micro; } MICRO[] = {
+#define LEVEL(isa) { #isa, &an_##isa##_gemm_micro },
+#include "kern/simd/levels.def"
+#undef LEVEL
+    };
+    for (size_t i = 0; strcmp(level, "ref") != 0 && i < sizeof MICRO / sizeof *MICRO; i++) {   /* a level above them all has the last one's */
+        chosen = MICRO[i].micro;
+        if (strcmp(level, MICRO[i].level) == 0) break;
+    }
 #endif
     chosen_low = chosen;
-#if defined(AN_HAVE_amx) && defined(AN_HAVE_avx512)
+#ifdef AN_HAVE_amx
     if (strcmp(level, "amx") == 0) chosen_low = &an_amx_gemm_micro;
 #endif
     have_key = pthread_key_create(&buffer_key, free) == 0;

@@ -23,14 +23,10 @@ typedef struct product { int ta, tb, low; size_t m, n, k; const an_real *a; size
 
 static const an_gemm_micro *micro_of(const char *level)
 {
-#ifdef AN_HAVE_avx
-    if (strcmp(level, "native avx") == 0) return an_kern_level("avx") ? &an_avx_gemm_micro : NULL;
-#endif
-#ifdef AN_HAVE_avx2
-    if (strcmp(level, "native avx2") == 0) return an_kern_level("avx2") ? &an_avx2_gemm_micro : NULL;
-#endif
-#ifdef AN_HAVE_avx512
-    if (strcmp(level, "native avx512") == 0) return an_kern_level("avx512") ? &an_avx512_gemm_micro : NULL;
+#ifdef AN_HAVE_simd
+#define LEVEL(isa) if (strcmp(level, "native " #isa) == 0) return an_kern_level(#isa) ? &an_##isa##_gemm_micro : NULL;
+#include "kern/simd/levels.def"
+#undef LEVEL
 #endif
 #ifdef AN_HAVE_avx512_emulated
     if (strcmp(level, "native avx512-emulated") == 0) return &an_avx512_emulated_gemm_micro;
@@ -54,18 +50,26 @@ static const char *present(const char *const *names, size_t n_names, size_t i)
     return NULL;
 }
 
+#define LEVEL(isa) "native " #isa,
 const char *an_levels_gemm(size_t i)
 {
-    static const char *const names[] = { "ref", "native avx", "native avx2", "native avx512", "native avx512-emulated", "onednn", "cblas" };
+    static const char *const names[] = {
+        "ref",
+#include "kern/simd/levels.def"
+        "native avx512-emulated", "onednn", "cblas" };
     return present(names, sizeof names / sizeof names[0], i);
 }
 
 /* Of mixed products: the tiles too, and no library. */
 const char *an_levels_gemm_low(size_t i)
 {
-    static const char *const names[] = { "ref", "native avx", "native avx2", "native avx512", "native avx512-emulated", "native amx", "native amx-emulated" };
+    static const char *const names[] = {
+        "ref",
+#include "kern/simd/levels.def"
+        "native avx512-emulated", "native amx", "native amx-emulated" };
     return present(names, sizeof names / sizeof names[0], i);
 }
+#undef LEVEL
 
 static an_operand operand(const an_real *x, const an_bf16 *low, size_t ld)
 {

@@ -12,16 +12,12 @@ enum { POINTS = 4099 };
 
 const char *an_levels_vec(size_t i)
 {
-    const char *name[5] = { "ref" };
+    const char *name[8] = { "ref" };
     size_t count = 1;
-#ifdef AN_HAVE_avx
-    if (an_cpu()->avx) name[count++] = "avx";
-#endif
-#ifdef AN_HAVE_avx2
-    if (an_cpu()->avx2) name[count++] = "avx2";
-#endif
-#ifdef AN_HAVE_avx512
-    if (an_cpu()->avx512) name[count++] = "avx512";
+#ifdef AN_HAVE_simd
+#define LEVEL(isa) if (an_cpu()->isa) name[count++] = #isa;
+#include "kern/simd/levels.def"
+#undef LEVEL
 #endif
 #ifdef AN_HAVE_avx512_emulated
     name[count++] = "avx512-emulated";
@@ -49,14 +45,10 @@ static double exact(int which, double x)
 static void compute(const char *level, int which, size_t n, const an_real *x, an_real *y)
 {
 #ifndef AN_F64
-#ifdef AN_HAVE_avx
-    if (strcmp(level, "avx") == 0) an_avx_vec_probe(which, n, x, y);
-#endif
-#ifdef AN_HAVE_avx2
-    if (strcmp(level, "avx2") == 0) an_avx2_vec_probe(which, n, x, y);
-#endif
-#ifdef AN_HAVE_avx512
-    if (strcmp(level, "avx512") == 0) an_avx512_vec_probe(which, n, x, y);
+#ifdef AN_HAVE_simd
+#define LEVEL(isa) if (strcmp(level, #isa) == 0) an_##isa##_vec_probe(which, n, x, y);
+#include "kern/simd/levels.def"
+#undef LEVEL
 #endif
 #ifdef AN_HAVE_avx512_emulated
     if (strcmp(level, "avx512-emulated") == 0) an_avx512_emulated_vec_probe(which, n, x, y);

@@ -26,9 +26,9 @@ enum {
     AN_PROBE_COUNT
 };
 
-void an_avx_vec_probe(int which, size_t n, const float *x, float *y);
-void an_avx2_vec_probe(int which, size_t n, const float *x, float *y);
-void an_avx512_vec_probe(int which, size_t n, const float *x, float *y);
+#define LEVEL(isa) void an_##isa##_vec_probe(int which, size_t n, const float *x, float *y);
+#include "kern/simd/levels.def"
+#undef LEVEL
 void an_avx512_emulated_vec_probe(int which, size_t n, const float *x, float *y);
 
 #endif

@@ -6,9 +6,9 @@
 
 #include "kern/kern.h"
 
-const an_kernels *an_kern_table_avx(void);
-const an_kernels *an_kern_table_avx2(void);
-const an_kernels *an_kern_table_avx512(void);
+#define LEVEL(isa) const an_kernels *an_kern_table_##isa(void);
+#include "kern/simd/levels.def"
+#undef LEVEL
 const an_kernels *an_kern_table_amx(void);      /* kern/amx: what runs on tiles, beside products (kern/gemm_native.c) */
 
 #endif
