@@ -56,12 +56,13 @@ typedef struct an_bench_runner { an_bench_phase phase[2]; double best; } an_benc
 void an_bench_race(const an_bench *bench, size_t parts, an_bench_runner *runner, size_t runners);
 
 /* A stream over `reads` arrays into `writes` more, or in place into the first of those read. Arrays: count floats each, on
- * cache lines. Mixes known: 1:0, 1:1, 2:1, 2:2, 3:1, 3:2, 4:3. */
+ * cache lines; the last low_reads of those read, and low_writes of those written, half as many bytes. Mixes known: 1:0, 1:1, 2:1, 2:2, 3:1, 3:2, 4:3;
+ * with one of each half as wide 1:1 (what is written), 2:1 (what is read), 2:2 (both), 3:1 and 3:2 (what is read). */
 enum { AN_STREAM_MOST = 7 };
 typedef struct an_bench_stream {
     float *array[AN_STREAM_MOST];
     size_t count, parts;
-    int reads, writes;
+    int reads, writes, low_reads, low_writes;
     bool in_place, past;             /* past: stores go past the caches */
 } an_bench_stream;
 void an_bench_stream_part(void *ctx, size_t i, int thread);

@@ -28,19 +28,42 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
-static an_norm_spec spec(const an_step *s)
+/* straight: rows are seen where they lie, not through views. */
+static an_norm_spec spec(const an_step *s, bool straight)
 {
     an_norm_spec spec = ((const an_add_norm_attr *)s->attr)->spec;
-    spec.stream = !s->low && an_past_cache(s->in[X]->count);
+    spec.stream = straight && an_past_cache(s->in[X]->count);
     return spec;
+}
+
+/* Of mixed precision with a stream of reals, kernels read and write the branch in bfloat16 themselves. An observed pass needs f after dropout. */
+static bool straight_forward(const an_run *r, const an_step *s)
+{
+    const bool tossed = ((const an_add_norm_attr *)s->attr)->drop.p > 0;
+    return s->in[X]->store == AN_STORE_REAL && s->out[H]->store == AN_STORE_REAL && s->in[F]->store == AN_STORE_BF16 && s->out[Y]->store == AN_STORE_BF16 && !(r->observe && tossed);
+}
+static bool straight_backward(const an_step *s) { return s->out[H]->store == AN_STORE_REAL && s->out[Y]->grad_store == AN_STORE_BF16 && !(an_has_grad(s, F) && s->in[F]->grad_store != AN_STORE_REAL); }
+
+static void forward_low(const an_run *r, const an_step *s, an_range w)
+{
+    const an_add_norm_attr *at = s->attr;
+    const an_norm_spec sp = spec(s, true);
+    const size_t c = an_cols(s->in[X]), o = w.begin * c;
+    an_drop drop;
+    r->k->add_norm_fwd_low(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), an_cell(an_data_of(s->in[F]), o), an_tossed(r, &at->drop, o, &drop), s->in[G] ? s->in[G]->data : NULL,
+                           s->in[B] ? s->in[B]->data : NULL, s->out[H]->data + o, an_cell(an_data_of(s->out[Y]), o), s->out[MEAN]->data + w.begin, s->out[RSTD]->data + w.begin);
 }
 
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
-    const an_norm_spec sp = spec(s);
+    const an_norm_spec sp = spec(s, !s->low);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
+    if (straight_forward(r, s)) {
+        forward_low(r, s, w);
+        return;
+    }
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         const size_t o = i * c;
         n = an_view_rows(s, c, w.begin + w.n - i);
@@ -68,7 +91,8 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
-    const an_norm_spec sp = spec(s);
+    const bool low = straight_backward(s);
+    const an_norm_spec sp = spec(s, low || !s->low);
     const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(rows), c);
@@ -81,17 +105,23 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
     an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         const size_t o = i * c;
-        n = an_view_rows(s, c, w.begin + w.n - i);
-        const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), o, n * c, an_view_room(r, p, c, 0));
+        n = low ? w.n : an_view_rows(s, c, w.begin + w.n - i);
         const an_real *h = an_view_of(r, an_data_of(s->out[H]), o, n * c, an_view_room(r, p, c, 1));
         an_real *dh = s->out[H]->grad ? s->out[H]->grad + o : NULL, *dx = to_x ? s->in[X]->grad + o : NULL;   /* of the stream: always reals */
         an_real *df = to_f ? an_view_to(an_grad_of(s->in[F]), o, an_view_room(r, p, c, 2)) : NULL;
         if (x_shares) dx = dh;                          /* at->a == 1: the shared buffer takes dh itself */
         if (f_shares && !x_shares) df = dh;
         if (f_shares && x_shares) df = NULL;
-        an_drop drop;
-        r->k->add_norm_bwd(n, c, &sp, AN_R(at->a), AN_R(at->b), an_tossed(r, &at->drop, o, &drop), dy, h_used ? dh : NULL, h, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i,
-                           s->out[RSTD]->data + i, dx, x_shares ? 0 : x_add, df, f_shares ? 0 : f_add, sums, sums ? sums + c : NULL);
+        an_drop room;
+        const an_drop *drop = an_tossed(r, &at->drop, o, &room);
+        const an_real *skip = h_used ? dh : NULL, *g = s->in[G] ? s->in[G]->data : NULL, *mean = s->out[MEAN]->data + i, *rstd = s->out[RSTD]->data + i;
+        const int add_x = x_shares ? 0 : x_add, add_f = f_shares ? 0 : f_add;
+        if (low) {
+            r->k->add_norm_bwd_low(n, c, &sp, AN_R(at->a), AN_R(at->b), drop, an_cell(an_grad_of(s->out[Y]), o), skip, h, g, mean, rstd, dx, add_x, df, add_f, sums, sums ? sums + c : NULL);
+            continue;
+        }
+        const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), o, n * c, an_view_room(r, p, c, 0));
+        r->k->add_norm_bwd(n, c, &sp, AN_R(at->a), AN_R(at->b), drop, dy, skip, h, g, mean, rstd, dx, add_x, df, add_f, sums, sums ? sums + c : NULL);
         if (to_f) an_view_done(r, an_grad_of(s->in[F]), o, n * c, df);
     }
 }

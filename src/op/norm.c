@@ -35,45 +35,60 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
-static an_norm_spec spec(const an_step *s)
+/* straight: rows are seen where they lie, not through views. */
+static an_norm_spec spec(const an_step *s, bool straight)
 {
     an_norm_spec spec = ((const an_norm_attr *)s->attr)->spec;
-    spec.stream = !s->low && an_past_cache(s->in[X]->count);
+    spec.stream = straight && an_past_cache(s->in[X]->count);
     return spec;
 }
 
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const an_norm_spec sp = spec(s);
+    const an_cells from = an_data_of(s->in[X]), to = an_data_of(s->out[Y]);
+    const bool low = from.store == AN_STORE_REAL && to.store == AN_STORE_BF16;
+    const an_norm_spec sp = spec(s, low || !s->low);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
-    const an_cells from = an_data_of(s->in[X]), to = an_data_of(s->out[Y]);
+    const an_real *g = s->in[G] ? s->in[G]->data : NULL, *b = s->in[B] ? s->in[B]->data : NULL;
+    an_real *mean = s->out[MEAN]->data, *rstd = s->out[RSTD]->data;
+    if (low) {
+        r->k->norm_fwd_low(w.n, c, &sp, from.p + w.begin * c, g, b, an_cell(to, w.begin * c), mean + w.begin, rstd + w.begin);
+        return;
+    }
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         n = an_view_rows(s, c, w.begin + w.n - i);
         const an_real *x = an_view_of(r, from, i * c, n * c, an_view_room(r, p, c, 0));
         an_real *y = an_view_to(to, i * c, an_view_room(r, p, c, 1));
-        r->k->norm_fwd(n, c, &sp, x, s->in[G] ? s->in[G]->data : NULL, s->in[B] ? s->in[B]->data : NULL, y, s->out[MEAN]->data + i, s->out[RSTD]->data + i);
+        r->k->norm_fwd(n, c, &sp, x, g, b, y, mean + i, rstd + i);
         an_view_done(r, to, i * c, n * c, y);
     }
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
-    const an_norm_spec sp = spec(s);
+    const an_cells from = an_grad_of(s->out[Y]), to = an_has_grad(s, X) ? an_grad_of(s->in[X]) : (an_cells){ NULL, AN_STORE_REAL };
+    const bool low = s->in[X]->store == AN_STORE_REAL && to.p && to.store == AN_STORE_REAL && from.store == AN_STORE_BF16;
+    const an_norm_spec sp = spec(s, low || !s->low);
     const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(rows), c);
         return;
     }
     const an_range w = an_chunk(rows, p->index);
-    const an_cells to = an_has_grad(s, X) ? an_grad_of(s->in[X]) : (an_cells){ NULL, AN_STORE_REAL };
+    const an_real *g = s->in[G] ? s->in[G]->data : NULL, *mean = s->out[MEAN]->data, *rstd = s->out[RSTD]->data;
     an_real *sums = an_affine_sums(s, trains_affine(s), p->index, c);
+    if (low) {
+        const size_t o = w.begin * c;
+        r->k->norm_bwd_low(w.n, c, &sp, an_cell(from, o), s->in[X]->data + o, g, mean + w.begin, rstd + w.begin, to.p + o, an_add(r, s, X), sums, sums ? sums + c : NULL);
+        return;
+    }
     for (size_t i = w.begin, n; i < w.begin + w.n; i += n) {
         n = an_view_rows(s, c, w.begin + w.n - i);
-        const an_real *dy = an_view_of(r, an_grad_of(s->out[Y]), i * c, n * c, an_view_room(r, p, c, 0));
+        const an_real *dy = an_view_of(r, from, i * c, n * c, an_view_room(r, p, c, 0));
         const an_real *x = an_view_of(r, an_data_of(s->in[X]), i * c, n * c, an_view_room(r, p, c, 1));
         an_real *dx = to.p ? an_view_to(to, i * c, an_view_room(r, p, c, 2)) : NULL;
-        r->k->norm_bwd(n, c, &sp, dy, x, s->in[G] ? s->in[G]->data : NULL, s->out[MEAN]->data + i, s->out[RSTD]->data + i, dx, an_add(r, s, X), sums, sums ? sums + c : NULL);
+        r->k->norm_bwd(n, c, &sp, dy, x, g, mean + i, rstd + i, dx, an_add(r, s, X), sums, sums ? sums + c : NULL);
         if (dx) an_view_done(r, to, i * c, n * c, dx);
     }
 }

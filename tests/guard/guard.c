@@ -28,6 +28,8 @@ static void norm_fwd(void) { k->norm_fwd(ROWS, WIDTH, &NORM, a[0], gain, bias, a
 static void norm_bwd(void) { k->norm_bwd(ROWS, WIDTH, &NORM, a[2], a[0], gain, mean, rstd, a[3], 0, sums[0], sums[1]); }
 static void add_norm_fwd(void) { k->add_norm_fwd(ROWS, WIDTH, &NORM, 1, a[0], 1, a[1], NULL, gain, bias, a[2], a[3], mean, rstd); }
 static void add_norm_bwd(void) { k->add_norm_bwd(ROWS, WIDTH, &NORM, 1, 1, NULL, a[0], a[1], a[2], gain, mean, rstd, a[3], 0, a[4], 0, sums[0], sums[1]); }
+static void add_norm_fwd_low(void) { k->add_norm_fwd_low(ROWS, WIDTH, &NORM, 1, a[0], 1, low[0], NULL, gain, bias, a[2], low[1], mean, rstd); }
+static void add_norm_bwd_low(void) { k->add_norm_bwd_low(ROWS, WIDTH, &NORM, 1, 1, NULL, low[0], a[1], a[2], gain, mean, rstd, a[3], 0, a[4], 0, sums[0], sums[1]); }
 static void gelu_tanh(void)
 {
     k->gelu_tanh_fwd(ROWS, WIDTH, bias, a[0], a[1]);
@@ -152,6 +154,7 @@ int main(void)
         { "product NT", product_nt }, { "product NN", product_nn }, { "product TN", product_tn }, { "product of bf16", product_bf16 },
         { "attention forward", attn_fwd }, { "attention backward", attn_bwd }, { "attention of one query", attn_decode },
         { "norm forward", norm_fwd }, { "norm backward", norm_bwd }, { "add + norm forward", add_norm_fwd }, { "add + norm backward", add_norm_bwd },
+        { "add + norm forward, bf16", add_norm_fwd_low }, { "add + norm backward, bf16", add_norm_bwd_low },
         { "gelu, tanh", gelu_tanh }, { "gelu, erf", gelu_erf }, { "swiglu", swiglu }, { "dropout", dropout }, { "rotary", rope }, { "embedding", embed },
         { "cross-entropy + grad", xent_grad }, { "adamw", adamw }, { "plain vectors", vectors }, { "bf16 and back", numbers },
     };

@@ -2,10 +2,12 @@
  * The norm rows against their definition in long double. Bounds, with chain = c/32 + 4, the longest run of roundings in a
  * row sum kept in 32 partial sums: y = g h + b with h and its mean each good to chain * eps of (1 + |h|); dx to chain * eps of
  * the absolute terms of its formula; dg and db to (n + 2)/2 eps of their absolute sums. In f64 the reference takes plain
- * sums: there the mean costs eps * |mean|. In add_norm a level's h may be an ulp of its terms away; that is carried along. */
+ * sums: there the mean costs eps * |mean|. In add_norm a level's h may be an ulp of its terms away; that is carried along.
+ * Rows whose branch is bfloat16 are held to those of reals, bit by bit. */
 #include "check.h"
 
 #include <float.h>
+#include <stdlib.h>
 
 typedef struct row_want { long double mean, rstd, size; } row_want;   /* size: mean of |x| */
 
@@ -56,7 +58,64 @@ static void want_row(size_t c, const an_norm_spec *s, const an_real *x, const an
     an_want(rstd, row, degenerate(s, &w) ? (long double)rstd->run[0][row] : w.rstd, degenerate(s, &w) ? INFINITY : w.rstd * (1 + shift));
 }
 
-void an_check_norm_fwd(an_check *k)
+/* --- a branch of bfloat16: the same checks of the _low rows, which are held to the same level's rows of reals bit by bit as well ---- */
+
+static void *room(size_t bytes)   /* on a cache line: rows may be stored past the caches */
+{
+    void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    if (!p) abort();
+    return p;
+}
+
+/* x as bfloat16, or room for so many (x NULL), with one more behind them; x becomes what that holds. NULL unless low. */
+static an_bf16 *low_of(int low, size_t n, an_real *x)
+{
+    an_bf16 *to = low ? room((n + 1) * sizeof *to) : NULL;
+    for (size_t i = 0; low && x && i < n; i++) x[i] = an_bf16_widen(to[i] = an_bf16_round(x[i]));
+    if (low) to[n] = 0x1234;
+    return to;
+}
+
+/* y as the level stored it, which must be what its row of reals gives, rounded. */
+static void take_low(an_check *k, an_out *y, const an_bf16 *low, const an_real *real)
+{
+    for (size_t i = 0; i < y->n; i++) {
+        const int nan = isnan(an_bf16_widen(low[i])) && isnan(real[i]);
+        if (!nan && low[i] != an_bf16_round(real[i])) an_complain(k, "%s[%zu] of %zu: bfloat16 %g, the row of reals gives %g", y->name, i, y->n, (double)an_bf16_widen(low[i]), (double)real[i]);
+        an_at(y)[i] = an_bf16_widen(low[i]);
+    }
+    if (low[y->n] != 0x1234) an_complain(k, "%s: written past its end", y->name);
+}
+
+/* Allows a result for having been rounded to bfloat16, reference and level perhaps to neighbours; one rounding has `factor` eps. */
+static void allow_low(an_out *y, double factor)
+{
+    for (size_t i = 0; i < y->n; i++)
+        if (isfinite((double)y->want[i])) y->mag[i] += (0x1p-7L * fabsl(y->want[i]) + 0x1p-133L) / ((long double)AN_REAL_EPS * (long double)(sizeof(an_real) == 4 ? 1 : factor));
+}
+
+/* What the row of reals makes of an output's first contents; out NULL: there is none. */
+typedef struct mirror { an_out *out; an_real *real; } mirror;
+
+static an_real *mirror_new(mirror *m)
+{
+    if (!m->out) return NULL;
+    m->real = room(m->out->n * sizeof *m->real);
+    memcpy(m->real, m->out->init, m->out->n * sizeof *m->real);
+    return m->real;
+}
+
+static void mirror_end(an_check *k, mirror *m)
+{
+    for (size_t i = 0; m->out && i < m->out->n; i++)
+        if (memcmp(m->real + i, an_at(m->out) + i, sizeof *m->real) != 0 && !(isnan(m->real[i]) && isnan(an_at(m->out)[i])))
+            an_complain(k, "%s[%zu] of %zu: %a beside bfloat16, %a beside reals", m->out->name, i, m->out->n, (double)an_at(m->out)[i], (double)m->real[i]);
+    if (m->out) free(m->real);
+}
+
+static an_real *at_or_null(const an_out *y) { return y ? an_at(y) : NULL; }
+
+static void norm_fwd(an_check *k, int low)
 {
     const size_t c = an_pick_size(k), n = an_pick_rows(k);
     const an_norm_spec s = pick_spec(k, c);
@@ -64,14 +123,34 @@ void an_check_norm_fwd(an_check *k)
     const an_real *g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", c, AN_FILL_NORMAL) : NULL, *b = an_pick(k, 4) || !an_checking(k) ? an_in(k, "b", c, AN_FILL_NORMAL) : NULL;
     an_out *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL), *rstd = an_out_new(k, "rstd", n, AN_FILL_NORMAL);
     an_out *mean = s.center || an_pick_bool(k) ? an_out_new(k, "mean", n, AN_FILL_NORMAL) : NULL;
-    an_work(k, an_bytes(2 * n * c), 8.0 * (double)(n * c));
-    while (an_next_run(k)) an_table(k)->norm_fwd(n, c, &s, x, g, b, an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
+    an_bf16 *stored = low_of(low, n * c, NULL);
+    an_work(k, an_bytes(n * c) + (low ? 2.0 * (double)(n * c) : an_bytes(n * c)), 8.0 * (double)(n * c));
+    while (an_next_run(k)) {
+        if (!low) {
+            an_table(k)->norm_fwd(n, c, &s, x, g, b, an_at(y), at_or_null(mean), an_at(rstd));
+            continue;
+        }
+        an_table(k)->norm_fwd_low(n, c, &s, x, g, b, stored, at_or_null(mean), an_at(rstd));
+        if (!an_checking(k)) continue;
+        mirror one = { y, NULL }, two = { mean, NULL }, three = { rstd, NULL };
+        an_real *real = mirror_new(&one);
+        an_table(k)->norm_fwd(n, c, &s, x, g, b, real, mirror_new(&two), mirror_new(&three));
+        take_low(k, y, stored, real);
+        free(real);
+        mirror_end(k, &two);
+        mirror_end(k, &three);
+    }
+    free(stored);
     if (!an_checking(k) || c == 0) return;
     for (size_t i = 0; i < n; i++) want_row(c, &s, x + i * c, g, b, i, 0, y, mean, rstd);
-    an_judge(k, y, chain(c));
+    if (low) allow_low(y, chain(c));
     an_judge(k, rstd, chain(c));
     if (mean) an_judge(k, mean, chain(c));
+    an_judge(k, y, chain(c));
 }
+
+void an_check_norm_fwd(an_check *k) { norm_fwd(k, 0); }
+void an_check_norm_fwd_low(an_check *k) { norm_fwd(k, 1); }
 
 /* Sometimes dropout of f, from an even or an odd place of the stream. */
 static const an_drop *pick_drop(an_check *k, an_drop *d)
@@ -84,21 +163,40 @@ static const an_drop *pick_drop(an_check *k, an_drop *d)
 /* x [n] as it is after dropout: by the reference, which its own row checks. */
 static void drop_ref(const an_drop *d, size_t n, const an_real *x, an_real *y) { an_kern_level("ref")->dropout(n, d->key, d->base, d->p, x, y, 0); }
 
-void an_check_add_norm_fwd(an_check *k)
+static void add_norm_fwd(an_check *k, int low)
 {
     const size_t c = an_pick_size(k), n = an_pick_rows(k);
     const an_norm_spec s = pick_spec(k, c);
     const an_real a = an_pick_scale(k), bf = an_pick_scale(k);
-    const an_real *x = an_in(k, "x", n * c, AN_FILL_CASE), *f = an_in(k, "f", n * c, AN_FILL_CASE);
+    const an_real *x = an_in(k, "x", n * c, AN_FILL_CASE);
+    an_real *f = an_in_edit(k, "f", n * c, AN_FILL_CASE);
     const an_real *g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", c, AN_FILL_NORMAL) : NULL, *b = an_pick(k, 4) || !an_checking(k) ? an_in(k, "b", c, AN_FILL_NORMAL) : NULL;
     an_out *h = an_out_new(k, "h", n * c, AN_FILL_NORMAL), *y = an_out_new(k, "y", n * c, AN_FILL_NORMAL), *rstd = an_out_new(k, "rstd", n, AN_FILL_NORMAL);
     an_out *mean = s.center || an_pick_bool(k) ? an_out_new(k, "mean", n, AN_FILL_NORMAL) : NULL;
     an_drop d;
     const an_drop *drop = pick_drop(k, &d);
     an_real *added = drop ? an_in_edit(k, "f after dropout", n * c, AN_FILL_NORMAL) : NULL;
+    an_bf16 *low_f = low_of(low, n * c, f), *stored = low_of(low, n * c, NULL);
     if (drop) drop_ref(drop, n * c, f, added);
-    an_work(k, an_bytes(4 * n * c), 11.0 * (double)(n * c));
-    while (an_next_run(k)) an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, drop, g, b, an_at(h), an_at(y), mean ? an_at(mean) : NULL, an_at(rstd));
+    an_work(k, an_bytes(2 * n * c) + (low ? 4.0 * (double)(n * c) : an_bytes(2 * n * c)), 11.0 * (double)(n * c));
+    while (an_next_run(k)) {
+        if (!low) {
+            an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, drop, g, b, an_at(h), an_at(y), at_or_null(mean), an_at(rstd));
+            continue;
+        }
+        an_table(k)->add_norm_fwd_low(n, c, &s, a, x, bf, low_f, drop, g, b, an_at(h), stored, at_or_null(mean), an_at(rstd));
+        if (!an_checking(k)) continue;
+        mirror one = { y, NULL }, two = { mean, NULL }, three = { rstd, NULL }, four = { h, NULL };
+        an_real *real = mirror_new(&one);
+        an_table(k)->add_norm_fwd(n, c, &s, a, x, bf, f, drop, g, b, mirror_new(&four), real, mirror_new(&two), mirror_new(&three));
+        take_low(k, y, stored, real);
+        free(real);
+        mirror_end(k, &two);
+        mirror_end(k, &three);
+        mirror_end(k, &four);
+    }
+    free(low_f);
+    free(stored);
     if (!an_checking(k) || c == 0) return;
     for (size_t i = 0; i < n; i++) {
         long double wobble = sizeof(an_real) == 4 ? (long double)FLT_MIN : (long double)DBL_MIN;   /* below it an ulp shrinks no more */
@@ -109,24 +207,31 @@ void an_check_add_norm_fwd(an_check *k)
         }
         want_row(c, &s, h->run[0] + i * c, g, b, i, wobble, y, mean, rstd);
     }
+    if (low) allow_low(y, chain(c));
     an_judge(k, h, 1.5);
-    an_judge(k, y, chain(c));
     an_judge(k, rstd, chain(c));
     if (mean) an_judge(k, mean, chain(c));
+    an_judge(k, y, chain(c));
 }
+
+void an_check_add_norm_fwd(an_check *k) { add_norm_fwd(k, 0); }
+void an_check_add_norm_fwd_low(an_check *k) { add_norm_fwd(k, 1); }
 
 typedef struct bwd_case {
     size_t n, c;
     an_norm_spec s;
     const an_real *dy, *x, *g, *mean, *rstd;
+    an_bf16 *low_dy;                 /* the same; NULL: as reals only */
     an_out *dg, *db;
 } bwd_case;
 
-static bwd_case pick_bwd(an_check *k)
+static bwd_case pick_bwd(an_check *k, int low)
 {
     bwd_case b = { .c = an_pick_size(k), .n = an_pick_rows(k) };
     b.s = pick_spec(k, b.c);
-    b.dy = an_in(k, "dy", b.n * b.c, AN_FILL_NORMAL);
+    an_real *dy = an_in_edit(k, "dy", b.n * b.c, AN_FILL_NORMAL);
+    b.low_dy = low_of(low, b.n * b.c, dy);
+    b.dy = dy;
     b.x = an_in(k, "x", b.n * b.c, AN_FILL_CASE);
     b.g = an_pick(k, 4) || !an_checking(k) ? an_in(k, "g", b.c, AN_FILL_NORMAL) : NULL;
     an_real *mean = an_in_edit(k, "mean", b.n, AN_FILL_NORMAL), *rstd = an_in_edit(k, "rstd", b.n, AN_FILL_NORMAL);
@@ -190,15 +295,28 @@ static void judge_gains(an_check *k, const bwd_case *b)
 
 enum { WIDEST = 4099 };
 
-void an_check_norm_bwd(an_check *k)
+static void norm_bwd(an_check *k, int low)
 {
     static long double dh[WIDEST], mag[WIDEST];
-    const bwd_case b = pick_bwd(k);
+    const bwd_case b = pick_bwd(k, low);
     const size_t n = b.n, c = b.c;
     const int add = an_pick_bool(k);
     an_out *dx = an_out_new(k, "dx", n * c, AN_FILL_NORMAL);
-    an_work(k, an_bytes(3 * n * c), 14.0 * (double)(n * c));
-    while (an_next_run(k)) an_table(k)->norm_bwd(n, c, &b.s, b.dy, b.x, b.g, b.mean, b.rstd, an_at(dx), add, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
+    an_work(k, an_bytes(2 * n * c) + (low ? 2.0 * (double)(n * c) : an_bytes(n * c)), 14.0 * (double)(n * c));
+    while (an_next_run(k)) {
+        if (!low) {
+            an_table(k)->norm_bwd(n, c, &b.s, b.dy, b.x, b.g, b.mean, b.rstd, an_at(dx), add, at_or_null(b.dg), at_or_null(b.db));
+            continue;
+        }
+        an_table(k)->norm_bwd_low(n, c, &b.s, b.low_dy, b.x, b.g, b.mean, b.rstd, an_at(dx), add, at_or_null(b.dg), at_or_null(b.db));
+        if (!an_checking(k)) continue;
+        mirror one = { dx, NULL }, two = { b.dg, NULL }, three = { b.db, NULL };
+        an_table(k)->norm_bwd(n, c, &b.s, b.dy, b.x, b.g, b.mean, b.rstd, mirror_new(&one), add, mirror_new(&two), mirror_new(&three));
+        mirror_end(k, &one);
+        mirror_end(k, &two);
+        mirror_end(k, &three);
+    }
+    free(b.low_dy);
     if (!an_checking(k) || c == 0) return;
     for (size_t i = 0; i < n; i++) {
         formula_row(&b, i, dh, mag);
@@ -211,10 +329,13 @@ void an_check_norm_bwd(an_check *k)
     judge_gains(k, &b);
 }
 
-void an_check_add_norm_bwd(an_check *k)
+void an_check_norm_bwd(an_check *k) { norm_bwd(k, 0); }
+void an_check_norm_bwd_low(an_check *k) { norm_bwd(k, 1); }
+
+static void add_norm_bwd(an_check *k, int low)
 {
     static long double dh[WIDEST], mag[WIDEST];
-    const bwd_case b = pick_bwd(k);
+    const bwd_case b = pick_bwd(k, low);
     const size_t n = b.n, c = b.c;
     const int add_x = an_pick_bool(k), add_f = an_pick_bool(k);
     const uint64_t absent = an_pick(k, 6);   /* 0: no dx, 1: no df */
@@ -228,9 +349,24 @@ void an_check_add_norm_bwd(an_check *k)
     an_real *ones = an_in_edit(k, "ones", drop ? n * c : 0, AN_FILL_NORMAL), *factor = an_in_edit(k, "factor", drop ? n * c : 0, AN_FILL_NORMAL);
     for (size_t i = 0; drop && i < n * c; i++) ones[i] = 1;
     if (drop) drop_ref(drop, n * c, ones, factor);
-    an_work(k, an_bytes(5 * n * c), 18.0 * (double)(n * c));
-    while (an_next_run(k))
-        an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, drop, b.dy, alias ? an_at(alias) : own, b.x, b.g, b.mean, b.rstd, dx ? an_at(dx) : NULL, add_x, df ? an_at(df) : NULL, add_f, b.dg ? an_at(b.dg) : NULL, b.db ? an_at(b.db) : NULL);
+    an_work(k, an_bytes(4 * n * c) + (low ? 2.0 * (double)(n * c) : an_bytes(n * c)), 18.0 * (double)(n * c));
+    while (an_next_run(k)) {
+        const an_real *dskip = alias ? an_at(alias) : own;
+        if (!low) {
+            an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, drop, b.dy, dskip, b.x, b.g, b.mean, b.rstd, at_or_null(dx), add_x, at_or_null(df), add_f, at_or_null(b.dg), at_or_null(b.db));
+            continue;
+        }
+        an_table(k)->add_norm_bwd_low(n, c, &b.s, a, bf, drop, b.low_dy, dskip, b.x, b.g, b.mean, b.rstd, at_or_null(dx), add_x, at_or_null(df), add_f, at_or_null(b.dg), at_or_null(b.db));
+        if (!an_checking(k)) continue;
+        mirror one = { dx, NULL }, two = { df, NULL }, three = { b.dg, NULL }, four = { b.db, NULL };
+        an_real *real_dx = mirror_new(&one), *real_df = mirror_new(&two);
+        an_table(k)->add_norm_bwd(n, c, &b.s, a, bf, drop, b.dy, !alias ? own : alias == dx ? real_dx : real_df, b.x, b.g, b.mean, b.rstd, real_dx, add_x, real_df, add_f, mirror_new(&three), mirror_new(&four));
+        mirror_end(k, &one);
+        mirror_end(k, &two);
+        mirror_end(k, &three);
+        mirror_end(k, &four);
+    }
+    free(b.low_dy);
     if (!an_checking(k) || c == 0) return;
     const an_real *from = alias ? alias->init : own;
     for (size_t i = 0; i < n; i++) {
@@ -248,3 +384,6 @@ void an_check_add_norm_bwd(an_check *k)
     if (df) an_judge(k, df, chain(c));
     judge_gains(k, &b);
 }
+
+void an_check_add_norm_bwd(an_check *k) { add_norm_bwd(k, 0); }
+void an_check_add_norm_bwd_low(an_check *k) { add_norm_bwd(k, 1); }

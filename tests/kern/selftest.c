@@ -5,6 +5,7 @@
 #include "selftest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRIED = 24, ENOUGH = 5 };   /* cases per fault, and in how many at least it could be planted */
@@ -92,6 +93,25 @@ static void add_norm_drops_from_zero(size_t n, size_t c, const an_norm_spec *s, 
     an_kern_level("ref")->add_norm_bwd(n, c, s, a, bf, drop ? &other : NULL, dy, dskip, h, g, mean, rstd, dx, add_x, df, add_f, dg, db);
 }
 
+static void norm_truncates(size_t n, size_t c, const an_norm_spec *s, const an_real *x, const an_real *g, const an_real *b, an_bf16 *y, an_real *mean, an_real *rstd)
+{
+    an_real *wide = malloc((n * c + 1) * sizeof *wide);
+    if (!wide) abort();
+    an_kern_level("ref")->norm_fwd(n, c, s, x, g, b, wide, mean, rstd);
+    for (size_t i = 0; i < n * c; i++) {
+        const float f = (float)wide[i];
+        uint32_t bits;
+        memcpy(&bits, &f, sizeof bits);
+        y[i] = (an_bf16)(bits >> 16);
+    }
+    free(wide);
+}
+
+static void add_norm_low_forgets_skip(size_t n, size_t c, const an_norm_spec *s, an_real a, an_real bf, const an_drop *drop, const an_bf16 *dy, const an_real *dskip, const an_real *h, const an_real *g, const an_real *mean, const an_real *rstd, an_real *dx, int add_x, an_real *df, int add_f, an_real *dg, an_real *db)
+{
+    an_kern_level("ref")->add_norm_bwd_low(n, c, s, a, bf, drop, dy, c == 1 ? NULL : dskip, h, g, mean, rstd, dx, add_x, df, add_f, dg, db);
+}
+
 static void embed_forgets_old(size_t n, size_t c, size_t width, an_real scale, const int32_t *row, const an_real *dy, an_real *de, int add)
 {
     an_kern_level("ref")->embed_bwd(n, c, width, scale, row, dy, de, n == 1 ? 0 : add);
@@ -137,6 +157,8 @@ void an_selftest_copies(int *passed, int *failed)
     COPY(adamw, adamw_truncates, "bf16 cut off, not rounded");
     COPY(adamw, adamw_forgets_a_move, "the last move left out");
     COPY(add_norm_bwd, add_norm_drops_from_zero, "drops as from element 0");
+    COPY(norm_fwd_low, norm_truncates, "y cut off, not rounded");
+    COPY(add_norm_bwd_low, add_norm_low_forgets_skip, "rows of one number forget the skip");
     COPY(embed_bwd, embed_forgets_old, "sets what it should add to");
     COPY(squash_bwd, squash_without_shift, "forgets the shift");
     COPY(xent_fwd, xent_without_shift, "exponentials without a shift");

@@ -8,8 +8,8 @@
  *   v_stream       stores past the caches to a p that v_aligned; v_stream_end before anyone else may read what was stored
  *   v_tail(n)      mask of the first n lanes, n <= VL; v_load_n gives 0 in the others and reads nothing there
  *   vm_bits, vm_of  a mask as a number, lane 0 its lowest bit, and back
- *   vi_load16, vi_store16   VL words of 16 bits, in lanes whose upper half is 0
- *   v_get_bf16, v_put_bf16  as v_get and v_put, but bfloat16 in memory: widened, and rounded as an_bf16_round does
+ *   vi_load16, vi_store16, vi_stream16   VL words of 16 bits, in lanes whose upper half is 0
+ *   v_get_bf16, v_put_bf16, v_stream_bf16  as v_get, v_put and v_stream, but bfloat16 in memory: widened, and rounded as an_bf16_round does
  *   v_load_int8    VL whole numbers of 8 bits, as floats
  *   V_EACH         a loop over n elements whose last, partial vector is masked */
 #ifndef AN_KERN_SIMD_VEC_H
@@ -75,6 +75,7 @@ V_FN vi vi_set(uint32_t a) { return _mm512_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm512_loadu_si512((const void *)p); }
 V_FN vi vi_load16(const uint16_t *p) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 V_FN void vi_store16(uint16_t *p, vi a) { _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
+V_FN void vi_stream16(uint16_t *p, vi a) { _mm256_stream_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a)); }
 V_FN vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 V_FN vi vi_set64(uint64_t a) { return _mm512_set1_epi64((long long)a); }
@@ -155,10 +156,9 @@ V_FN vf vi_float(vi a) { return _mm256_castsi256_ps(a); }
 V_FN vi vi_set(uint32_t a) { return _mm256_set1_epi32((int)a); }
 V_FN vi vi_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 V_FN vi vi_load16(const uint16_t *p) { return V_OP(cvtepu16_epi32)(_mm_loadu_si128((const __m128i *)(const void *)p)); }
-V_FN void vi_store16(uint16_t *p, vi a)
-{
-    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extractf128_si256(a, 1)));
-}
+V_FN __m128i vi_low16(vi a) { return _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extractf128_si256(a, 1)); }
+V_FN void vi_store16(uint16_t *p, vi a) { _mm_storeu_si128((__m128i *)(void *)p, vi_low16(a)); }
+V_FN void vi_stream16(uint16_t *p, vi a) { _mm_stream_si128((__m128i *)(void *)p, vi_low16(a)); }
 V_FN vi vi_add(vi a, vi b) { return V_OP(add_epi32)(a, b); }
 V_FN vi vi_sub(vi a, vi b) { return V_OP(sub_epi32)(a, b); }
 V_FN vi vi_set64(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
@@ -230,6 +230,9 @@ V_FN void v_put_bf16(uint16_t *p, size_t left, vf a)
     vi_store16(left >= VL ? p : few, low);
     if (left < VL) memcpy(p, few, left * sizeof *few);
 }
+
+/* Of a whole vector, to a p on 2 VL bytes. */
+V_FN void v_stream_bf16(uint16_t *p, vf a) { vi_stream16(p, v_round_bf16(a)); }
 
 /* Runs the block once per vector of [0, n): i is the first element, left how many from there (VL, at the end fewer). */
 #define V_EACH(n, i, left, ...)                                                   \
