@@ -11,7 +11,7 @@
 #include "kern/kern.h"
 #include "op/op.h"
 
-enum { ROWS = 16384, WIDTH = 768, NARROWEST = 128, WIDER = 8192, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5, PATTERN = 1000003 };
+enum { ROWS = 16384, WIDTH = 768, NARROWEST = 128, WIDER = 8192, CHUNK = 64, VOCAB = 50304, VOCAB_ROWS = 512, PARAMS = ROWS * WIDTH, HEADS = 24, SEQ = 512, HEAD = 64, ARRAYS = 5, PATTERN = 1000003, NORM_PARTS = 32 };
 
 typedef struct field {
     const an_kernels *k;
@@ -29,63 +29,64 @@ typedef struct field {
 
 #define FIELD const field *f = ctx; (void)thread
 #define ROW(x) (f->a[x] + i * CHUNK * WIDTH)
-#define LOW(x) (f->low[x] + i * CHUNK * WIDTH)
 
-/* Chunks of the norms are as large for wider rows, so they hold fewer. */
-#define NORM FIELD; const size_t c = f->width, n = (size_t)CHUNK * WIDTH / c; an_real *mean = f->mean + i * n, *rstd = f->rstd + i * n, *dgain = f->dgain + (size_t)thread * 2 * WIDER
+/* Norms in as many chunks of rows as a plan makes of them. */
+#define AT(x) (f->a[x] + at)
+#define LOW_AT(x) (f->low[x] + at)
+#define NORM FIELD; const size_t c = f->width, n = (size_t)PARAMS / NORM_PARTS / c, at = i * n * c; an_real *mean = f->mean + i * n, *rstd = f->rstd + i * n, *dgain = f->dgain + (size_t)thread * 2 * WIDER
 static void norm_fwd(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    f->k->norm_fwd(n, c, &f->norm, ROW(0), f->gain, f->bias, ROW(1), mean, rstd);
+    f->k->norm_fwd(n, c, &f->norm, AT(0), f->gain, f->bias, AT(1), mean, rstd);
 }
 static void norm_bwd(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->norm_bwd(n, c, &f->norm, ROW(2), ROW(0), f->gain, mean, rstd, ROW(3), 0, dgain, dgain + WIDER);
+    f->k->norm_bwd(n, c, &f->norm, AT(2), AT(0), f->gain, mean, rstd, AT(3), 0, dgain, dgain + WIDER);
 }
 static void add_norm_fwd(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), NULL, f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
+    f->k->add_norm_fwd(n, c, &f->norm, 1, AT(0), 1, AT(1), NULL, f->gain, f->bias, AT(2), AT(3), mean, rstd);
 }
 static void add_norm_bwd(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(3), 0, ROW(4), 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, AT(0), AT(1), AT(2), f->gain, mean, rstd, AT(3), 0, AT(4), 0, dgain, dgain + WIDER);
 }
 static void add_norm_bwd_shared(void *ctx, size_t i, int thread)   /* as a pre-norm block does: x, f and h share one gradient */
 {
     NORM;
-    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, ROW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(1), 0, NULL, 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd(n, c, &f->norm, 1, 1, NULL, AT(0), AT(1), AT(2), f->gain, mean, rstd, AT(1), 0, NULL, 0, dgain, dgain + WIDER);
 }
 static void norm_fwd_low(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    f->k->norm_fwd_low(n, c, &f->norm, ROW(0), f->gain, f->bias, LOW(1), mean, rstd);
+    f->k->norm_fwd_low(n, c, &f->norm, AT(0), f->gain, f->bias, LOW_AT(1), mean, rstd);
 }
 static void norm_bwd_low(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->norm_bwd_low(n, c, &f->norm, LOW(0), ROW(0), f->gain, mean, rstd, ROW(3), 0, dgain, dgain + WIDER);
+    f->k->norm_bwd_low(n, c, &f->norm, LOW_AT(0), AT(0), f->gain, mean, rstd, AT(3), 0, dgain, dgain + WIDER);
 }
 static void add_norm_fwd_low(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    f->k->add_norm_fwd_low(n, c, &f->norm, 1, ROW(0), 1, LOW(0), NULL, f->gain, f->bias, ROW(2), LOW(1), mean, rstd);
+    f->k->add_norm_fwd_low(n, c, &f->norm, 1, AT(0), 1, LOW_AT(0), NULL, f->gain, f->bias, AT(2), LOW_AT(1), mean, rstd);
 }
 static void add_norm_bwd_low(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->add_norm_bwd_low(n, c, &f->norm, 1, 1, NULL, LOW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(3), 0, ROW(4), 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd_low(n, c, &f->norm, 1, 1, NULL, LOW_AT(0), AT(1), AT(2), f->gain, mean, rstd, AT(3), 0, AT(4), 0, dgain, dgain + WIDER);
 }
 static void add_norm_bwd_low_shared(void *ctx, size_t i, int thread)
 {
     NORM;
-    f->k->add_norm_bwd_low(n, c, &f->norm, 1, 1, NULL, LOW(0), ROW(1), ROW(2), f->gain, mean, rstd, ROW(1), 0, NULL, 0, dgain, dgain + WIDER);
+    f->k->add_norm_bwd_low(n, c, &f->norm, 1, 1, NULL, LOW_AT(0), AT(1), AT(2), f->gain, mean, rstd, AT(1), 0, NULL, 0, dgain, dgain + WIDER);
 }
 static void gelu_fwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_fwd(CHUNK, WIDTH, NULL, ROW(0), ROW(1)); }
 static void gelu_bwd(void *ctx, size_t i, int thread) { FIELD; f->k->gelu_tanh_bwd(CHUNK * WIDTH, ROW(0), ROW(1), ROW(2), 0); }
@@ -103,8 +104,8 @@ static void add_norm_drop(void *ctx, size_t i, int thread)
 {
     NORM;
     (void)dgain;
-    const an_drop drop = { an_rng_key_make(1, 2, 3), i * n * c, AN_R(0.1) };
-    f->k->add_norm_fwd(n, c, &f->norm, 1, ROW(0), 1, ROW(1), &drop, f->gain, f->bias, ROW(2), ROW(3), mean, rstd);
+    const an_drop drop = { an_rng_key_make(1, 2, 3), at, AN_R(0.1) };
+    f->k->add_norm_fwd(n, c, &f->norm, 1, AT(0), 1, AT(1), &drop, f->gain, f->bias, AT(2), AT(3), mean, rstd);
 }
 static void sumsq(void *ctx, size_t i, int thread)   /* as the norm of all gradients is taken */
 {
@@ -149,18 +150,18 @@ static double mix_arrays(mix m) { return m.reads + m.writes - 0.5 * (m.low_reads
 
 static const struct { const char *name, *shape; size_t width; void (*part[2])(void *, size_t, int); size_t parts; mix mix[2]; size_t elements; double flops; } CASES[] = {
 #define NORM_CASES(width, shape)                                                                                                        \
-    { "norm forward", shape, width, { norm_fwd }, ROWS / CHUNK, { { 1, 1, false, 0, 0 } }, PARAMS, 0 },                                            \
-    { "norm backward", shape, width, { norm_bwd }, ROWS / CHUNK, { { 2, 1, false, 0, 0 } }, PARAMS, 0 },                                           \
-    { "norm forward + backward", shape, width, { norm_fwd, norm_bwd }, ROWS / CHUNK, { { 1, 1, false, 0, 0 }, { 2, 1, false, 0, 0 } }, PARAMS, 0 }, \
-    { "norm forward, bf16", shape, width, { norm_fwd_low }, ROWS / CHUNK, { { 1, 1, false, 0, 1 } }, PARAMS, 0 },                            \
-    { "norm backward, bf16", shape, width, { norm_bwd_low }, ROWS / CHUNK, { { 2, 1, false, 1, 0 } }, PARAMS, 0 }
+    { "norm forward", shape, width, { norm_fwd }, NORM_PARTS, { { 1, 1, false, 0, 0 } }, PARAMS, 0 },                                            \
+    { "norm backward", shape, width, { norm_bwd }, NORM_PARTS, { { 2, 1, false, 0, 0 } }, PARAMS, 0 },                                           \
+    { "norm forward + backward", shape, width, { norm_fwd, norm_bwd }, NORM_PARTS, { { 1, 1, false, 0, 0 }, { 2, 1, false, 0, 0 } }, PARAMS, 0 }, \
+    { "norm forward, bf16", shape, width, { norm_fwd_low }, NORM_PARTS, { { 1, 1, false, 0, 1 } }, PARAMS, 0 },                            \
+    { "norm backward, bf16", shape, width, { norm_bwd_low }, NORM_PARTS, { { 2, 1, false, 1, 0 } }, PARAMS, 0 }
 #define ADD_NORM_CASES(width, shape)                                                                                                    \
-    { "add + norm forward", shape, width, { add_norm_fwd }, ROWS / CHUNK, { { 2, 2, false, 0, 0 } }, PARAMS, 0 },                                  \
-    { "add + norm backward", shape, width, { add_norm_bwd }, ROWS / CHUNK, { { 3, 2, false, 0, 0 } }, PARAMS, 0 },                                 \
-    { "add + norm backward, shared", shape, width, { add_norm_bwd_shared }, ROWS / CHUNK, { { 3, 1, true, 0, 0 } }, PARAMS, 0 },                            \
-    { "add + norm forward, bf16", shape, width, { add_norm_fwd_low }, ROWS / CHUNK, { { 2, 2, false, 1, 1 } }, PARAMS, 0 },                  \
-    { "add + norm backward, bf16", shape, width, { add_norm_bwd_low }, ROWS / CHUNK, { { 3, 2, false, 1, 0 } }, PARAMS, 0 },                 \
-    { "add + norm backward, shared, bf16", shape, width, { add_norm_bwd_low_shared }, ROWS / CHUNK, { { 3, 1, true, 1, 0 } }, PARAMS, 0 }
+    { "add + norm forward", shape, width, { add_norm_fwd }, NORM_PARTS, { { 2, 2, false, 0, 0 } }, PARAMS, 0 },                                  \
+    { "add + norm backward", shape, width, { add_norm_bwd }, NORM_PARTS, { { 3, 2, false, 0, 0 } }, PARAMS, 0 },                                 \
+    { "add + norm backward, shared", shape, width, { add_norm_bwd_shared }, NORM_PARTS, { { 3, 1, true, 0, 0 } }, PARAMS, 0 },                            \
+    { "add + norm forward, bf16", shape, width, { add_norm_fwd_low }, NORM_PARTS, { { 2, 2, false, 1, 1 } }, PARAMS, 0 },                  \
+    { "add + norm backward, bf16", shape, width, { add_norm_bwd_low }, NORM_PARTS, { { 3, 2, false, 1, 0 } }, PARAMS, 0 },                 \
+    { "add + norm backward, shared, bf16", shape, width, { add_norm_bwd_low_shared }, NORM_PARTS, { { 3, 1, true, 1, 0 } }, PARAMS, 0 }
     NORM_CASES(WIDTH, "16384 x 768"),
     NORM_CASES(3072, "4096 x 3072"),
     ADD_NORM_CASES(NARROWEST, "98304 x 128"),
@@ -169,7 +170,7 @@ static const struct { const char *name, *shape; size_t width; void (*part[2])(vo
     ADD_NORM_CASES(1024, "12288 x 1024"),
     ADD_NORM_CASES(3072, "4096 x 3072"),
     ADD_NORM_CASES(WIDER, "1536 x 8192"),
-    { "dropout + add + norm forward", "16384 x 768", WIDTH, { add_norm_drop }, ROWS / CHUNK, { { 2, 2, false, 0, 0 } }, PARAMS, 0 },
+    { "dropout + add + norm forward", "16384 x 768", WIDTH, { add_norm_drop }, NORM_PARTS, { { 2, 2, false, 0, 0 } }, PARAMS, 0 },
     { "gelu forward", "16384 x 768", WIDTH, { gelu_fwd }, ROWS / CHUNK, { { 1, 1, false, 0, 0 } }, PARAMS, 0 },
     { "gelu backward", "16384 x 768", WIDTH, { gelu_bwd }, ROWS / CHUNK, { { 2, 1, false, 0, 0 } }, PARAMS, 0 },
     { "swiglu forward", "16384 x 768", WIDTH, { swiglu_fwd }, ROWS / CHUNK, { { 2, 1, false, 0, 0 } }, PARAMS / 2, 0 },

@@ -39,9 +39,9 @@ static uint64_t draw(an_check *k)
 uint64_t an_pick(an_check *k, uint64_t below) { return below ? draw(k) % below : 0; }
 int an_pick_bool(an_check *k) { const uint64_t bit = an_pick(k, 2); return k->bench ? 0 : (int)bit; }
 size_t an_pick_size(an_check *k) { return k->bench ? k->bench_c : SIZES[k->number % (sizeof SIZES / sizeof SIZES[0])]; }
-size_t an_pick_rows(an_check *k)   /* fewer where rows are wide: long double formulas are slow */
+size_t an_pick_rows(an_check *k)   /* fewer where rows are wide: long double formulas are slow; six of the widest, three of the groups that norms make of them */
 {
-    const size_t n = ROWS[an_pick(k, sizeof ROWS / sizeof ROWS[0])], most = 12000 / (SIZES[k->number % (sizeof SIZES / sizeof SIZES[0])] + 1) + 1;
+    const size_t n = ROWS[an_pick(k, sizeof ROWS / sizeof ROWS[0])], most = 20500 / (SIZES[k->number % (sizeof SIZES / sizeof SIZES[0])] + 1) + 1;
     return k->bench ? k->bench_n : n < most ? n : most;
 }
 an_fill an_case_fill(const an_check *k) { return k->fill; }
