@@ -3,6 +3,9 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "core/arena.h"
 #include "core/cpu.h"
@@ -60,6 +63,38 @@ static void a_large_block_is_zeros(void **state)
     b.data[b.count - 1] = 1;
     an_block_fini(&b);
     assert_null(b.data);
+}
+
+/* The flags that the system keeps of the mapping around p; "" where it does not tell. */
+static void mapping_flags(const void *p, char flags[512])
+{
+    char line[512];
+    unsigned long from, to;
+    bool here = false;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    flags[0] = '\0';
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) here = (uintptr_t)p >= from && (uintptr_t)p < to;
+        if (here && strncmp(line, "VmFlags:", 8) == 0) snprintf(flags, 512, "%.500s", line + 8);
+    }
+    if (f) fclose(f);
+}
+
+/* A wish that no result shows, so the system's own books are looked at: of a large block, and of a small one, which has none. */
+static void large_blocks_ask_for_large_pages(void **state)
+{
+    (void)state;
+    char flags[512];
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) skip();
+    for (int large = 0; large < 2; large++) {
+        an_block b;
+        assert_ok(an_block_init(&b, (large ? 32u << 20 : 1u << 20) / sizeof(an_real), "test"));
+        mapping_flags(b.data + b.count / 2, flags);
+        an_block_fini(&b);
+        if (flags[0] == '\0') skip();
+        if (large) assert_non_null(strstr(flags, " hg"));
+        else assert_null(strstr(flags, " hg"));
+    }
 }
 
 static void blocks(void **state)
@@ -222,7 +257,7 @@ static void tiny_numbers_are_zero_in_parts_alone(void **state) { (void)state; }
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences_travel), cmocka_unit_test(arena_gives_aligned_zeros), cmocka_unit_test(blocks), cmocka_unit_test(a_large_block_is_zeros), cmocka_unit_test(processor),
+        cmocka_unit_test(sentences_travel), cmocka_unit_test(arena_gives_aligned_zeros), cmocka_unit_test(blocks), cmocka_unit_test(a_large_block_is_zeros), cmocka_unit_test(large_blocks_ask_for_large_pages), cmocka_unit_test(processor),
         cmocka_unit_test(allocations_fail_on_demand),
         cmocka_unit_test(sizes_do_not_wrap), cmocka_unit_test(philox_known_answers), cmocka_unit_test(moments_of_the_draws), cmocka_unit_test(keys_and_indices_matter),
         cmocka_unit_test(permutations), cmocka_unit_test(each_part_runs_once), cmocka_unit_test(tiny_numbers_are_zero_in_parts_alone),
