@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/faults.h"
 #include "core/flush.h"
 
 enum { MOST = 1024, SPINS = 1500 };   /* a spin is one pause: 10 to 40 ns */
@@ -104,13 +105,12 @@ static void forget_team(void)          /* a forked child has the caller's thread
     pthread_mutex_init(&team.use, NULL);
 }
 
-/* A new thread inherits this mask: signals sent to the process are for the program's own threads, faults stay with theirs. */
+/* A new thread inherits this mask: signals sent to the process are for the program's own threads, faults stay with theirs, and a profiler sees all. */
 static void block_signals(sigset_t *before)
 {
-    static const int FAULTS[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF };
     sigset_t all;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof FAULTS / sizeof *FAULTS; i++) sigdelset(&all, FAULTS[i]);
+    an_signals_but_faults(&all);
+    sigdelset(&all, SIGPROF);
     pthread_sigmask(SIG_SETMASK, &all, before);
 }
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "core/faults.h"
 #include "core/threads.h"
 
 #if DNNL_VERSION_MAJOR < 2
@@ -39,9 +40,7 @@ static an_gemm_backend back = { .name = name, .run = run };
 
 static void fill(void)
 {
-    static const int FAULTS[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
-    sigfillset(&late);
-    for (size_t i = 0; i < sizeof FAULTS / sizeof *FAULTS; i++) sigdelset(&late, FAULTS[i]);
+    an_signals_but_faults(&late);
     const bool wide = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
     back.thread_bytes = wide ? 3 << 20 : 3 << 19;                     /* seen with 2.6.3 */
     back.process_bytes = wide ? 7 << 20 : 4 << 20;
