@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include "core/arena.h"
 #include "core/cpu.h"
@@ -80,18 +80,31 @@ static void mapping_flags(const void *p, char flags[512])
     if (f) fclose(f);
 }
 
+/* Whether the system writes down that large pages were asked for: not all do, nor emulated ones. */
+static bool wishes_are_kept(void)
+{
+    char flags[512] = "";
+#ifdef MADV_HUGEPAGE
+    const size_t bytes = 8u << 20;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    if (madvise(p, bytes, MADV_HUGEPAGE) == 0) mapping_flags(p, flags);
+    munmap(p, bytes);
+#endif
+    return strstr(flags, " hg") != NULL;
+}
+
 /* A wish that no result shows, so the system's own books are looked at: of a large block, and of a small one, which has none. */
 static void large_blocks_ask_for_large_pages(void **state)
 {
     (void)state;
     char flags[512];
-    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0) skip();
+    if (!wishes_are_kept()) skip();
     for (int large = 0; large < 2; large++) {
         an_block b;
         assert_ok(an_block_init(&b, (large ? 32u << 20 : 1u << 20) / sizeof(an_real), "test"));
         mapping_flags(b.data + b.count / 2, flags);
         an_block_fini(&b);
-        if (flags[0] == '\0') skip();
         if (large) assert_non_null(strstr(flags, " hg"));
         else assert_null(strstr(flags, " hg"));
     }
