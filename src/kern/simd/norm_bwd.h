@@ -18,7 +18,6 @@ static double kappa(size_t c, const an_norm_spec *s, double rstd)
 
 /* One row of the backward pass: what it is made of, and the two factors its sums give. */
 typedef struct bwd_row { const branch *dy; const float *x, *dskip; float mean, rstd, shift, slope; } bwd_row;
-typedef struct bwd_sums { vf e[2], eh[2]; } bwd_sums;
 typedef struct sink { float a; float *to; int add, stream; coins *coins; } sink;   /* to (+)= a * dh, dropped where there are coins; to NULL: nowhere */
 
 /* A row's constants, in registers. */
