@@ -9,6 +9,8 @@
 #ifndef AN_KERN_GEMM_H
 #define AN_KERN_GEMM_H
 
+#include <stdbool.h>
+
 #include "core/real.h"
 #include "core/status.h"
 
@@ -26,6 +28,10 @@ static inline an_operand an_operand_at(an_operand o, size_t i, size_t j)
 /* An operand packed ahead of the products that share it; a product begins with its vector `at`. p NULL: read as it lies. */
 typedef struct an_packed { const void *p; size_t n, at; } an_packed;
 
+/* Takes a product block by block, each as soon as its sums are complete and while they are in cache: m x n of them, those of C from row i,
+ * column j on, in rows ld apart, which it may overwrite. The first member of whatever it needs. */
+typedef struct an_sink { void (*take)(const struct an_sink *self, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld); } an_sink;
+
 typedef struct an_product {
     int ta, tb;
     size_t m, n, k;
@@ -33,6 +39,7 @@ typedef struct an_product {
     an_packed ahead_a, ahead_b;
     an_real beta, *c;
     size_t ldc;
+    const an_sink *sink;               /* where the product goes instead of to C (beta is 0 then); NULL: to C */
 } an_product;
 
 /* Products that read the same operand can share one packing of it. An operand is n vectors (rows of C for A, columns for B) of k
@@ -45,6 +52,7 @@ typedef struct an_gemm_packing {
     size_t unit_a, unit_b;             /* `at` must be a multiple of this many vectors */
     void (*pack)(an_side side, int trans, size_t n, size_t k, an_operand x, size_t from, size_t count, void *out);
     void (*run)(const an_product *x);
+    bool sinks;                        /* `run` takes products with a sink */
 } an_gemm_packing;
 
 enum { AN_PACK_UNIT = 48, AN_PACK_STEP = 96, AN_PACK_DEPTH = 32 };   /* no unit is larger; a multiple of every unit; of every step along k that panels are filled up to */

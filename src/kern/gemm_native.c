@@ -106,23 +106,27 @@ static void merge(const float *sums, size_t m, size_t n, float beta, float *c, s
 
 typedef struct rooms { void *a, *b; float *c; size_t mc, nc; } rooms;
 
+/* n vectors in equal parts of at most `most`, whole panels. */
+static size_t even(size_t n, size_t most, size_t unit) { const size_t parts = (n + most - 1) / most; return filled((n + parts - 1) / parts, unit); }
+
 /* All of k for a block of C at a time, as many rows as the room holds of these columns. */
 static void blocks_apart(const an_gemm_micro *micro, const an_product *x, const rooms *room)
 {
     const size_t kc = k_part(micro, x->k);
     for (size_t j = 0; j < x->n; j += room->nc) {
-        const size_t nb = least(room->nc, x->n - j), rows = room->mc * room->nc / filled(nb, micro->nr) / room->mc * room->mc;
-        const int whole = x->beta == 0 && x->ldc == nb;      /* C lies as the room would */
+        const size_t nb = least(room->nc, x->n - j), rows = even(x->m, room->mc * room->nc / filled(nb, micro->nr) / room->mc * room->mc, micro->mr);
+        const int whole = !x->sink && x->beta == 0 && x->ldc == nb;      /* C lies as the room would */
         for (size_t i = 0; i < x->m; i += rows) {
-            const size_t m = least(rows, x->m - i);
-            float *c = x->c + i * x->ldc + j, *to = whole ? c : room->c;
+            const size_t m = least(rows, x->m - i), high = even(m, room->mc, micro->mr);
+            float *c = x->sink ? NULL : x->c + i * x->ldc + j, *to = whole ? c : room->c;
             for (size_t p = 0; p < x->k; p += kc) {
                 const size_t kb = least(kc, x->k - p);
                 const void *b = part_of_b(micro, x, j, nb, p, kb, room->b);
-                for (size_t in = 0; in < m; in += room->mc)
-                    one_block(micro, x, i + in, least(room->mc, m - in), nb, p, kb, b, room->a, (target){ to + in * nb, nb, 0 });
+                for (size_t in = 0; in < m; in += high)
+                    one_block(micro, x, i + in, least(high, m - in), nb, p, kb, b, room->a, (target){ to + in * nb, nb, 0 });
             }
-            if (!whole) merge(to, m, nb, x->beta, c, x->ldc);
+            if (x->sink) x->sink->take(x->sink, i, j, m, nb, to, nb);
+            else if (!whole) merge(to, m, nb, x->beta, c, x->ldc);
         }
     }
 }
@@ -224,6 +228,7 @@ const an_gemm_backend *an_gemm_native(void)
     back.name = chosen->name;
     real.unit_a = chosen->mr, real.unit_b = chosen->nr;
     low_one.unit_a = chosen_low->mr, low_one.unit_b = chosen_low->nr;
+    real.sinks = chosen->apart, low_one.sinks = chosen_low->apart;
     back.low_unit = chosen_low->unit == sizeof(float) ? NULL : "amx";
     back.thread_bytes = buffer_bytes(chosen);
     back.low_thread_bytes = buffer_bytes(chosen_low);

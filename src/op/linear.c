@@ -35,14 +35,9 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
     const size_t out = an_cols(s->out[0]);
     const an_tile t = an_linear_forward_at(s, p);
     const an_cells y = an_data_of(s->out[0]);
-    const bool rounds = y.store != AN_STORE_REAL;
     const an_real *bias = s->in[B] ? s->in[B]->data : NULL;
-    if (rounds) {
-        an_linear_forward_tile(r, s, t, NULL, r->thread_work[p->thread], t.n);
-        an_linear_round(r, t, r->thread_work[p->thread], bias, y, out);
-    } else {
-        an_linear_forward_tile(r, s, t, bias, y.p + t.i * out + t.j, out);
-    }
+    if (y.store != AN_STORE_REAL) an_linear_forward_rounded(r, s, t, bias, y, r->thread_work[p->thread]);
+    else an_linear_forward_tile(r, s, t, bias, y.p + t.i * out + t.j, out);
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)

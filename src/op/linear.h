@@ -1,7 +1,7 @@
 /* op/linear.h
  * The three products of a linear layer and its bias, as tiles; shared by linear, linear_act and head_xent, whose inputs are x, w and bias.
  * y [N,O] = x [N,I] w' + bias, w [O,I]. Operands may be stored as bfloat16, and so may results: a tile that is stored so is made in
- * a room of the thread's (an_linear_room) and rounded once.
+ * reals, in blocks that the back end hands over or in a room of the thread's (an_linear_room), and rounded once.
  *
  * Where several tiles read the same operand, and the back end can (an_gemm_packing), a phase of its own packs it once, into the step's
  * scratch; sums are the same as when each tile packs for itself. */
@@ -24,8 +24,6 @@ an_status an_linear_infer(struct an_build *b, an_step *s) AN_MUST_USE;
 
 /* Reals of a room for one tile of y or dx, where either is stored as bfloat16. */
 size_t an_linear_room(const an_step *s);
-/* Adds bias (NULL: none) to the tile at `room` and rounds it into its place in x, [.., c]. */
-void an_linear_round(const an_run *r, an_tile t, an_real *room, const an_real *bias, an_cells x, size_t c);
 
 /* Forward: phase 0 packs w into the step's scratch, phase 1 makes the tiles. */
 enum { AN_LINEAR_PACK, AN_LINEAR_TILES };
@@ -35,6 +33,10 @@ void an_linear_forward_pack(const an_step *s, const an_part *p);
 an_tile an_linear_forward_at(const an_step *s, const an_part *p);                   /* which tile a part of phase 1 makes */
 /* That tile of y = x w' + bias in reals, its first element at `to`; bias NULL: none. */
 void an_linear_forward_tile(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_real *to, size_t ldy);
+/* That tile of x w', block by block into a sink; room: an_linear_room reals, used where the back end has no blocks to hand over. */
+void an_linear_forward_into(const an_run *r, const an_step *s, an_tile t, const an_sink *sink, an_real *room);
+/* That tile of y = x w' + bias, rounded into its place in y. */
+void an_linear_forward_rounded(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_cells y, an_real *room);
 /* A tile of x w' of the rows of x from `row` on, where nothing is packed ahead. */
 void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy);
 

@@ -21,33 +21,50 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return phase == 0 ? an_chunks(b.n) : an_linear_backward_parts(&b, phase - 1);
 }
 
-/* z and y of a tile: where they lie, or row by row from a room that holds z and one row of y. */
+/* Turns blocks of x w' into z and y. */
+typedef struct activating { an_sink sink; const an_run *r; const an_step *s; an_tile t; an_real *row; } activating;   /* row: of y, where it is rounded */
+
+static void take_activated(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
+{
+    const activating *x = (const activating *)(const void *)sink;
+    const an_step *s = x->s;
+    const an_act_attr *at = s->attr;
+    const size_t out = an_cols(s->out[Y]), column = x->t.j + j;
+    const an_real *bias = s->in[B] ? s->in[B]->data + column : NULL;
+    const an_cells y = an_data_of(s->out[Y]), z = an_data_of(s->out[Z]);
+    const bool rounds = z.store != AN_STORE_REAL;
+    for (size_t k = 0; k < m; k++, sums += ld) {
+        const size_t o = (x->t.i + i + k) * out + column;
+        an_real *row = an_view_to(y, o, x->row);
+        if (rounds) {                                   /* the activation takes z as backward will find it, rounded */
+            if (bias) x->r->k->bias_add(1, n, bias, sums);
+            an_view_done(x->r, z, o, n, sums);
+            (void)an_view_of(x->r, z, o, n, sums);
+        }
+        at->kind->fwd(x->r->k, 1, n, rounds ? NULL : bias, sums, row);
+        an_view_done(x->r, y, o, n, row);
+    }
+}
+
+/* z and y of a tile: where they lie, or block by block on their way from the product. */
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     if (p->phase == AN_LINEAR_PACK) {
         an_linear_forward_pack(s, p);
         return;
     }
-    const an_act_attr *at = s->attr;
     const size_t out = an_cols(s->out[Y]);
     const an_tile t = an_linear_forward_at(s, p);
-    const an_real *bias = s->in[B] ? s->in[B]->data + t.j : NULL;
-    const an_cells y = an_data_of(s->out[Y]), z = an_data_of(s->out[Z]);
-    const bool rounds = z.store != AN_STORE_REAL;
-    an_real *room = s->low ? r->thread_work[p->thread] : NULL, *to = rounds ? room : z.p + t.i * out + t.j;
-    const size_t ld = rounds ? t.n : out;
-    an_linear_forward_tile(r, s, t, NULL, to, ld);
-    for (size_t i = 0; i < t.m; i++) {
-        const size_t o = (t.i + i) * out + t.j;
-        an_real *row = an_view_to(y, o, room ? room + t.m * t.n : NULL);
-        if (rounds) {                                   /* the activation takes z as backward will find it, rounded */
-            if (bias) r->k->bias_add(1, t.n, bias, to + i * ld);
-            an_view_done(r, z, o, t.n, to + i * ld);
-            (void)an_view_of(r, z, o, t.n, to + i * ld);
-        }
-        at->kind->fwd(r->k, 1, t.n, rounds ? NULL : bias, to + i * ld, row);
-        an_view_done(r, y, o, t.n, row);
+    const an_cells z = an_data_of(s->out[Z]);
+    an_real *room = s->low ? r->thread_work[p->thread] : NULL;
+    const activating to = { { take_activated }, r, s, t, room ? room + t.m * t.n : NULL };
+    if (z.store != AN_STORE_REAL) {
+        an_linear_forward_into(r, s, t, &to.sink, room);
+        return;
     }
+    an_real *place = z.p + t.i * out + t.j;
+    an_linear_forward_tile(r, s, t, NULL, place, out);
+    take_activated(&to.sink, 0, 0, t.m, t.n, place, out);
 }
 
 static void backward(const an_run *r, const an_step *s, const an_part *p)

@@ -6,9 +6,11 @@
 enum { X, W, B };
 enum { BIAS_COLS = 128, STRETCH = 384, MIXED_STRETCH = 1024 /* bf16 takes half the room, and sums fewer passes over dw */, PACK_PARTS = 8 };
 
+static bool takes_sinks(const an_gemm_packing *ahead) { return ahead && ahead->sinks; }
+
 static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, const an_product *x)
 {
-    if (x->ahead_a.p || x->ahead_b.p) ahead->run(x);
+    if (x->ahead_a.p || x->ahead_b.p || x->sink) ahead->run(x);
     else if (mixed) r->gemm->run_low(x->ta, x->tb, x->m, x->n, x->k, x->a, x->b, x->beta, x->c, x->ldc);
     else r->gemm->run(x->ta, x->tb, x->m, x->n, x->k, x->a.p, x->a.ld, x->b.p, x->b.ld, x->beta, x->c, x->ldc);
 }
@@ -30,12 +32,39 @@ static void pack_part(const an_gemm_packing *ahead, an_side side, int trans, siz
     ahead->pack(side, trans, n, k, x, from, rows - from < each ? rows - from : each, room);
 }
 
-void an_linear_round(const an_run *r, an_tile t, an_real *room, const an_real *bias, an_cells x, size_t c)
+/* The same into a sink, through a room [m, n] where the back end hands nothing over itself. */
+static void product_into(const an_run *r, bool mixed, const an_gemm_packing *ahead, an_product x, const an_sink *sink, an_real *room)
 {
-    for (size_t i = 0; i < t.m; i++, room += t.n) {
-        if (bias) r->k->bias_add(1, t.n, bias + t.j, room);
-        an_view_done(r, x, (t.i + i) * c + t.j, t.n, room);
+    if (takes_sinks(ahead)) {
+        x.sink = sink;
+        product(r, mixed, ahead, &x);
+        return;
     }
+    x.c = room;
+    x.ldc = x.n;
+    product(r, mixed, ahead, &x);
+    sink->take(sink, 0, 0, x.m, x.n, room, x.n);
+}
+
+/* Rounds blocks of y or dx into their places. */
+typedef struct rounding { an_sink sink; const an_run *r; an_tile t; an_cells to; size_t c; const an_real *bias; } rounding;
+
+static void take_rounded(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
+{
+    const rounding *x = (const rounding *)(const void *)sink;
+    for (size_t k = 0; k < m; k++, sums += ld) {
+        if (x->bias) x->r->k->bias_add(1, n, x->bias + x->t.j + j, sums);
+        an_view_done(x->r, x->to, (x->t.i + i + k) * x->c + x->t.j + j, n, sums);
+    }
+}
+
+/* Stores blocks of dw past the caches. */
+typedef struct storing { an_sink sink; const an_run *r; an_real *to; size_t ld; } storing;
+
+static void take_stored(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
+{
+    const storing *x = (const storing *)(const void *)sink;
+    x->r->k->put_past(m, n, sums, ld, x->to + i * x->ld + j, x->ld);
 }
 
 /* --- forward --------------------------------------------------------------------------------------------------- */
@@ -72,15 +101,32 @@ static an_product forward_product(const an_step *s, size_t row, an_tile t, an_re
     return (an_product){ 0, 1, t.m, t.n, an_cols(s->in[X]), an_linear_data(s->in[X], row + t.i), an_operand_at(an_linear_data(s->in[W], 0), t.j, 0), .c = to, .ldc = ldy };
 }
 
-void an_linear_forward_tile(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_real *to, size_t ldy)
+static an_product forward_tile(const an_step *s, an_tile t, an_real *to, size_t ldy)
 {
     an_product y = forward_product(s, 0, t, to, ldy);
     if (shares_forward(s)) y.ahead_b = (an_packed){ s->work, s->in[W]->dims.d[0], t.j };
+    return y;
+}
+
+void an_linear_forward_tile(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_real *to, size_t ldy)
+{
+    an_product y = forward_tile(s, t, to, ldy);
     if (bias) {
         for (size_t i = 0; i < t.m; i++) memcpy(to + i * ldy, bias + t.j, t.n * sizeof *to);
         y.beta = 1;                                      /* the product adds onto it */
     }
     product(r, s->mixed, ahead_of(s), &y);
+}
+
+void an_linear_forward_into(const an_run *r, const an_step *s, an_tile t, const an_sink *sink, an_real *room)
+{
+    product_into(r, s->mixed, ahead_of(s), forward_tile(s, t, NULL, 0), sink, room);
+}
+
+void an_linear_forward_rounded(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_cells y, an_real *room)
+{
+    const rounding to = { { take_rounded }, r, t, y, an_cols(s->out[0]), bias };
+    an_linear_forward_into(r, s, t, &to.sink, room);
 }
 
 void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy)
@@ -99,7 +145,7 @@ typedef struct an_stretch { size_t row, n; } an_stretch;
 /* A vocabulary's w, if it is large, is read from memory by every row of tiles: columns first, rows only for want of parts. */
 static an_tiles input_tiles(const an_linear_back *b)
 {
-    enum { COLUMNS = 192, ENOUGH = 8 };
+    enum { COLUMNS = 384, ENOUGH = 4 };
     const size_t columns = (b->in + COLUMNS - 1) / COLUMNS, rows = (ENOUGH + columns - 1) / columns;
     return b->wide && b->out >= AN_LINEAR_LARGE ? an_tiles_of(b->n, b->in, (b->n + rows - 1) / rows, COLUMNS) : an_tiles_make(b->n, b->in, b->out, b->mixed);
 }
@@ -204,11 +250,17 @@ static void input_gradient(const an_run *r, const an_linear_grad *g, size_t inde
     const bool shared = shares_weight(b), rounds = g->dx.store != AN_STORE_REAL;
     const an_tiles tx = input_tiles(b);
     const an_tile t = shared ? an_tiles_at_units(&tx, index, 1, b->ahead->unit_b) : an_tiles_at(&tx, index);
-    an_real *to = rounds ? r->thread_work[thread] : g->dx.p + t.i * b->in + t.j;
-    an_product dx = { 0, 0, t.m, t.n, b->out, an_operand_at(g->dy, t.i, 0), an_operand_at(g->w, 0, t.j), .beta = g->add_x ? 1 : 0, .c = to, .ldc = rounds ? t.n : b->in };
+    an_product dx = { 0, 0, t.m, t.n, b->out, an_operand_at(g->dy, t.i, 0), an_operand_at(g->w, 0, t.j), .beta = 0 };
     if (shared) dx.ahead_b = (an_packed){ g->room, b->in, t.j };
+    if (rounds) {
+        const rounding to = { { take_rounded }, r, t, g->dx, b->in, NULL };
+        product_into(r, b->mixed, b->ahead, dx, &to.sink, r->thread_work[thread]);
+        return;
+    }
+    dx.beta = g->add_x ? 1 : 0;
+    dx.c = g->dx.p + t.i * b->in + t.j;
+    dx.ldc = b->in;
     product(r, b->mixed, b->ahead, &dx);
-    if (rounds) an_linear_round(r, t, to, NULL, g->dx, b->in);
 }
 
 static void weight_gradient(const an_run *r, const an_linear_grad *g, size_t stretch, size_t index)
@@ -222,6 +274,8 @@ static void weight_gradient(const an_run *r, const an_linear_grad *g, size_t str
         .beta = g->add_w || stretch > 0 ? 1 : 0, .c = g->dw + t.i * b->in + t.j, .ldc = b->in };
     if (shared) dw.ahead_b = (an_packed){ packed_x(g, stretch), b->in, t.j };
     if (shared && !b->wide) dw.ahead_a = (an_packed){ packed_dy(g, stretch), b->out, t.i };
+    const storing to = { { take_stored }, r, dw.c, dw.ldc };
+    if (dw.beta == 0 && r->far_grads && takes_sinks(b->ahead)) dw.sink = &to.sink;
     product(r, b->mixed, b->ahead, &dw);
 }
 

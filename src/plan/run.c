@@ -35,6 +35,7 @@ static void run_instr(const an_plan *plan, const an_run *run, an_instr in)
 static void enter(const an_plan *plan, an_run *run)
 {
     run->thread_work = plan->thread_work;
+    run->far_grads = an_past_cache(plan->params->grad.count);
 }
 
 static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end)

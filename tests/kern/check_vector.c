@@ -1,5 +1,5 @@
 /* tests/kern/check_vector.c
- * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
  * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
 #include "check.h"
 
@@ -105,6 +105,19 @@ void an_check_narrow(an_check *k)
     free(place);
     if (!an_checking(k)) return;
     for (size_t i = 0; i < n; i++) an_want(y, i, nearest_bf16((float)x[i]), 0);
+    an_judge_exact(k, y);
+}
+
+void an_check_put_past(an_check *k)
+{
+    const size_t n = an_pick_rows(k), c = an_pick_size(k), ldx = c + (an_checking(k) ? an_pick(k, 3) : 0), ldy = c + (an_checking(k) ? an_pick(k, 3) : 0);
+    const an_real *x = an_in(k, "x", n * ldx, AN_FILL_CASE);
+    an_out *y = an_out_new(k, "y", n * ldy, AN_FILL_NORMAL);
+    an_work(k, 2 * an_bytes(n * c), 0);
+    while (an_next_run(k)) an_table(k)->put_past(n, c, x, ldx, an_at(y), ldy);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) an_want(y, i * ldy + j, (long double)x[i * ldx + j], 0);
     an_judge_exact(k, y);
 }
 

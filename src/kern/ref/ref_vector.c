@@ -1,5 +1,5 @@
 /* kern/ref/ref_vector.c
- * Sums and scalings without structure: axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Column sums are taken column by column in
+ * Sums and scalings without structure: axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Column sums are taken column by column in
  * double, which is slow and exact enough to judge the others by. */
 #include "kern/ref/ref.h"
 
@@ -21,6 +21,11 @@ void an_ref_widen(size_t n, const an_bf16 *x, an_real *y)
 void an_ref_narrow(size_t n, const an_real *x, an_bf16 *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = an_bf16_round(x[i]);
+}
+
+void an_ref_put_past(size_t n, size_t c, const an_real *x, size_t ldx, an_real *y, size_t ldy)
+{
+    for (size_t i = 0; i < n; i++) memcpy(y + i * ldy, x + i * ldx, c * sizeof *y);
 }
 
 double an_ref_sumsq(size_t n, const an_real *x)

@@ -1,5 +1,5 @@
 /* kern/simd/simd_vector.c
- * axpby, scale, widen, narrow, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
@@ -20,6 +20,26 @@ void AN_SIMD(scale)(size_t n, an_real a, const an_real *x, an_real *y, int add)
 
 void AN_SIMD(widen)(size_t n, const an_bf16 *x, an_real *y) { V_EACH(n, i, left, { v_put(y + i, left, v_get_bf16(x + i, left)); }); }
 void AN_SIMD(narrow)(size_t n, const an_real *x, an_bf16 *y) { V_EACH(n, i, left, { v_put_bf16(y + i, left, v_get(x + i, left)); }); }
+
+/* One row: vectors of y that are whole and aligned go past the caches, what is left at both ends does not. */
+V_FN void put_row(size_t c, const float *x, float *y)
+{
+    const size_t over = (uintptr_t)y / sizeof *y % VL, before = over && VL - over < c ? VL - over : over ? c : 0;
+    size_t i = before;
+    if (before) v_put(y, before, v_get(x, before));
+    for (; i + VL <= c; i += VL) v_stream(y + i, v_load(x + i));
+    if (i < c) v_put(y + i, c - i, v_get(x + i, c - i));
+}
+
+void AN_SIMD(put_past)(size_t n, size_t c, const an_real *x, size_t ldx, an_real *y, size_t ldy)
+{
+    if (n > 1 && ldx == c && ldy == c) {
+        c *= n;
+        n = 1;
+    }
+    for (size_t i = 0; i < n; i++) put_row(c, x + i * ldx, y + i * ldy);
+    v_stream_end();
+}
 
 /* Two streams, a half each, and lines asked for ahead: one alone leaves memory waiting (SPEED.md). */
 double AN_SIMD(sumsq)(size_t n, const an_real *x)
