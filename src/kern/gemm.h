@@ -29,7 +29,9 @@ static inline an_operand an_operand_at(an_operand o, size_t i, size_t j)
 typedef struct an_packed { const void *p; size_t n, at; } an_packed;
 
 /* Takes a product block by block, each as soon as its sums are complete and while they are in cache: m x n of them, those of C from row i,
- * column j on, in rows ld apart, which it may overwrite. The first member of whatever it needs. */
+ * column j on, in rows ld apart, which it may overwrite. Where C has at most AN_SINK_WIDTH columns every block has them all. The first member
+ * of whatever it needs. */
+enum { AN_SINK_WIDTH = 384 };
 typedef struct an_sink { void (*take)(const struct an_sink *self, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld); } an_sink;
 
 typedef struct an_product {

@@ -27,7 +27,7 @@ typedef struct an_gemm_micro {
     void (*few)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 } an_gemm_micro;
 
-enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 64 /* limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
+enum { AN_GEMM_SLACK = 16, AN_GEMM_MOST_KC = 512, AN_GEMM_MOST_MR_NR = 64, AN_GEMM_MOST_MR = 32 /* of kernels with sums apart, whose nc is AN_SINK_WIDTH at least: limits that gemm_native.c relies on */, AN_GEMM_FEW = 8, AN_GEMM_NARROW = 512 };
 
 /* The whole product by a given level's kernel, and packing for it (an_gemm_packing), for tests and bench. Its instructions must be there. */
 void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x);

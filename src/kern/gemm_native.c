@@ -104,7 +104,8 @@ static void merge(const float *sums, size_t m, size_t n, float beta, float *c, s
             for (size_t j = 0; j < n; j++) c[j] = beta * c[j] + sums[j];
 }
 
-typedef struct rooms { void *a, *b; float *c; size_t mc, nc; } rooms;
+/* c holds sums of mc x span, b what is packed of nc columns. */
+typedef struct rooms { void *a, *b; float *c; size_t mc, nc, span; } rooms;
 
 /* n vectors in equal parts of at most `most`, whole panels. */
 static size_t even(size_t n, size_t most, size_t unit) { const size_t parts = (n + most - 1) / most; return filled((n + parts - 1) / parts, unit); }
@@ -113,20 +114,21 @@ static size_t even(size_t n, size_t most, size_t unit) { const size_t parts = (n
 static void blocks_apart(const an_gemm_micro *micro, const an_product *x, const rooms *room)
 {
     const size_t kc = k_part(micro, x->k);
-    for (size_t j = 0; j < x->n; j += room->nc) {
-        const size_t nb = least(room->nc, x->n - j), rows = even(x->m, room->mc * room->nc / filled(nb, micro->nr) / room->mc * room->mc, micro->mr);
-        const int whole = !x->sink && x->beta == 0 && x->ldc == nb;      /* C lies as the room would */
+    for (size_t j = 0; j < x->n; j += room->span) {
+        const size_t n = least(room->span, x->n - j), rows = even(x->m, room->mc * room->span / filled(n, micro->nr) / room->mc * room->mc, micro->mr);
+        const int whole = !x->sink && x->beta == 0 && x->ldc == n;       /* C lies as the room would */
         for (size_t i = 0; i < x->m; i += rows) {
             const size_t m = least(rows, x->m - i), high = even(m, room->mc, micro->mr);
             float *c = x->sink ? NULL : x->c + i * x->ldc + j, *to = whole ? c : room->c;
-            for (size_t p = 0; p < x->k; p += kc) {
-                const size_t kb = least(kc, x->k - p);
-                const void *b = part_of_b(micro, x, j, nb, p, kb, room->b);
-                for (size_t in = 0; in < m; in += high)
-                    one_block(micro, x, i + in, least(high, m - in), nb, p, kb, b, room->a, (target){ to + in * nb, nb, 0 });
-            }
-            if (x->sink) x->sink->take(x->sink, i, j, m, nb, to, nb);
-            else if (!whole) merge(to, m, nb, x->beta, c, x->ldc);
+            for (size_t p = 0; p < x->k; p += kc)
+                for (size_t jn = 0; jn < n; jn += room->nc) {
+                    const size_t kb = least(kc, x->k - p), nb = least(room->nc, n - jn);
+                    const void *b = part_of_b(micro, x, j + jn, nb, p, kb, room->b);
+                    for (size_t in = 0; in < m; in += high)
+                        one_block(micro, x, i + in, least(high, m - in), nb, p, kb, b, room->a, (target){ to + in * n + jn, n, 0 });
+                }
+            if (x->sink) x->sink->take(x->sink, i, j, m, n, to, n);
+            else if (!whole) merge(to, m, n, x->beta, c, x->ldc);
         }
     }
 }
@@ -160,9 +162,9 @@ static size_t buffer_bytes(const an_gemm_micro *micro)
 static void run_on_stack(const an_gemm_micro *micro, const an_product *x)
 {
     char room[(AN_GEMM_MOST_KC * AN_GEMM_MOST_MR_NR + 2 * AN_GEMM_SLACK) * sizeof(float) + 2 * AN_ALIGN];
-    _Alignas(AN_ALIGN) float sums[AN_GEMM_MOST_MR_NR * AN_GEMM_MOST_MR_NR / 4];
+    _Alignas(AN_ALIGN) float sums[AN_GEMM_MOST_MR * AN_SINK_WIDTH];
     char *pa = aligned(room), *pb = aligned(pa + room_of(micro, micro->mr) - AN_ALIGN);
-    blocks(micro, x, &(rooms){ pa, pb, sums, micro->mr, micro->nr });
+    blocks(micro, x, &(rooms){ pa, pb, sums, micro->mr, micro->nr, AN_SINK_WIDTH });
 }
 
 static void choose(void)
@@ -201,7 +203,7 @@ void an_gemm_native_with(const an_gemm_micro *micro, const an_product *x)
         return;
     }
     char *pa = aligned(p), *pb = aligned(pa + room_of(micro, micro->mc) - AN_ALIGN), *sums = aligned(pb + room_of(micro, micro->nc) - AN_ALIGN);
-    blocks(micro, x, &(rooms){ pa, pb, (float *)(void *)sums, micro->mc, micro->nc });
+    blocks(micro, x, &(rooms){ pa, pb, (float *)(void *)sums, micro->mc, micro->nc, micro->nc });
 }
 
 static void run(int ta, int tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)

@@ -39,6 +39,8 @@ void an_linear_forward_into(const an_run *r, const an_step *s, an_tile t, const 
 void an_linear_forward_rounded(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_cells y, an_real *room);
 /* A tile of x w' of the rows of x from `row` on, where nothing is packed ahead. */
 void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_tile t, an_real *to, size_t ldy);
+/* The same into a sink; room: t.m * t.n reals. */
+void an_linear_product_into(const an_run *r, const an_step *s, size_t row, an_tile t, const an_sink *sink, an_real *room);
 
 /* Backward: phase 0 packs w and the first stretch of rows; phase 1 makes dx and the bias gradient; each phase from 1 on adds one stretch
  * to dw and packs the next. */

@@ -135,6 +135,11 @@ void an_linear_product_tile(const an_run *r, const an_step *s, size_t row, an_ti
     product(r, s->mixed, NULL, &y);
 }
 
+void an_linear_product_into(const an_run *r, const an_step *s, size_t row, an_tile t, const an_sink *sink, an_real *room)
+{
+    product_into(r, s->mixed, ahead_of(s), forward_product(s, row, t, NULL, 0), sink, room);
+}
+
 /* --- backward -------------------------------------------------------------------------------------------------- */
 
 /* What a phase consists of, in this order. */

@@ -1,7 +1,10 @@
 /* tests/kern/check_token.c
  * dropout, embedding, rope, cross-entropy. Dropout keeps or moves numbers and must agree to the bit; the
- * bound of a softmax is the error of exp (1.1 ulp) plus that of the shifted argument (half an ulp of |z|). */
+ * bound of a softmax is the error of exp (1.1 ulp) plus that of the shifted argument (half an ulp of |z|). What is rounded to bfloat16 must be
+ * that of a number within such a bound: where all of those are rounded alike, exactly it. */
 #include "check.h"
+
+#include <stdlib.h>
 
 static uint32_t word(an_rng_key key, uint64_t i)   /* element i of the stream, written out once more */
 {
@@ -144,3 +147,124 @@ static void check_xent(an_check *k, int gradient)
 
 void an_check_xent_fwd(an_check *k) { check_xent(k, 0); }
 void an_check_xent_grad(an_check *k) { check_xent(k, 1); }
+
+/* value, off by at most `error`, rounded to bfloat16 and widened. */
+static void want_rounded(an_out *y, size_t i, long double value, long double error)
+{
+    if (!isfinite(value)) {
+        an_want(y, i, value, 0);
+        return;
+    }
+    long double low = (long double)an_bf16_widen(an_bf16_round((an_real)(value - error))), high = (long double)an_bf16_widen(an_bf16_round((an_real)(value + error)));
+    if (low > 0 && value < 0x1p-126L * 1.1L) low = 0;                    /* below the smallest normal number: may be lost */
+    if (high < 0 && value > -0x1p-126L * 1.1L) high = 0;
+    an_want(y, i, low, (high - low) / (long double)AN_REAL_EPS);
+}
+
+static void widen_rows(size_t n, size_t c, const an_bf16 *low, size_t ld, an_out *y)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) an_at(y)[i * ld + j] = an_bf16_widen(low[i * ld + j]);
+}
+
+void an_check_xent_part(an_check *k)
+{
+    const size_t n = an_checking(k) ? 1 + an_pick(k, 4) : 256, c = an_checking(k) ? an_pick_size(k) + (an_pick_size(k) == 0) : 384;
+    const size_t ldz = c + (an_checking(k) ? an_pick(k, 4) : 0), lde = c + (an_checking(k) ? an_pick(k, 40) : 0), ldp = 1 + (an_checking(k) ? an_pick(k, 3) : 0), room = n * lde + 32;
+    const int past = (int)an_pick(k, 2), stored = an_pick(k, 4) != 0;
+    const an_real *z = an_in(k, "z", n * ldz, AN_FILL_CASE);
+    an_out *top = an_out_new(k, "top", n * ldp, AN_FILL_NORMAL), *sum = an_out_new(k, "sum", n * ldp, AN_FILL_NORMAL), *e = an_out_new(k, "e", n * lde, AN_FILL_NORMAL);
+    an_bf16 *low = aligned_alloc(64, (room * sizeof *low + 63) / 64 * 64);
+    if (!low) {
+        an_complain(k, "out of memory");
+        return;
+    }
+    an_work(k, an_bytes(n * c) + 2.0 * (double)(n * c), 0);
+    while (an_next_run(k)) {
+        memset(low, 0x5a, room * sizeof *low);
+        an_table(k)->xent_part(n, c, z, ldz, stored ? low : NULL, lde, past, an_at(top), an_at(sum), ldp);
+        if (!an_checking(k)) continue;
+        for (size_t i = 0; i < room; i++)
+            if ((!stored || i >= n * lde || i % lde >= c) && low[i] != 0x5a5a) an_complain(k, "element %zu of e, no part of a row, was written", i);
+        if (stored) widen_rows(n, c, low, lde, e);
+    }
+    free(low);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++, z += ldz) {
+        long double most = -INFINITY, all = 0, size = 0;
+        for (size_t j = 0; j < c; j++)
+            if ((long double)z[j] > most) most = (long double)z[j];
+        for (size_t j = 0; j < c; j++) {
+            const long double part = expl((long double)z[j] - most), off = part > 0 ? part * (4 + fabsl((long double)z[j] - most)) : 0;   /* NaN: 0 */
+            all += part;
+            size += off;
+            if (stored) want_rounded(e, i * lde + j, part, off * (long double)AN_REAL_EPS);
+        }
+        an_want(top, i * ldp, most, 0);
+        an_want(sum, i * ldp, all, size + (long double)c * lost);
+    }
+    an_judge(k, top, 1);
+    an_judge(k, sum, 2 + (double)c / 32);
+    an_judge(k, e, 1);
+}
+
+void an_check_xent_join(an_check *k)
+{
+    static const size_t WIDTHS[] = { 1, 7, 16, 100, 384 };
+    const size_t n = an_checking(k) ? 1 + an_pick(k, 4) : 16, v = an_checking(k) ? an_pick_size(k) + (an_pick_size(k) == 0) : 50257;
+    const size_t width = an_checking(k) ? WIDTHS[an_pick(k, 5)] : 384, parts = (v + width - 1) / width;
+    const size_t lde = v + (an_checking(k) ? an_pick(k, 4) : 15), ldp = parts + (an_checking(k) ? an_pick(k, 3) : 0), room = n * lde + 8;
+    static const an_real WEIGHT[] = { 0, AN_R(1e-4), AN_R(0.25) };
+    const an_real scale = an_pick_scale(k), weight = an_checking(k) ? WEIGHT[an_pick(k, 3)] : 0;
+    const int stored = an_pick(k, 4) != 0;
+    const int32_t *target = an_in_ids(k, "target", n, an_checking(k) ? -1 : 0, (int32_t)v);
+    const an_real *top = an_in(k, "top", n * ldp, AN_FILL_CASE), *sum = an_in(k, "sum", n * ldp, AN_FILL_POSITIVE), *from = an_in(k, "e, before", n * lde, AN_FILL_POSITIVE);
+    an_real *hit = an_in_edit(k, "hit", n, AN_FILL_NORMAL);
+    for (size_t i = 0; i < n; i++)
+        if (target[i] >= 0) hit[i] = top[i * ldp + (size_t)target[i] / width];
+    an_out *loss = an_out_new(k, "loss", n, AN_FILL_NORMAL), *e = an_out_new(k, "e", n * lde, AN_FILL_NORMAL);
+    an_bf16 *low = malloc(room * sizeof *low);
+    if (!low) {
+        an_complain(k, "out of memory");
+        return;
+    }
+    an_work(k, 4.0 * (double)(n * v), 0);
+    memset(low, 0x5a, room * sizeof *low);
+    while (an_next_run(k)) {
+        for (size_t i = 0; i < n && an_checking(k); i++)
+            for (size_t j = 0; j < v; j++) low[i * lde + j] = an_bf16_round(from[i * lde + j]);
+        an_table(k)->xent_join(n, v, width, stored ? low : NULL, lde, top, sum, ldp, hit, target, scale, weight, an_at(loss));
+        if (!an_checking(k)) continue;
+        for (size_t i = 0; i < room; i++)
+            if ((i >= n * lde || i % lde >= v) && low[i] != 0x5a5a) an_complain(k, "element %zu of e, no part of a row, was written", i);
+        if (stored) widen_rows(n, v, low, lde, e);
+    }
+    free(low);
+    if (!an_checking(k)) return;
+    const long double eps = (long double)AN_REAL_EPS;
+    for (size_t i = 0; i < n; i++, top += ldp, sum += ldp) {
+        if (target[i] < 0) {
+            an_want(loss, i, 0, 0);
+            for (size_t j = 0; stored && j < v; j++) an_want(e, i * lde + j, 0, 0);
+            continue;
+        }
+        long double most = -INFINITY, all = 0, off = 0;      /* off: of the logarithm, in eps */
+        for (size_t p = 0; p < parts; p++)
+            if ((long double)top[p] > most) most = (long double)top[p];
+        for (size_t p = 0; p < parts; p++) all += (long double)sum[p] * expl((long double)top[p] - most);
+        for (size_t p = 0; p < parts; p++) {
+            const long double apart = most - (long double)top[p], share = (long double)sum[p] * expl(-apart) / all;
+            off += share > 0 ? share * (4 + apart) : 0;
+        }
+        const long double lse = most + logl(all), zt = (long double)hit[i], more = 1 + 2 * (long double)weight * lse, s = (long double)scale;
+        an_want(loss, i, lse - zt + (long double)weight * lse * lse, fabsl(zt) + (off + fabsl(most) + fabsl(lse)) * (1 + 2 * (long double)weight * fabsl(lse)));
+        for (size_t j = 0; stored && j < v; j++) {
+            const int here = (int32_t)j == target[i];
+            const long double was = here ? 1 : (long double)an_bf16_widen(an_bf16_round(from[i * lde + j]));
+            const long double p = expl((here ? zt : (long double)top[j / width]) - lse) * was, error = eps * fabsl(s) * (p * (fabsl(more) * (4 + off) + 2 * (long double)weight * off) + here);
+            want_rounded(e, i * lde + j, s * (p * more - here), error);
+        }
+    }
+    an_judge(k, loss, 4);
+    an_judge(k, e, 1);
+}

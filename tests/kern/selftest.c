@@ -68,15 +68,19 @@ static void adamw_couples_decay(size_t n, const an_adamw_spec *s, an_real *p, co
     an_kern_level("ref")->adamw(n, &other, p, g, m, v, low, moved);
 }
 
+/* To bfloat16 without rounding. */
+static an_bf16 cut(an_real x)
+{
+    const float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (an_bf16)(bits >> 16);
+}
+
 static void adamw_truncates(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, double *moved)
 {
     an_kern_level("ref")->adamw(n, s, p, g, m, v, low, moved);
-    for (size_t i = 0; low && i < n; i++) {
-        const float f = (float)p[i];
-        uint32_t bits;
-        memcpy(&bits, &f, sizeof bits);
-        low[i] = (an_bf16)(bits >> 16);
-    }
+    for (size_t i = 0; low && i < n; i++) low[i] = cut(p[i]);
 }
 
 static void adamw_forgets_a_move(size_t n, const an_adamw_spec *s, an_real *p, const an_real *g, an_real *m, an_real *v, an_bf16 *low, double *moved)
@@ -98,12 +102,7 @@ static void norm_truncates(size_t n, size_t c, const an_norm_spec *s, const an_r
     an_real *wide = malloc((n * c + 1) * sizeof *wide);
     if (!wide) abort();
     an_kern_level("ref")->norm_fwd(n, c, s, x, g, b, wide, mean, rstd);
-    for (size_t i = 0; i < n * c; i++) {
-        const float f = (float)wide[i];
-        uint32_t bits;
-        memcpy(&bits, &f, sizeof bits);
-        y[i] = (an_bf16)(bits >> 16);
-    }
+    for (size_t i = 0; i < n * c; i++) y[i] = cut(wide[i]);
     free(wide);
 }
 
@@ -129,6 +128,22 @@ static void xent_without_shift(size_t n, size_t v, const an_real *z, size_t ldz,
         for (size_t j = 0; j < v; j++) sum += (double)an_exp(z[i * ldz + j]);
         loss[i] = target[i] < 0 ? AN_R(0) : (an_real)(log(sum) - (double)z[i * ldz + (size_t)target[i]] + (double)weight * log(sum) * log(sum));
     }
+}
+
+static void xent_part_cuts(size_t n, size_t c, const an_real *z, size_t ldz, an_bf16 *e, size_t lde, int past, an_real *top, an_real *sum, size_t ldp)
+{
+    an_kern_level("ref")->xent_part(n, c, z, ldz, e, lde, past, top, sum, ldp);
+    for (size_t i = 0; e && i < n; i++)
+        for (size_t j = 0; j < c; j++) e[i * lde + j] = cut(AN_R(exp((double)z[i * ldz + j] - (double)top[i * ldp])));
+}
+
+static void xent_join_takes_one_top(size_t n, size_t v, size_t width, an_bf16 *e, size_t lde, const an_real *top, const an_real *sum, size_t ldp, const an_real *hit, const int32_t *target, an_real scale, an_real weight, an_real *loss)
+{
+    an_real *one = malloc((n * ldp + 1) * sizeof *one);
+    if (!one) return;
+    for (size_t i = 0; i < n * ldp; i++) one[i] = top[i / ldp * ldp];
+    an_kern_level("ref")->xent_join(n, v, width, e, lde, one, sum, ldp, hit, target, scale, weight, loss);
+    free(one);
 }
 
 static void try_copy(const char *row, const char *what, void (*check)(an_check *k), const an_kernels *wrong, int *passed, int *failed)
@@ -162,5 +177,7 @@ void an_selftest_copies(int *passed, int *failed)
     COPY(embed_bwd, embed_forgets_old, "sets what it should add to");
     COPY(squash_bwd, squash_without_shift, "forgets the shift");
     COPY(xent_fwd, xent_without_shift, "exponentials without a shift");
+    COPY(xent_part, xent_part_cuts, "exponentials cut off, not rounded");
+    COPY(xent_join, xent_join_takes_one_top, "the first part's largest for all");
 #undef COPY
 }

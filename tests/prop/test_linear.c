@@ -233,7 +233,7 @@ static void a_head(size_t n, size_t c, size_t v, bool mixed)
         }
     }
     /* A probability is off by the roundings of its logit (c terms of about one) and of the exponential: a share of 4 (sqrt(c) + 4) eps of each term is ample. */
-    const double share = 4 * (sqrt((double)c) + 4) * AN_REAL_EPS, rounded = mixed ? 0x1.01p-8 : 0;   /* of dz to bfloat16 */
+    const double share = 4 * (sqrt((double)c) + 4) * AN_REAL_EPS, rounded = mixed ? 0x1.01p-7 : 0;   /* of the exponential to bfloat16, and of dz */
     prop_check(fabs((double)loss.data[0] - sum_loss) <= share * sum_loss, "%s: loss %.9g, by the formula %.9g", what, (double)loss.data[0], sum_loss);
     for (size_t e = 0; e < n * c; e++) prop_check(fabs((double)x.grad[e] - dx[e]) <= share * 4 / (double)counted + rounded * mag_dx[e], "%s: dx[%zu] is %.9g, by the formula %.9g", what, e, (double)x.grad[e], dx[e]);
     for (size_t e = 0; e < v * c; e++)

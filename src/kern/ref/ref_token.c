@@ -67,6 +67,45 @@ void an_ref_xent_fwd(size_t n, size_t v, const an_real *z, size_t ldz, const int
         loss[i] = target[i] < 0 ? 0 : (an_real)row_loss(log_sum_exp(v, z + i * ldz), z[i * ldz + (size_t)target[i]], weight);
 }
 
+void an_ref_xent_part(size_t n, size_t c, const an_real *z, size_t ldz, an_bf16 *e, size_t lde, int past, an_real *top, an_real *sum, size_t ldp)
+{
+    (void)past;
+    for (size_t i = 0; i < n; i++, z += ldz) {
+        an_real most = AN_R(-INFINITY);
+        double total = 0;
+        for (size_t j = 0; j < c; j++)
+            if (z[j] > most) most = z[j];
+        for (size_t j = 0; j < c; j++) {
+            const double part = exp((double)z[j] - (double)most);
+            if (e) e[i * lde + j] = an_bf16_round((an_real)part);
+            total += part;
+        }
+        top[i * ldp] = most;
+        sum[i * ldp] = (an_real)total;
+    }
+}
+
+void an_ref_xent_join(size_t n, size_t v, size_t width, an_bf16 *e, size_t lde, const an_real *top, const an_real *sum, size_t ldp, const an_real *hit, const int32_t *target, an_real scale, an_real weight, an_real *loss)
+{
+    const size_t parts = (v + width - 1) / width;
+    for (size_t i = 0; i < n; i++, top += ldp, sum += ldp) {
+        an_bf16 *row = e ? e + i * lde : NULL;
+        if (target[i] < 0) {
+            for (size_t j = 0; row && j < v; j++) row[j] = 0;
+            loss[i] = 0;
+            continue;
+        }
+        double most = -INFINITY, total = 0;
+        for (size_t p = 0; p < parts; p++)
+            if ((double)top[p] > most) most = (double)top[p];
+        for (size_t p = 0; p < parts; p++) total += (double)sum[p] * exp((double)top[p] - most);
+        const double lse = most + log(total), more = 1 + 2 * (double)weight * lse;
+        loss[i] = (an_real)row_loss(lse, hit[i], weight);
+        for (size_t j = 0; row && j < v; j++) row[j] = an_bf16_round((an_real)((double)scale * more * exp((double)top[j / width] - lse) * (double)an_bf16_widen(row[j])));
+        if (row) row[target[i]] = an_bf16_round((an_real)((double)scale * (more * exp((double)hit[i] - lse) - 1)));
+    }
+}
+
 void an_ref_xent_grad(size_t n, size_t v, an_real *z, size_t ldz, const int32_t *target, an_real scale, an_real weight, an_real *loss)
 {
     for (size_t i = 0; i < n; i++) {

@@ -5,6 +5,7 @@
 #include "kern/simd/simd.h"
 #include "kern/simd/vec_math.h"
 #include "kern/simd/vec_rng.h"
+#include "kern/unroll.h"
 
 /* One block of 4 * VL elements starting at a multiple of four of the stream; some of the first and last may be absent. */
 static void dropout_part(an_rng_key key, uint64_t block, size_t from, size_t to, double threshold, an_real keep, const an_real *x, an_real *y, int add)
@@ -160,5 +161,70 @@ void AN_SIMD(xent_grad)(size_t n, size_t v, an_real *z, size_t ldz, const int32_
         const vf part = v_set((float)((double)scale * more / sum));
         V_EACH(v, i, left, { v_put(z + i, left, v_mul(part, v_get(z + i, left))); });
         z[target[r]] = (float)((double)scale * (more * exp((double)hit - lse) - 1));
+    }
+}
+
+void AN_SIMD(xent_part)(size_t n, size_t c, const an_real *z, size_t ldz, an_bf16 *e, size_t lde, int past, an_real *top, an_real *sum, size_t ldp)
+{
+    for (size_t r = 0; r < n; r++, z += ldz) {
+        const float most = row_top(c, z);
+        const vf shift = v_set(most);
+        an_bf16 *row = e ? e + r * lde : NULL;
+        const int stream = row && past && (uintptr_t)row % (VL * sizeof *row) == 0;
+        vf total[2] = { v_zero(), v_zero() };
+        size_t i = 0;
+        for (; i + 2 * VL <= c; i += 2 * VL)
+            V_UNROLL for (size_t j = 0; j < 2; j++) {
+                const vf u = v_exp_low(v_sub(v_load(z + i + j * VL), shift));
+                if (stream) v_stream_bf16(row + i + j * VL, u);
+                else if (row) v_put_bf16(row + i + j * VL, VL, u);
+                total[j] = v_add(total[j], u);
+            }
+        for (; i < c; i += VL) {
+            const size_t left = c - i;
+            const vf u = v_exp_low(v_sub(v_get(z + i, left), shift));
+            if (row) v_put_bf16(row + i, left, u);
+            total[0] = v_add(total[0], left < VL ? v_sel(v_tail(left), u, v_zero()) : u);
+        }
+        top[r * ldp] = most;
+        sum[r * ldp] = v_sum(v_add(total[0], total[1]));
+    }
+    if (e && past) v_stream_end();
+}
+
+/* The logarithm of the sum of all exponentials of a row. */
+static double joined(size_t parts, const float *top, const float *sum)
+{
+    const float most = row_top(parts, top);
+    vd total = vd_set(0);
+    V_EACH(parts, p, left, {
+        vf w = v_exp_low(v_sub(v_get(top + p, left), v_set(most)));
+        if (left < VL) w = v_sel(v_tail(left), w, v_zero());
+        const vf s = v_get(sum + p, left);
+        total = vd_fma(vd_lo(w), vd_lo(s), total);
+        total = vd_fma(vd_hi(w), vd_hi(s), total);
+    });
+    return (double)most + log(vd_sum(total));
+}
+
+void AN_SIMD(xent_join)(size_t n, size_t v, size_t width, an_bf16 *e, size_t lde, const an_real *top, const an_real *sum, size_t ldp, const an_real *hit, const int32_t *target, an_real scale, an_real weight, an_real *loss)
+{
+    const size_t parts = (v + width - 1) / width;
+    for (size_t r = 0; r < n; r++, top += ldp, sum += ldp) {
+        an_bf16 *row = e ? e + r * lde : NULL;
+        if (target[r] < 0) {
+            if (row) memset(row, 0, v * sizeof *row);
+            loss[r] = 0;
+            continue;
+        }
+        const double lse = joined(parts, top, sum), more = 1 + 2 * (double)weight * lse;
+        loss[r] = (float)row_loss(lse, hit[r], weight);
+        for (size_t p = 0; row && p < parts; p++) {
+            const vf by = v_set((float)((double)scale * more * exp((double)top[p] - lse)));
+            an_bf16 *part = row + p * width;
+            const size_t c = v - p * width < width ? v - p * width : width;
+            V_EACH(c, i, left, { v_put_bf16(part + i, left, v_mul(by, v_get_bf16(part + i, left))); });
+        }
+        if (row) row[target[r]] = an_bf16_round((float)((double)scale * (more * exp((double)hit[r] - lse) - 1)));
     }
 }

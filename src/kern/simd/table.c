@@ -21,7 +21,7 @@ const an_kernels *TABLE(AN_ISA)(void)
         .gelu_tanh_bwd = AN_SIMD(gelu_tanh_bwd), .gelu_erf_bwd = AN_SIMD(gelu_erf_bwd), .relu_bwd = AN_SIMD(relu_bwd),
         .swiglu_fwd = AN_SIMD(swiglu_fwd), .swiglu_bwd = AN_SIMD(swiglu_bwd), .squash_fwd = AN_SIMD(squash_fwd), .squash_bwd = AN_SIMD(squash_bwd), .dropout = AN_SIMD(dropout),
         .embed_fwd = AN_SIMD(embed_fwd), .embed_bwd = AN_SIMD(embed_bwd), .rope = AN_SIMD(rope),
-        .xent_fwd = AN_SIMD(xent_fwd), .xent_grad = AN_SIMD(xent_grad), .adamw = AN_SIMD(adamw),
+        .xent_fwd = AN_SIMD(xent_fwd), .xent_grad = AN_SIMD(xent_grad), .xent_part = AN_SIMD(xent_part), .xent_join = AN_SIMD(xent_join), .adamw = AN_SIMD(adamw),
         .quantise_int8 = AN_SIMD(quantise_int8),
         .few_real = AN_SIMD(few_real), .few_bf16 = AN_SIMD(few_bf16), .few_int8 = AN_SIMD(few_int8),
         .attn_fwd = AN_SIMD(attn_fwd), .attn_bwd = AN_SIMD(attn_bwd), .attn_decode = AN_SIMD(attn_decode),
