@@ -37,10 +37,10 @@ static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size
     const size_t row = ldc * sizeof *c;
     const an_bf16 *pa = a.p + from * a.at_k, *pb = b.p + from * b.at_k;
     if (add) {
-        _tile_loadd(0, c, row);
-        _tile_loadd(1, c + SIDE, row);
-        _tile_loadd(2, c + SIDE * ldc, row);
-        _tile_loadd(3, c + SIDE * ldc + SIDE, row);
+        _tile_stream_loadd(0, c, row);
+        _tile_stream_loadd(1, c + SIDE, row);
+        _tile_stream_loadd(2, c + SIDE * ldc, row);
+        _tile_stream_loadd(3, c + SIDE * ldc + SIDE, row);
     } else {
         _tile_zero(0);
         _tile_zero(1);
@@ -50,10 +50,10 @@ static inline __attribute__((always_inline)) void block32(tiled a, tiled b, size
     for (size_t k = from; k < to; k++, pa += a.at_k, pb += b.at_k) {
         for (size_t i = 0; i < ask.lines; i++, ask.p += 64) __builtin_prefetch(ask.p, 0, 2);
         _tile_loadd(6, pb, b.row);
-        _tile_loadd(4, pa, a.row);
+        _tile_stream_loadd(4, pa, a.row);
         _tile_loadd(7, pb + b.at_i, b.row);
         _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, pa + a.at_i, a.row);
+        _tile_stream_loadd(5, pa + a.at_i, a.row);
         _tile_dpbf16ps(1, 4, 7);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
