@@ -23,28 +23,32 @@ _Static_assert((int)NR <= (int)AN_PACK_UNIT && (int)AN_PACK_STEP % NR == 0 && (i
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 
-/* Asks for 32 rows of memory, a line of each (of reals: two). */
-static inline void ask(an_operand x, size_t row, size_t rows, size_t at)
+/* Asks for so many rows of memory, a line of each (of reals: two). */
+static inline void ask(an_operand x, size_t row, size_t count, size_t rows, size_t at)
 {
     const size_t wide = x.store == AN_STORE_BF16 ? sizeof(an_bf16) : sizeof(float);
-    for (size_t r = row; r < rows && r < row + PACK; r++) {
+    for (size_t r = row; r < rows && r < row + count; r++) {
         const char *p = (const char *)x.p + (r * x.ld + at) * wide;
         __builtin_prefetch(p, 0, 2);
         if (wide == sizeof(float)) __builtin_prefetch(p + 64, 0, 2);
     }
 }
 
-/* Panels of 32 vectors, two tiles a step along k. What does not exist is zero. Memory is walked in its own order, 32 rows at a time, while
- * the next 32 are asked for: operands come from beyond the second cache. */
+/* Panels of 32 vectors, two tiles a step along k. What does not exist is zero. Memory is walked in its own order, 16 rows at a time (32 where they
+ * run along k), while the next ones are asked for: operands come from beyond the second cache, and the processor follows so many rows by itself. */
 static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out, size_t panel)
 {
-    const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP, rows = trans ? wide : deep, columns = trans ? deep : wide;
-    for (size_t row = 0; row < rows; row += PACK)
-        for (size_t at = 0; at < columns; at += PACK) {
-            const size_t i = trans ? row : at, p = trans ? at : row;
-            an_bf16 *to = out + i / MR * panel + p / STEP * 2 * TILE;
-            ask(x, row + PACK, trans ? n : k, at);
-            pack_square(of_b, trans, n - i, k - p, an_operand_at(x, trans ? i : p, trans ? p : i), to, to + TILE);
+    const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP;
+    for (size_t row = 0; trans && row < wide; row += LINES)
+        for (size_t at = 0; at < deep; at += PACK) {
+            ask(x, row + LINES, LINES, n, at);
+            pack_tile(of_b, row < n ? n - row : 0, k - at, row < n ? an_operand_at(x, row, at) : x, out + row / MR * panel + at / STEP * 2 * TILE + row % MR / LINES * TILE);
+        }
+    for (size_t row = 0; !trans && row < deep; row += PACK)
+        for (size_t at = 0; at < wide; at += PACK) {
+            an_bf16 *to = out + at / MR * panel + row / STEP * 2 * TILE;
+            ask(x, row + PACK, PACK, k, at);
+            pack_square(of_b, 0, n - at, k - row, an_operand_at(x, row, at), to, to + TILE);
         }
 }
 

@@ -100,25 +100,31 @@ static inline void turn(line32 *r)
     V_UNROLL for (int i = 0; i < LINES; i++) r[i] = t[i];
 }
 
+/* A tile of 16 vectors that lie along memory, of which n and k numbers exist (the rest is zero). */
+static inline __attribute__((always_inline)) void pack_tile(int of_b, size_t n, size_t k, an_operand x, an_bf16 *out)
+{
+    const int whole = n >= LINES && k >= PACK;
+    line32 r[LINES];
+    V_UNROLL for (size_t i = 0; i < LINES; i++) fetch_row(whole, x, i, n, k, &r[i]);
+    if (of_b) turn(r);
+    put_tile(r, out);
+}
+
 /* A square of which n vectors and k numbers exist (the rest is zero), its first 16 vectors to `low`, the others to `high`.
  * Number p of vector i is x[p * ld + i] (trans 0) or x[i * ld + p] (trans 1). */
 static inline __attribute__((always_inline)) void pack_square(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *low, an_bf16 *high)
 {
-    const size_t rows = trans ? n : k, have = trans ? k : n;
-    const int whole = n >= PACK && k >= PACK;
-    line32 r[LINES], other[LINES];
     if (trans) {                                               /* rows are vectors */
-        for (size_t g = 0; g < 2; g++) {
-            V_UNROLL for (size_t i = 0; i < LINES; i++) fetch_row(whole, x, g * LINES + i, rows, have, &r[i]);
-            if (of_b) turn(r);
-            put_tile(r, g == 0 ? low : high);
-        }
+        pack_tile(of_b, n, k, x, low);
+        pack_tile(of_b, n > LINES ? n - LINES : 0, k, an_operand_at(x, n > LINES ? LINES : 0, 0), high);
         return;
     }
+    const int whole = n >= PACK && k >= PACK;
+    line32 r[LINES], other[LINES];
     V_UNROLL for (size_t i = 0; i < LINES; i++) {              /* rows run along k: two of them are pairs of 32 vectors */
         line32 pair[2];
-        fetch_row(whole, x, 2 * i, rows, have, &pair[0]);
-        fetch_row(whole, x, 2 * i + 1, rows, have, &pair[1]);
+        fetch_row(whole, x, 2 * i, k, n, &pair[0]);
+        fetch_row(whole, x, 2 * i + 1, k, n, &pair[1]);
         const line a = WEAVE_LOW((line)pair[0], (line)pair[1]), b = WEAVE_HIGH((line)pair[0], (line)pair[1]);
         r[i] = JOIN_LOW(a, b);
         other[i] = JOIN_HIGH(a, b);
