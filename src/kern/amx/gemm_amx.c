@@ -23,6 +23,8 @@ _Static_assert((int)NR <= (int)AN_PACK_UNIT && (int)AN_PACK_STEP % NR == 0 && (i
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }
 
+enum { AHEAD = 128 };   /* numbers of a row */
+
 /* Asks for so many rows of memory, a line of each (of reals: two). */
 static inline void ask(an_operand x, size_t row, size_t count, size_t rows, size_t at)
 {
@@ -35,19 +37,19 @@ static inline void ask(an_operand x, size_t row, size_t count, size_t rows, size
 }
 
 /* Panels of 32 vectors, two tiles a step along k. What does not exist is zero. Memory is walked in its own order, 16 rows at a time (32 where they
- * run along k), while the next ones are asked for: operands come from beyond the second cache, and the processor follows so many rows by itself. */
+ * run along k), which the processor fetches ahead by itself; what is asked for was measured to help, all else to hinder (SPEED.md). */
 static inline __attribute__((always_inline)) void pack(int of_b, int trans, size_t n, size_t k, an_operand x, an_bf16 *out, size_t panel)
 {
     const size_t wide = (n + MR - 1) / MR * MR, deep = steps_of(k) * STEP;
     for (size_t row = 0; trans && row < wide; row += LINES)
         for (size_t at = 0; at < deep; at += PACK) {
-            ask(x, row + LINES, LINES, n, at);
+            if (of_b) ask(x, row + LINES, LINES, n, at);
             pack_tile(of_b, row < n ? n - row : 0, k - at, row < n ? an_operand_at(x, row, at) : x, out + row / MR * panel + at / STEP * 2 * TILE + row % MR / LINES * TILE);
         }
     for (size_t row = 0; !trans && row < deep; row += PACK)
         for (size_t at = 0; at < wide; at += PACK) {
             an_bf16 *to = out + at / MR * panel + row / STEP * 2 * TILE;
-            ask(x, row + PACK, PACK, k, at);
+            if (!of_b && at + AHEAD < n) ask(x, row, PACK, k, at + AHEAD);
             pack_square(of_b, 0, n - at, k - row, an_operand_at(x, row, at), to, to + TILE);
         }
 }
