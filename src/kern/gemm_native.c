@@ -135,13 +135,13 @@ static void blocks_apart(const an_gemm_micro *micro, const an_product *x, const 
 
 static void blocks_in_place(const an_gemm_micro *micro, const an_product *x, const rooms *room)
 {
-    const size_t kc = k_part(micro, x->k);
+    const size_t kc = k_part(micro, x->k), high = even(x->m, room->mc, micro->mr);
     for (size_t j = 0; j < x->n; j += room->nc)
         for (size_t p = 0; p < x->k; p += kc) {
             const size_t nb = least(room->nc, x->n - j), kb = least(kc, x->k - p);
             const void *b = part_of_b(micro, x, j, nb, p, kb, room->b);
-            for (size_t i = 0; i < x->m; i += room->mc)
-                one_block(micro, x, i, least(room->mc, x->m - i), nb, p, kb, b, room->a, (target){ x->c + i * x->ldc + j, x->ldc, x->beta });
+            for (size_t i = 0; i < x->m; i += high)
+                one_block(micro, x, i, least(high, x->m - i), nb, p, kb, b, room->a, (target){ x->c + i * x->ldc + j, x->ldc, x->beta });
         }
 }
 
