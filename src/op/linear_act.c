@@ -33,14 +33,10 @@ static void take_activated(const an_sink *sink, size_t i, size_t j, size_t m, si
     const an_real *bias = s->in[B] ? s->in[B]->data + column : NULL;
     const an_cells y = an_data_of(s->out[Y]), z = an_data_of(s->out[Z]);
     const bool rounds = z.store != AN_STORE_REAL;
+    if (rounds) x->r->k->round_rows(m, n, bias, sums, ld, (an_bf16 *)an_cell(z, (x->t.i + i) * out + column), out, 1, x->r->far_saved);   /* the activation takes z as backward will find it */
     for (size_t k = 0; k < m; k++, sums += ld) {
         const size_t o = (x->t.i + i + k) * out + column;
         an_real *row = an_view_to(y, o, x->row);
-        if (rounds) {                                   /* the activation takes z as backward will find it, rounded */
-            if (bias) x->r->k->bias_add(1, n, bias, sums);
-            an_view_done(x->r, z, o, n, sums);
-            (void)an_view_of(x->r, z, o, n, sums);
-        }
         at->kind->fwd(x->r->k, 1, n, rounds ? NULL : bias, sums, row);
         an_view_done(x->r, y, o, n, row);
     }

@@ -52,10 +52,8 @@ typedef struct rounding { an_sink sink; const an_run *r; an_tile t; an_cells to;
 static void take_rounded(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
 {
     const rounding *x = (const rounding *)(const void *)sink;
-    for (size_t k = 0; k < m; k++, sums += ld) {
-        if (x->bias) x->r->k->bias_add(1, n, x->bias + x->t.j + j, sums);
-        an_view_done(x->r, x->to, (x->t.i + i + k) * x->c + x->t.j + j, n, sums);
-    }
+    const size_t column = x->t.j + j;
+    x->r->k->round_rows(m, n, x->bias ? x->bias + column : NULL, sums, ld, (an_bf16 *)an_cell(x->to, (x->t.i + i) * x->c + column), x->c, 0, 0);
 }
 
 /* Stores blocks of dw past the caches. */

@@ -84,7 +84,8 @@ typedef struct an_run {
     size_t n_target;             /* number of targets >= 0 in this pass */
     const int32_t *place;        /* decoding: the position of each row's token, -1: its sequence rests in this pass; NULL: not decoding */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
-    bool far_grads;              /* a hint: gradients of parameters leave the caches before the optimizer reads them */
+    bool far_grads;              /* hints: gradients of parameters leave the caches before the optimizer reads them, */
+    bool far_saved;              /* and what forward saves for backward alone before backward does */
     struct an_meter *meter;      /* where time goes is written down here (plan/meter.h); NULL: nothing is */
 } an_run;
 

@@ -36,6 +36,7 @@ static void enter(const an_plan *plan, an_run *run)
 {
     run->thread_work = plan->thread_work;
     run->far_grads = an_past_cache(plan->params->grad.count);
+    run->far_saved = an_past_cache(plan->activations.count);
 }
 
 static void run_range(const an_plan *plan, an_run *run, size_t begin, size_t end)

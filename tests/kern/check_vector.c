@@ -1,5 +1,5 @@
 /* tests/kern/check_vector.c
- * axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
+ * axpby, scale, widen, narrow, round_rows, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Bounds: an element is at most three roundings of its terms; a sum of n terms
  * in any order is at most n - 1 roundings of the sum of absolute terms, and chunked accumulation far fewer. */
 #include "check.h"
 
@@ -105,6 +105,38 @@ void an_check_narrow(an_check *k)
     free(place);
     if (!an_checking(k)) return;
     for (size_t i = 0; i < n; i++) an_want(y, i, nearest_bf16((float)x[i]), 0);
+    an_judge_exact(k, y);
+}
+
+void an_check_round_rows(an_check *k)
+{
+    const size_t n = an_pick_rows(k), c = an_pick_size(k), ldx = c + (an_checking(k) ? an_pick(k, 3) : 0), ldy = c + (an_checking(k) ? an_pick(k, 3) : 0), room = n * ldy + 8;
+    const int keep = an_pick_bool(k), biased = an_pick_bool(k), past = (int)an_pick(k, 2);
+    const an_real *bias = biased ? an_in(k, "bias", c, AN_FILL_CASE) : NULL;
+    an_out *x = an_out_new(k, "x", n * ldx, AN_FILL_CASE), *y = an_out_new(k, "y", n * ldy, AN_FILL_NORMAL);
+    an_bf16 *low = aligned_alloc(64, (room * sizeof *low + 63) / 64 * 64);
+    if (!low) {
+        an_complain(k, "out of memory");
+        return;
+    }
+    an_work(k, an_bytes(n * c) + 2.0 * (double)(n * c), 0);
+    while (an_next_run(k)) {
+        memset(low, 0x5a, room * sizeof *low);
+        an_table(k)->round_rows(n, c, bias, an_at(x), ldx, low, ldy, keep, past);
+        if (!an_checking(k)) continue;
+        for (size_t i = 0; i < room; i++)
+            if (i < n * ldy && i % ldy < c) an_at(y)[i] = an_bf16_widen(low[i]);
+            else if (low[i] != 0x5a5a) an_complain(k, "element %zu of y, no part of a row, was written", i);
+    }
+    free(low);
+    if (!an_checking(k)) return;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) {
+            const an_real sum = x->init[i * ldx + j] + (bias ? bias[j] : AN_R(0));   /* one rounding, that of an addition */
+            an_want(y, i * ldy + j, nearest_bf16((float)sum), 0);
+            if (keep) an_want(x, i * ldx + j, nearest_bf16((float)sum), 0);
+        }
+    an_judge_exact(k, x);
     an_judge_exact(k, y);
 }
 

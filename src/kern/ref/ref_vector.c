@@ -1,5 +1,5 @@
 /* kern/ref/ref_vector.c
- * Sums and scalings without structure: axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Column sums are taken column by column in
+ * Sums and scalings without structure: axpby, scale, widen, narrow, round_rows, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Column sums are taken column by column in
  * double, which is slow and exact enough to judge the others by. */
 #include "kern/ref/ref.h"
 
@@ -21,6 +21,16 @@ void an_ref_widen(size_t n, const an_bf16 *x, an_real *y)
 void an_ref_narrow(size_t n, const an_real *x, an_bf16 *y)
 {
     for (size_t i = 0; i < n; i++) y[i] = an_bf16_round(x[i]);
+}
+
+void an_ref_round_rows(size_t n, size_t c, const an_real *bias, an_real *x, size_t ldx, an_bf16 *y, size_t ldy, int keep, int past)
+{
+    (void)past;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < c; j++) {
+            y[i * ldy + j] = an_bf16_round(bias ? x[i * ldx + j] + bias[j] : x[i * ldx + j]);
+            if (keep) x[i * ldx + j] = an_bf16_widen(y[i * ldy + j]);
+        }
 }
 
 void an_ref_put_past(size_t n, size_t c, const an_real *x, size_t ldx, an_real *y, size_t ldy)

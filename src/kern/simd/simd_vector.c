@@ -1,5 +1,5 @@
 /* kern/simd/simd_vector.c
- * axpby, scale, widen, narrow, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
+ * axpby, scale, widen, narrow, round_rows, put_past, sumsq, products, gain, col_products, bias_add, col_sum. Memory-bound: one pass, plain stores. Sums run in several accumulators whose
  * number is fixed, so the order of additions depends on the shape alone. */
 #include "kern/simd/simd.h"
 #include "kern/simd/vec.h"
@@ -20,6 +20,31 @@ void AN_SIMD(scale)(size_t n, an_real a, const an_real *x, an_real *y, int add)
 
 void AN_SIMD(widen)(size_t n, const an_bf16 *x, an_real *y) { V_EACH(n, i, left, { v_put(y + i, left, v_get_bf16(x + i, left)); }); }
 void AN_SIMD(narrow)(size_t n, const an_real *x, an_bf16 *y) { V_EACH(n, i, left, { v_put_bf16(y + i, left, v_get(x + i, left)); }); }
+
+V_FN void round_row(size_t c, const float *bias, float *x, an_bf16 *y, int keep, int past)
+{
+    V_EACH(c, j, left, {
+        const vf u = v_get(x + j, left);
+        const vi low = v_round_bf16(bias ? v_add(u, v_get(bias + j, left)) : u);
+        uint16_t few[VL];
+        if (past && left >= VL) vi_stream16(y + j, low);
+        else vi_store16(left >= VL ? y + j : few, low);
+        if (left < VL) memcpy(y + j, few, left * sizeof *few);
+        if (keep) v_put(x + j, left, vi_float(vi_shl(low, 16)));
+    });
+}
+
+void AN_SIMD(round_rows)(size_t n, size_t c, const an_real *bias, an_real *x, size_t ldx, an_bf16 *y, size_t ldy, int keep, int past)
+{
+    for (size_t i = 0; i < n; i++, x += ldx, y += ldy) {
+        const int stream = past && (uintptr_t)y % (VL * sizeof *y) == 0;
+        if (bias && keep && stream) round_row(c, bias, x, y, 1, 1);
+        else if (bias && keep) round_row(c, bias, x, y, 1, 0);
+        else if (bias) round_row(c, bias, x, y, 0, stream);
+        else round_row(c, NULL, x, y, keep, stream);
+    }
+    if (past) v_stream_end();
+}
 
 /* One row: vectors of y that are whole and aligned go past the caches, what is left at both ends does not. */
 V_FN void put_row(size_t c, const float *x, float *y)

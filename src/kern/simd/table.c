@@ -14,7 +14,7 @@ const an_kernels *TABLE(AN_ISA)(void)
 {
     static const an_kernels table = {
         .level = AN_SIMD_TEXT(AN_ISA),
-        .axpby = AN_SIMD(axpby), .scale = AN_SIMD(scale), .widen = AN_SIMD(widen), .narrow = AN_SIMD(narrow), .put_past = AN_SIMD(put_past), .sumsq = AN_SIMD(sumsq), .products = AN_SIMD(products), .gain = AN_SIMD(gain), .col_products = AN_SIMD(col_products), .bias_add = AN_SIMD(bias_add), .col_sum = AN_SIMD(col_sum),
+        .axpby = AN_SIMD(axpby), .scale = AN_SIMD(scale), .widen = AN_SIMD(widen), .narrow = AN_SIMD(narrow), .round_rows = AN_SIMD(round_rows), .put_past = AN_SIMD(put_past), .sumsq = AN_SIMD(sumsq), .products = AN_SIMD(products), .gain = AN_SIMD(gain), .col_products = AN_SIMD(col_products), .bias_add = AN_SIMD(bias_add), .col_sum = AN_SIMD(col_sum),
         .norm_fwd = AN_SIMD(norm_fwd), .norm_bwd = AN_SIMD(norm_bwd), .add_norm_fwd = AN_SIMD(add_norm_fwd), .add_norm_bwd = AN_SIMD(add_norm_bwd),
         .norm_fwd_low = AN_SIMD(norm_fwd_low), .norm_bwd_low = AN_SIMD(norm_bwd_low), .add_norm_fwd_low = AN_SIMD(add_norm_fwd_low), .add_norm_bwd_low = AN_SIMD(add_norm_bwd_low),
         .gelu_tanh_fwd = AN_SIMD(gelu_tanh_fwd), .gelu_erf_fwd = AN_SIMD(gelu_erf_fwd), .relu_fwd = AN_SIMD(relu_fwd),
