@@ -28,11 +28,11 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
-/* straight: rows are seen where they lie, not through views. */
-static an_norm_spec spec(const an_step *s, bool straight)
+/* straight: rows are seen where they lie, not through views; far: what is made lies where nothing is in the caches (an_run.far_saved). */
+static an_norm_spec spec(const an_step *s, bool straight, bool far)
 {
     an_norm_spec spec = ((const an_add_norm_attr *)s->attr)->spec;
-    spec.stream = straight && an_past_cache(s->in[X]->count);
+    spec.stream = straight && (far || an_past_cache(s->in[X]->count));
     return spec;
 }
 
@@ -47,7 +47,7 @@ static bool straight_backward(const an_step *s) { return s->out[H]->store == AN_
 static void forward_low(const an_run *r, const an_step *s, an_range w)
 {
     const an_add_norm_attr *at = s->attr;
-    const an_norm_spec sp = spec(s, true);
+    const an_norm_spec sp = spec(s, true, r->far_saved);
     const size_t c = an_cols(s->in[X]), o = w.begin * c;
     an_drop drop;
     r->k->add_norm_fwd_low(w.n, c, &sp, AN_R(at->a), s->in[X]->data + o, AN_R(at->b), an_cell(an_data_of(s->in[F]), o), an_tossed(r, &at->drop, o, &drop), s->in[G] ? s->in[G]->data : NULL,
@@ -57,7 +57,7 @@ static void forward_low(const an_run *r, const an_step *s, an_range w)
 static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
-    const an_norm_spec sp = spec(s, !s->low);
+    const an_norm_spec sp = spec(s, !s->low, r->far_saved);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     if (straight_forward(r, s)) {
@@ -92,7 +92,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_add_norm_attr *at = s->attr;
     const bool low = straight_backward(s);
-    const an_norm_spec sp = spec(s, low || !s->low);
+    const an_norm_spec sp = spec(s, low || !s->low, false);
     const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(rows), c);

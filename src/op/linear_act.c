@@ -38,7 +38,7 @@ static void take_activated(const an_sink *sink, size_t i, size_t j, size_t m, si
         const size_t o = (x->t.i + i + k) * out + column;
         an_real *row = an_view_to(y, o, x->row);
         at->kind->fwd(x->r->k, 1, n, rounds ? NULL : bias, sums, row);
-        an_view_done(x->r, y, o, n, row);
+        if (y.store != AN_STORE_REAL) x->r->k->round_rows(1, n, NULL, row, n, (an_bf16 *)an_cell(y, o), n, 0, x->r->far_saved);
     }
 }
 

@@ -47,13 +47,13 @@ static void product_into(const an_run *r, bool mixed, const an_gemm_packing *ahe
 }
 
 /* Rounds blocks of y or dx into their places. */
-typedef struct rounding { an_sink sink; const an_run *r; an_tile t; an_cells to; size_t c; const an_real *bias; } rounding;
+typedef struct rounding { an_sink sink; const an_run *r; an_tile t; an_cells to; size_t c; const an_real *bias; bool past; } rounding;
 
 static void take_rounded(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
 {
     const rounding *x = (const rounding *)(const void *)sink;
     const size_t column = x->t.j + j;
-    x->r->k->round_rows(m, n, x->bias ? x->bias + column : NULL, sums, ld, (an_bf16 *)an_cell(x->to, (x->t.i + i) * x->c + column), x->c, 0, 0);
+    x->r->k->round_rows(m, n, x->bias ? x->bias + column : NULL, sums, ld, (an_bf16 *)an_cell(x->to, (x->t.i + i) * x->c + column), x->c, 0, x->past);
 }
 
 /* Stores blocks of dw past the caches. */
@@ -123,7 +123,7 @@ void an_linear_forward_into(const an_run *r, const an_step *s, an_tile t, const 
 
 void an_linear_forward_rounded(const an_run *r, const an_step *s, an_tile t, const an_real *bias, an_cells y, an_real *room)
 {
-    const rounding to = { { take_rounded }, r, t, y, an_cols(s->out[0]), bias };
+    const rounding to = { { take_rounded }, r, t, y, an_cols(s->out[0]), bias, r->far_saved };
     an_linear_forward_into(r, s, t, &to.sink, room);
 }
 
@@ -256,7 +256,7 @@ static void input_gradient(const an_run *r, const an_linear_grad *g, size_t inde
     an_product dx = { 0, 0, t.m, t.n, b->out, an_operand_at(g->dy, t.i, 0), an_operand_at(g->w, 0, t.j), .beta = 0 };
     if (shared) dx.ahead_b = (an_packed){ g->room, b->in, t.j };
     if (rounds) {
-        const rounding to = { { take_rounded }, r, t, g->dx, b->in, NULL };
+        const rounding to = { { take_rounded }, r, t, g->dx, b->in, NULL, false };
         product_into(r, b->mixed, b->ahead, dx, &to.sink, r->thread_work[thread]);
         return;
     }

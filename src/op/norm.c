@@ -35,11 +35,11 @@ static size_t parts(const an_step *s, an_direction dir, int phase)
     return dir == AN_BACKWARD && phase == 1 && trains_affine(s) ? 1 : 0;
 }
 
-/* straight: rows are seen where they lie, not through views. */
-static an_norm_spec spec(const an_step *s, bool straight)
+/* straight: rows are seen where they lie, not through views; far: what is made lies where nothing is in the caches (an_run.far_saved). */
+static an_norm_spec spec(const an_step *s, bool straight, bool far)
 {
     an_norm_spec spec = ((const an_norm_attr *)s->attr)->spec;
-    spec.stream = straight && an_past_cache(s->in[X]->count);
+    spec.stream = straight && (far || an_past_cache(s->in[X]->count));
     return spec;
 }
 
@@ -47,7 +47,7 @@ static void forward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_cells from = an_data_of(s->in[X]), to = an_data_of(s->out[Y]);
     const bool low = from.store == AN_STORE_REAL && to.store == AN_STORE_BF16;
-    const an_norm_spec sp = spec(s, low || !s->low);
+    const an_norm_spec sp = spec(s, low || !s->low, r->far_saved);
     const size_t c = an_cols(s->in[X]);
     const an_range w = an_chunk(an_rows(s->in[X]), p->index);
     const an_real *g = s->in[G] ? s->in[G]->data : NULL, *b = s->in[B] ? s->in[B]->data : NULL;
@@ -69,7 +69,7 @@ static void backward(const an_run *r, const an_step *s, const an_part *p)
 {
     const an_cells from = an_grad_of(s->out[Y]), to = an_has_grad(s, X) ? an_grad_of(s->in[X]) : (an_cells){ NULL, AN_STORE_REAL };
     const bool low = s->in[X]->store == AN_STORE_REAL && to.p && to.store == AN_STORE_REAL && from.store == AN_STORE_BF16;
-    const an_norm_spec sp = spec(s, low || !s->low);
+    const an_norm_spec sp = spec(s, low || !s->low, false);
     const size_t rows = an_rows(s->in[X]), c = an_cols(s->in[X]);
     if (p->phase == 1) {
         an_reduce_affine(r, s, G, B, an_chunks(rows), c);

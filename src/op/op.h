@@ -85,7 +85,7 @@ typedef struct an_run {
     const int32_t *place;        /* decoding: the position of each row's token, -1: its sequence rests in this pass; NULL: not decoding */
     an_real *const *thread_work; /* one scratch per thread, op->thread_work reals */
     bool far_grads;              /* hints: gradients of parameters leave the caches before the optimizer reads them, */
-    bool far_saved;              /* and what forward saves for backward alone before backward does */
+    bool far_saved;              /* and what forward saves before backward does: their old places are not in the caches either */
     struct an_meter *meter;      /* where time goes is written down here (plan/meter.h); NULL: nothing is */
 } an_run;
 
