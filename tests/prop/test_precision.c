@@ -16,7 +16,7 @@ static an_real *run(subject *s, double *loss)
     return prop_gradients(s);
 }
 
-typedef enum likeness { SAME, JOINED, NEARBY } likeness;   /* the same bits; the same loss, gradients nearly: where steps are joined a gradient may skip a rounding */
+typedef enum likeness { SAME, JOINED, NEARBY } likeness;   /* the same bits; the same loss, gradients nearly: where steps are joined a gradient may skip a rounding, and the joined head rounds exponentials too, as far from f32 as without it */
 
 static void compare(const char *settings, const char *how, const char *other, likeness want)
 {
@@ -30,7 +30,8 @@ static void compare(const char *settings, const char *how, const char *other, li
     if (want != NEARBY) {
         prop_check(one == two, "%s: loss %.9g and %.9g", what, one, two);
         if (want == SAME) prop_same_gradients(&a, g, h, what);
-        else prop_check(prop_distance(an_model_param_count(a.model), g, h) <= NEAR / 4, "%s: gradients differ", what);
+        const double off = prop_distance(an_model_param_count(a.model), g, h);
+        if (want == JOINED) prop_check(off <= NEAR / 2, "%s: gradients differ by %.2e of their length", what, off);
     } else if (isfinite(two)) {
         const double off = prop_distance(an_model_param_count(a.model), g, h);
         prop_check(fabs(one - two) <= NEAR * fabs(two), "%s: loss %.9g and %.9g", what, one, two);
