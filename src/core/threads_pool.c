@@ -1,7 +1,8 @@
 /* core/threads_pool.c
  * A team of our own: helpers spin for some microseconds after a job, which keeps the next parallel loop cheap, and then
  * sleep on a futex, which keeps a shared machine fast; a runtime that spins for milliseconds ran a small model six times
- * slower than this on a loaded machine (SPEED.md). One job at a time; parts are handed out by a counter.
+ * slower than this on a loaded machine (SPEED.md). One job at a time. Every thread has a share of neighbouring parts, whose operands lie beside each
+ * other and, from one loop to the next, often in its own cache; who is done with its share takes from those of the others.
  *
  * A helper may join a job as long as it is open, and the caller leaves when it has closed the job and nobody is joined.
  * Job fields are written only between the two, so whoever sees `open` sees them whole. */
@@ -25,6 +26,8 @@
 
 enum { MOST = 1024, SPINS = 1500 };   /* a spin is one pause: 10 to 40 ns */
 
+typedef struct share { _Alignas(64) atomic_size_t next; size_t end; } share;   /* parts that are still to be taken; a line of its own each */
+
 static struct team {
     pthread_mutex_t use;               /* held by the caller whose job it is */
     pthread_t helper[MOST];
@@ -33,9 +36,8 @@ static struct team {
     /* the job */
     void (*part)(void *ctx, size_t i, int thread);
     void *ctx;
-    size_t n;
     int threads;
-    atomic_size_t next;
+    share share[MOST];
     atomic_int open, joined, sleeping, quit;
     atomic_uint epoch;                 /* one more per job; what helpers sleep on */
 } team = { .use = PTHREAD_MUTEX_INITIALIZER };
@@ -52,9 +54,23 @@ static void pause_briefly(void)
 static void futex_wait(atomic_uint *word, unsigned seen) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0); }
 static void futex_wake_all(atomic_uint *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0); }
 
+static void deal(size_t n, int threads)
+{
+    const size_t each = n / (size_t)threads, more = n % (size_t)threads;
+    size_t at = 0;
+    for (int i = 0; i < threads; i++) {
+        atomic_store_explicit(&team.share[i].next, at, memory_order_relaxed);
+        at += each + ((size_t)i < more);
+        team.share[i].end = at;
+    }
+}
+
 static void work(int id)
 {
-    for (size_t i; (i = atomic_fetch_add(&team.next, 1)) < team.n;) team.part(team.ctx, i, id);
+    for (int k = 0; k < team.threads; k++) {
+        share *s = &team.share[(id + k) % team.threads];
+        for (size_t i; (i = atomic_fetch_add(&s->next, 1)) < s->end;) team.part(team.ctx, i, id);
+    }
 }
 
 static void join_job(int id)
@@ -118,7 +134,6 @@ static void grow_team(int threads)
 {
     sigset_t before;
     if (!team.prepared) team.prepared = pthread_atfork(NULL, NULL, forget_team) == 0;
-    if (threads > MOST) threads = MOST;
     if (team.helpers >= threads - 1) return;
     block_signals(&before);
     while (team.helpers < threads - 1 && pthread_create(&team.helper[team.helpers], NULL, helper_main, (void *)(intptr_t)(team.helpers + 1)) == 0) team.helpers++;
@@ -141,12 +156,12 @@ void an_parallel_for(int threads, size_t n, void (*part)(void *ctx, size_t i, in
         an_float_mode_set(before);
         return;
     }
+    if (threads > MOST) threads = MOST;
     grow_team(threads);
     team.part = part;
     team.ctx = ctx;
-    team.n = n;
     team.threads = threads;
-    atomic_store(&team.next, 0);
+    deal(n, threads);
     atomic_store(&team.open, 1);
     announce();
     inside = true;
