@@ -85,6 +85,18 @@ static void numbers(void)
     k->narrow(ALL, a[0], low[0]);
     k->widen(ALL, low[0], a[3]);
 }
+static void blocks(void)
+{
+    k->round_rows(ROWS, WIDTH, bias, a[3], WIDTH, low[0], WIDTH, 1, 1);
+    k->put_past(ROWS, WIDTH, a[0], WIDTH, a[3], WIDTH);
+}
+static void xent_parts(void)
+{
+    enum { N = ALL / VOCAB, PART = VOCAB / 2 };
+    an_real top[2 * N], sum[2 * N], hit[N] = { 0 };
+    for (size_t j = 0; j < 2; j++) k->xent_part(N, PART, a[1] + j * PART, VOCAB, low[0] + j * PART, VOCAB, 1, top + j, sum + j, 2);
+    k->xent_join(N, VOCAB, PART, low[0], VOCAB, top, sum, 2, hit, token, 0.01f, 0, loss);
+}
 static void product(int ta, int tb) { an_gemm_get()->run(ta, tb, SIDE, SIDE, SIDE, a[0], SIDE, a[1], SIDE, 0, a[2], SIDE); }
 static void product_nt(void) { product(0, 1); }
 static void product_nn(void) { product(0, 0); }
@@ -156,7 +168,7 @@ int main(void)
         { "norm forward", norm_fwd }, { "norm backward", norm_bwd }, { "add + norm forward", add_norm_fwd }, { "add + norm backward", add_norm_bwd },
         { "add + norm forward, bf16", add_norm_fwd_low }, { "add + norm backward, bf16", add_norm_bwd_low },
         { "gelu, tanh", gelu_tanh }, { "gelu, erf", gelu_erf }, { "swiglu", swiglu }, { "dropout", dropout }, { "rotary", rope }, { "embedding", embed },
-        { "cross-entropy + grad", xent_grad }, { "adamw", adamw }, { "plain vectors", vectors }, { "bf16 and back", numbers },
+        { "cross-entropy + grad", xent_grad }, { "cross-entropy in parts", xent_parts }, { "adamw", adamw }, { "plain vectors", vectors }, { "bf16 and back", numbers }, { "blocks of products", blocks },
     };
     k = an_kern_get();
     work = calloc(an_attn_work(&ATTN), sizeof *work);

@@ -1,7 +1,8 @@
 /* tests/kern/check_gemm.c
  * Every back end of kern/gemm.h, and every level of the native one, against the product in long double. A sum of k rounded
  * products in any order is at most k + 1 roundings, eps/2 each, of the sum of absolute terms. C starts full of NaN when
- * beta is 0. One of the runs is made by three threads at once, one of which packs operands ahead: they must agree bit for bit. */
+ * beta is 0. One of the runs is made by three threads at once, of which one packs operands ahead and one takes the product block by block, where
+ * that can be: they must agree bit for bit. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,19 +108,42 @@ static void run_ahead(const an_gemm_micro *micro, const an_product *x)
 }
 #endif
 
-static void run(const product *p, an_real *c, int in_parts)
+#ifndef AN_F64
+/* Puts blocks where they belong; of a narrow product all columns must come at once. */
+typedef struct putting { an_sink sink; const an_product *x; } putting;
+
+static void take(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
+{
+    const an_product *x = ((const putting *)(const void *)sink)->x;
+    for (size_t r = 0; r < m && (x->n > AN_SINK_WIDTH || n == x->n); r++, sums += ld) memcpy(x->c + (i + r) * x->ldc + j, sums, n * sizeof *sums);
+}
+
+static void run_into(const an_gemm_micro *micro, const an_product *x)
+{
+    const putting to = { { take }, x };
+    an_product y = *x;
+    y.c = NULL;
+    y.sink = &to.sink;
+    an_gemm_native_with(micro, &y);
+}
+#endif
+
+enum { PLAIN, INTO, AHEAD };
+
+static void run(const product *p, an_real *c, int how)
 {
     const an_operand a = operand(p->a, p->low_a, p->lda), b = operand(p->b, p->low_b, p->ldb);
 #ifndef AN_F64
     const an_gemm_micro *micro = micro_of(p->level);
     if (micro) {
         const an_product x = { p->ta, p->tb, p->m, p->n, p->k, a, b, .beta = p->beta, .c = c, .ldc = p->ldc };
-        if (in_parts && p->k > 0) run_ahead(micro, &x);
+        if (how == AHEAD && p->k > 0) run_ahead(micro, &x);
+        else if (how == INTO && micro->apart && p->beta == 0 && p->k > 0) run_into(micro, &x);
         else an_gemm_native_with(micro, &x);
         return;
     }
 #endif
-    (void)in_parts;
+    (void)how;
     if (p->low) {
         an_gemm_by_name(p->level)->run_low(p->ta, p->tb, p->m, p->n, p->k, a, b, p->beta, c, p->ldc);
         return;
@@ -133,11 +157,11 @@ static void part(void *ctx, size_t i, int thread)
     const an_float_mode mode = an_float_mode_get();
     (void)thread;
     an_float_mode_set(mode & ~(an_float_mode)AN_FLUSH);   /* as outside of parts, where it runs once more */
-    run(p, p->c[i], i == 2);
+    run(p, p->c[i], (int)i);
     an_float_mode_set(mode);
 }
 
-/* The same product on three threads at once, the first into the output, the last from operands packed ahead. */
+/* The same product on three threads at once: as it is, into a sink, from operands packed ahead; the first into the output. */
 static void run_together(an_check *k, product *p)
 {
     for (int i = 1; i < 3; i++) {
@@ -230,7 +254,7 @@ static void check(an_check *k, int low)
         p.level = an_run_level(k);
         p.c[0] = an_at(c);
         if (turn == 2 && !bench) run_together(k, &p);
-        else run(&p, p.c[0], 0);
+        else run(&p, p.c[0], PLAIN);
     }
     if (bench) return;
     want(k, &p, c, c->init);

@@ -69,7 +69,7 @@ static void bench_open(bench *b, size_t n, size_t in, size_t out, bool bias, boo
     const size_t forward = an_op_linear.work(&b->step, AN_FORWARD), backward = an_op_linear.work(&b->step, AN_BACKWARD);
     b->step.work = prop_random(forward > backward ? forward : backward, SEED, 9);
     b->work = prop_room(an_op_linear.thread_work(&b->step), sizeof(an_real));
-    b->run = (an_run){ .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .thread_work = &b->work };
+    b->run = (an_run){ .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .thread_work = &b->work, .far_grads = bias, .far_saved = !bias };   /* hints change no bit */
 }
 
 static void bench_close(bench *b)
@@ -207,7 +207,7 @@ static void a_head(size_t n, size_t c, size_t v, bool mixed)
     an_step s = { .op = &an_op_head_xent, .name = "head", .attr = &attr, .in = in, .n_in = 3, .out = { &loss }, .n_out = 1, .acc = acc, .shared = shared, .mixed = mixed };
     s.work = prop_random(an_op_head_xent.work(&s, AN_BACKWARD), SEED, 9);
     an_real *work = prop_room(an_op_head_xent.thread_work(&s), sizeof *work);
-    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .late = true, .loss_scale = 1, .n_target = counted, .thread_work = &work };
+    an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .late = true, .loss_scale = 1, .n_target = counted, .thread_work = &work, .far_grads = n % 2 == 0 };
     bench b = { .step = s, .run = run };
     run_parts(&b, AN_BACKWARD, true);
 

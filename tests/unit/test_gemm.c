@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "core/arena.h"
 #include "kern/gemm.h"
 
 /* A handler's frame must lie on a stack, not below a block from malloc, over what lies there. */
@@ -70,8 +71,61 @@ static void signals_find_a_stack(void **state)
     free(c);
 }
 
+/* --- blocks handed over ---------------------------------------------------------------------------------------- */
+
+typedef struct handed { an_sink sink; an_real *c; size_t ldc, blocks, narrow; an_product x; bool short_of_memory; } handed;
+
+static void take(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
+{
+    handed *h = (handed *)(uintptr_t)sink;
+    h->blocks++;
+    h->narrow += n < h->x.n;
+    for (size_t r = 0; r < m; r++) memcpy(h->c + (i + r) * h->ldc + j, sums + r * ld, n * sizeof *sums);
+}
+
+static void *run_handed(void *arg)
+{
+    handed *h = arg;
+    if (h->short_of_memory) an_alloc_fail_after(1);
+    an_gemm_get()->ahead_low->run(&h->x);
+    an_alloc_fail_after(0);
+    return NULL;
+}
+
+/* A sink sees every element once, all columns of a narrow product at a time, the same bits with and without memory for packing. */
+static void sinks_see_all(void **state)
+{
+    (void)state;
+    static const shape_of SHAPES[] = { { 300, AN_SINK_WIDTH, 400 }, { 33, 100, 1000 }, { 70, AN_SINK_WIDTH + 1, 64 }, { 260, 1600, 40 } };
+    if (!an_gemm_get()->ahead_low || !an_gemm_get()->ahead_low->sinks) skip();
+    for (size_t s = 0; s < COUNT(SHAPES); s++) {
+        const size_t m = SHAPES[s].m, n = SHAPES[s].n, k = SHAPES[s].k;
+        an_real *a = calloc(m * k, sizeof *a), *b = calloc(n * k, sizeof *b), *c[3];
+        assert_true(a && b);
+        for (size_t i = 0; i < m * k; i++) a[i] = (an_real)((i * 37 + 11) % 101) / 101 - AN_R(0.5);
+        for (size_t i = 0; i < n * k; i++) b[i] = (an_real)((i * 53 + 7) % 89) / 89 - AN_R(0.5);
+        for (int way = 0; way < 3; way++) {
+            c[way] = malloc(m * n * sizeof **c);
+            assert_non_null(c[way]);
+            for (size_t i = 0; i < m * n; i++) c[way][i] = AN_R(NAN);
+            handed h = { .sink = { take }, .c = c[way], .ldc = n, .short_of_memory = way == 2, .x = { 0, 1, m, n, k, { a, k, AN_STORE_REAL }, { b, k, AN_STORE_REAL }, .beta = 0 } };
+            if (way > 0) h.x.sink = &h.sink;
+            else h.x.c = c[way], h.x.ldc = n;
+            pthread_t thread;                            /* one that has no room for packing yet */
+            assert_int_equal(pthread_create(&thread, NULL, run_handed, &h), 0);
+            assert_int_equal(pthread_join(thread, NULL), 0);
+            assert_int_equal(h.blocks > 0, way > 0);
+            assert_true(n > AN_SINK_WIDTH || h.narrow == 0);
+            assert_memory_equal(c[0], c[way], m * n * sizeof **c);
+        }
+        for (int way = 0; way < 3; way++) free(c[way]);
+        free(a);
+        free(b);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(signals_find_a_stack) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(signals_find_a_stack), cmocka_unit_test(sinks_see_all) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
