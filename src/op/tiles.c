@@ -1,7 +1,8 @@
 /* op/tiles.c
  * Choice of tile. A product of less than 4 Mflop stays whole. Else the grid is a power of two each way, so that few
  * processors are loaded evenly: tiles of about 256 rows and 768 columns, cut further along their longer side until they are
- * at most 40 Mflop or there are eight. Smaller tiles pack the same operands more often: measured in SPEED.md. */
+ * at most 40 Mflop or there are eight. Smaller tiles pack the same operands more often: measured in SPEED.md. Tiles of the same columns are
+ * neighbours, so that what one thread makes after the other reads the same part of the second operand. */
 #include "op/tiles.h"
 
 enum { ROWS = 256, COLUMNS = 768, ENOUGH = 8 };
@@ -36,7 +37,7 @@ an_tiles an_tiles_of(size_t m, size_t n, size_t tile_m, size_t tile_n)
 
 an_tile an_tiles_at(const an_tiles *t, size_t index)
 {
-    const size_t i = index / t->grid_n * t->tile_m, j = index % t->grid_n * t->tile_n;
+    const size_t i = index % t->grid_m * t->tile_m, j = index / t->grid_m * t->tile_n;
     return (an_tile){ i, j, t->m - i < t->tile_m ? t->m - i : t->tile_m, t->n - j < t->tile_n ? t->n - j : t->tile_n };
 }
 

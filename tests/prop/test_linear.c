@@ -255,10 +255,10 @@ static void units(void)
                 size_t area = 0, i = 0, j = 0, wrong = 0;
                 for (size_t k = 0; k < an_tiles_count(&t); k++) {
                     const an_tile at = an_tiles_at_units(&t, k, um, un);
-                    if (k % t.grid_n == 0) j = 0;
+                    if (k % t.grid_m == 0) i = 0;
                     wrong += at.j != j || at.i != i || at.i % um || at.j % un;
-                    j += at.n;
-                    if (k % t.grid_n + 1 == t.grid_n) i += at.m;
+                    i += at.m;
+                    if (k % t.grid_m + 1 == t.grid_m) j += at.n;
                     area += at.m * at.n;
                 }
                 prop_check(wrong == 0 && area == m * n, "%zu x %zu in units of %zu x %zu: %zu tiles out of place, %zu elements", m, n, um, un, wrong, area);
