@@ -341,3 +341,27 @@ void an_judge_exact(an_check *k, an_out *y)
         if (memcmp(y->run[0] + i, y->run[1] + i, sizeof(an_real)) != 0 && !(isnan(y->run[0][i]) && isnan(y->run[1][i]))) complain_value(k, y, i, "the reference", (long double)y->run[0][i], 1e30);
     }
 }
+
+enum { BEHIND = 32, EMPTY = 0x5a5a };
+
+static size_t low_room(size_t n, size_t ld) { return n * ld + BEHIND; }
+
+an_bf16 *an_low_new(an_check *k, size_t n, size_t ld)
+{
+    an_bf16 *low = aligned_alloc(64, (low_room(n, ld) * sizeof *low + 63) / 64 * 64);
+    if (!low) an_complain(k, "out of memory");
+    else an_low_empty(low, n, ld);
+    return low;
+}
+
+void an_low_empty(an_bf16 *low, size_t n, size_t ld)
+{
+    for (size_t i = 0; i < low_room(n, ld); i++) low[i] = EMPTY;
+}
+
+void an_low_take(an_check *k, const an_bf16 *low, int stored, size_t n, size_t c, size_t ld, an_out *y)
+{
+    for (size_t i = 0; i < low_room(n, ld); i++)
+        if (stored && i < n * ld && i % ld < c) an_at(y)[i] = an_bf16_widen(low[i]);
+        else if (low[i] != EMPTY) an_complain(k, "element %zu of %s, no part of a row, was written", i, y->name);
+}

@@ -53,6 +53,12 @@ an_out *an_out_new(an_check *k, const char *name, size_t n, an_fill fill);
 static inline an_real *an_at(const an_out *y) { return y->now; }
 void an_out_set(an_out *y, size_t i, an_real v);      /* contents before each run; before the first run only */
 
+/* What a row writes as bfloat16: room for n rows `ld` apart, on a line of memory (NULL, and complained about: none), freed by the checker.
+ * Before a run it is emptied; after one its rows of c are widened into y, and nothing else may have been written (stored 0: nothing at all). */
+an_bf16 *an_low_new(an_check *k, size_t n, size_t ld);
+void an_low_empty(an_bf16 *low, size_t n, size_t ld);
+void an_low_take(an_check *k, const an_bf16 *low, int stored, size_t n, size_t c, size_t ld, an_out *y);
+
 /* Runs. */
 void an_work(an_check *k, double bytes, double flops);
 static inline double an_bytes(size_t reals) { return (double)reals * (double)sizeof(an_real); }

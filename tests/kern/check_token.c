@@ -161,32 +161,20 @@ static void want_rounded(an_out *y, size_t i, long double value, long double err
     an_want(y, i, low, (high - low) / (long double)AN_REAL_EPS);
 }
 
-static void widen_rows(size_t n, size_t c, const an_bf16 *low, size_t ld, an_out *y)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < c; j++) an_at(y)[i * ld + j] = an_bf16_widen(low[i * ld + j]);
-}
-
 void an_check_xent_part(an_check *k)
 {
     const size_t n = an_checking(k) ? 1 + an_pick(k, 4) : 256, c = an_checking(k) ? an_pick_size(k) + (an_pick_size(k) == 0) : 384;
-    const size_t ldz = c + (an_checking(k) ? an_pick(k, 4) : 0), lde = c + (an_checking(k) ? an_pick(k, 40) : 0), ldp = 1 + (an_checking(k) ? an_pick(k, 3) : 0), room = n * lde + 32;
+    const size_t ldz = c + (an_checking(k) ? an_pick(k, 4) : 0), lde = c + (an_checking(k) ? an_pick(k, 40) : 0), ldp = 1 + (an_checking(k) ? an_pick(k, 3) : 0);
     const int past = (int)an_pick(k, 2), stored = an_pick(k, 4) != 0;
     const an_real *z = an_in(k, "z", n * ldz, AN_FILL_CASE);
     an_out *top = an_out_new(k, "top", n * ldp, AN_FILL_NORMAL), *sum = an_out_new(k, "sum", n * ldp, AN_FILL_NORMAL), *e = an_out_new(k, "e", n * lde, AN_FILL_NORMAL);
-    an_bf16 *low = aligned_alloc(64, (room * sizeof *low + 63) / 64 * 64);
-    if (!low) {
-        an_complain(k, "out of memory");
-        return;
-    }
+    an_bf16 *low = an_low_new(k, n, lde);
+    if (!low) return;
     an_work(k, an_bytes(n * c) + 2.0 * (double)(n * c), 0);
     while (an_next_run(k)) {
-        memset(low, 0x5a, room * sizeof *low);
+        an_low_empty(low, n, lde);
         an_table(k)->xent_part(n, c, z, ldz, stored ? low : NULL, lde, past, an_at(top), an_at(sum), ldp);
-        if (!an_checking(k)) continue;
-        for (size_t i = 0; i < room; i++)
-            if ((!stored || i >= n * lde || i % lde >= c) && low[i] != 0x5a5a) an_complain(k, "element %zu of e, no part of a row, was written", i);
-        if (stored) widen_rows(n, c, low, lde, e);
+        if (an_checking(k)) an_low_take(k, low, stored, n, c, lde, e);
     }
     free(low);
     if (!an_checking(k)) return;
@@ -213,7 +201,7 @@ void an_check_xent_join(an_check *k)
     static const size_t WIDTHS[] = { 1, 7, 16, 100, 384 };
     const size_t n = an_checking(k) ? 1 + an_pick(k, 4) : 16, v = an_checking(k) ? an_pick_size(k) + (an_pick_size(k) == 0) : 50257;
     const size_t width = an_checking(k) ? WIDTHS[an_pick(k, 5)] : 384, parts = (v + width - 1) / width;
-    const size_t lde = v + (an_checking(k) ? an_pick(k, 4) : 15), ldp = parts + (an_checking(k) ? an_pick(k, 3) : 0), room = n * lde + 8;
+    const size_t lde = v + (an_checking(k) ? an_pick(k, 4) : 15), ldp = parts + (an_checking(k) ? an_pick(k, 3) : 0);
     static const an_real WEIGHT[] = { 0, AN_R(1e-4), AN_R(0.25) };
     const an_real scale = an_pick_scale(k), weight = an_checking(k) ? WEIGHT[an_pick(k, 3)] : 0;
     const int stored = an_pick(k, 4) != 0;
@@ -223,21 +211,14 @@ void an_check_xent_join(an_check *k)
     for (size_t i = 0; i < n; i++)
         if (target[i] >= 0) hit[i] = top[i * ldp + (size_t)target[i] / width];
     an_out *loss = an_out_new(k, "loss", n, AN_FILL_NORMAL), *e = an_out_new(k, "e", n * lde, AN_FILL_NORMAL);
-    an_bf16 *low = malloc(room * sizeof *low);
-    if (!low) {
-        an_complain(k, "out of memory");
-        return;
-    }
+    an_bf16 *low = an_low_new(k, n, lde);
+    if (!low) return;
     an_work(k, 4.0 * (double)(n * v), 0);
-    memset(low, 0x5a, room * sizeof *low);
     while (an_next_run(k)) {
-        for (size_t i = 0; i < n && an_checking(k); i++)
+        for (size_t i = 0; i < n && an_checking(k) && stored; i++)
             for (size_t j = 0; j < v; j++) low[i * lde + j] = an_bf16_round(from[i * lde + j]);
         an_table(k)->xent_join(n, v, width, stored ? low : NULL, lde, top, sum, ldp, hit, target, scale, weight, an_at(loss));
-        if (!an_checking(k)) continue;
-        for (size_t i = 0; i < room; i++)
-            if ((i >= n * lde || i % lde >= v) && low[i] != 0x5a5a) an_complain(k, "element %zu of e, no part of a row, was written", i);
-        if (stored) widen_rows(n, v, low, lde, e);
+        if (an_checking(k)) an_low_take(k, low, stored, n, v, lde, e);
     }
     free(low);
     if (!an_checking(k)) return;
