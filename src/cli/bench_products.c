@@ -1,6 +1,7 @@
 /* cli/bench_products.c
  * Matrix products by each back end, in reals and with operands held as bf16, taking turns, cut into tiles as a plan cuts them: forward
- * y = x w', the two backward products of the same layer, at the widths of the presets. Transposition is the same as in op/linear. */
+ * y = x w', the two backward products of the same layer, at the widths of the presets. Transposition is the same as in op/linear. Every
+ * tile packs for itself and stores to C; what layers add, shared packing and blocks rounded in cache, is in steps and ops. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "kern/gemm.h"
 #include "op/tiles.h"
 
-enum { CONTENDERS = 5 };   /* the back ends, and bf16 operands by the one in force */
+static const char *const NAMES[] = { "native", "onednn", "cblas", "ref" };
+enum { BACKENDS = sizeof NAMES / sizeof *NAMES, CONTENDERS = 2 * BACKENDS };   /* in f32, then bf16 operands by the one in force and by others that have tiles */
 
 typedef struct shape { const char *kind; int ta, tb; size_t m, n, k; } shape;
 typedef struct product { const an_gemm_backend *backend; bool low; const shape *of; an_operand a, b; an_real *c; an_tiles tiles; } product;
@@ -31,18 +33,20 @@ static void part(void *ctx, size_t i, int thread)
 
 static size_t contenders(product *p, bool all)
 {
-    static const char *const NAMES[] = { "native", "onednn", "cblas", "ref" };
     size_t n = 0;
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+    for (size_t i = 0; i < BACKENDS; i++) {
         const an_gemm_backend *backend = an_gemm_by_name(NAMES[i]);
         if (backend && (all || strcmp(NAMES[i], "ref") != 0 || n == 0)) p[n++].backend = backend;   /* the reference is the definition, not a contender */
     }
-    p[n].backend = an_gemm_get();
-    p[n].low = true;
-    return n + 1;
+    p[n++] = (product){ .backend = an_gemm_get(), .low = true };
+    for (size_t i = 0; i < BACKENDS; i++) {
+        const an_gemm_backend *backend = an_gemm_by_name(NAMES[i]);
+        if (backend && backend->low_unit && backend != an_gemm_get()) p[n++] = (product){ .backend = backend, .low = true };
+    }
+    return n;
 }
 
-/* f32 rows first; the row of bf16 operands is held against the product in force. */
+/* f32 rows first; rows of bf16 operands are held against the product in force. */
 static an_status add_rows(an_bench *bench, const product *p, const an_bench_runner *race, size_t n)
 {
     const shape *s = p->of;
@@ -53,7 +57,8 @@ static an_status add_rows(an_bench *bench, const product *p, const an_bench_runn
             .bytes = numbers[0] * (p[i].low ? sizeof(an_bf16) : sizeof(an_real)) + numbers[1] * sizeof(an_real) };
         if (strcmp(p[i].backend->name, an_gemm_get()->name) == 0 && !p[i].low) plain = race[i].best;
         if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_gemm_get_unit();
-        snprintf(row.name, sizeof row.name, "%s, %s", s->kind, p[i].low ? "bf16" : p[i].backend->name);
+        const bool other = p[i].backend != an_gemm_get();
+        snprintf(row.name, sizeof row.name, "%s, %s%s", s->kind, !p[i].low ? "" : other ? "bf16 " : "bf16", p[i].low && !other ? "" : p[i].backend->name);
         snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", s->m, s->n, s->k);
         AN_TRY(an_bench_add(bench, &row));
     }

@@ -3,8 +3,8 @@
  *     C[m,n] = beta*C + op(A)[m,k] op(B)[k,n]      row-major, op = transpose when ta / tb
  * Callers cut a product into tiles whose number depends on shapes alone (op/tiles), so the same bits come out for any
  * thread count whatever the library does; libraries are called inside the parallel region and stay on one thread.
- * Products of mixed precision (run_low) are ours on every level: libraries take no two kinds of operand, and none of
- * those at hand has bf16 below AVX-512.
+ * Products of mixed precision (run_low) are ours on every level, also under a library's name: libraries take no two kinds of operand.
+ * Where tiles multiply, oneDNN takes those of two bfloat16 operands, as a yardstick.
  * Back ends: native (kern/simd), oneDNN (API 2.x and 3.x), CBLAS, ref. ADDNORM_GEMM=native|onednn|cblas|ref forces one. */
 #ifndef AN_KERN_GEMM_H
 #define AN_KERN_GEMM_H

@@ -61,14 +61,15 @@ const char *an_levels_gemm(size_t i)
     return present(names, sizeof names / sizeof names[0], i);
 }
 
-/* Of mixed products: the tiles too, and no library. */
+/* Of mixed products: the tiles too, and a library that has tiles. */
 const char *an_levels_gemm_low(size_t i)
 {
     static const char *const names[] = {
         "ref",
 #include "kern/simd/levels.def"
-        "native avx512-emulated", "native amx", "native amx-emulated" };
-    return present(names, sizeof names / sizeof names[0], i);
+        "native avx512-emulated", "native amx", "native amx-emulated", "onednn" };
+    const an_gemm_backend *library = an_gemm_by_name("onednn");
+    return present(names, sizeof names / sizeof names[0] - !(library && library->run_low), i);
 }
 #undef LEVEL
 

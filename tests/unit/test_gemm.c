@@ -59,8 +59,11 @@ static void signals_find_a_stack(void **state)
             const shape_of *shape = &SHAPES[s % COUNT(SHAPES)];
             const int ta = transposed & 1, tb = transposed >> 1;
             const size_t m = shape->m, n = shape->n, k = shape->k;
-            for (const double end = seconds() + 0.01; seconds() < end && !strayed; )
-                back->run(ta, tb, m, n, k, a, ta ? m : k, b, tb ? k : n, 0, c, n);
+            const an_operand low_a = { a, ta ? m : k, AN_STORE_BF16 }, low_b = { b, tb ? k : n, AN_STORE_BF16 };   /* zeros are zeros in both */
+            for (const double end = seconds() + 0.01; seconds() < end && !strayed; ) {
+                back->run(ta, tb, m, n, k, a, low_a.ld, b, low_b.ld, 0, c, n);
+                if (back->run_low) back->run_low(ta, tb, m, n, k, low_a, low_b, 0, c, n);
+            }
         }
     setitimer(ITIMER_REAL, &never, NULL);
     sigaction(SIGALRM, &before, NULL);
