@@ -57,8 +57,8 @@ static an_status add_rows(an_bench *bench, const product *p, const an_bench_runn
             .bytes = numbers[0] * (p[i].low ? sizeof(an_bf16) : sizeof(an_real)) + numbers[1] * sizeof(an_real) };
         if (strcmp(p[i].backend->name, an_gemm_get()->name) == 0 && !p[i].low) plain = race[i].best;
         if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_gemm_get_unit();
-        const bool other = p[i].backend != an_gemm_get();
-        snprintf(row.name, sizeof row.name, "%s, %s%s", s->kind, !p[i].low ? "" : other ? "bf16 " : "bf16", p[i].low && !other ? "" : p[i].backend->name);
+        const char *name = p[i].low && p[i].backend == an_gemm_get() ? "" : p[i].backend->name;
+        snprintf(row.name, sizeof row.name, "%s, %s%s%s", s->kind, p[i].low ? "bf16" : "", p[i].low && *name ? " " : "", name);
         snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", s->m, s->n, s->k);
         AN_TRY(an_bench_add(bench, &row));
     }

@@ -69,7 +69,7 @@ static void work(int id)
 {
     for (int k = 0; k < team.threads; k++) {
         share *s = &team.share[(id + k) % team.threads];
-        for (size_t i; (i = atomic_fetch_add(&s->next, 1)) < s->end;) team.part(team.ctx, i, id);
+        for (size_t i; atomic_load_explicit(&s->next, memory_order_relaxed) < s->end && (i = atomic_fetch_add(&s->next, 1)) < s->end;) team.part(team.ctx, i, id);   /* an empty share is only read */
     }
 }
 

@@ -41,7 +41,7 @@ typedef struct an_product {
     an_packed ahead_a, ahead_b;
     an_real beta, *c;
     size_t ldc;
-    const an_sink *sink;               /* where the product goes instead of to C (beta is 0 then, k at least 1); NULL: to C */
+    const an_sink *sink;               /* where the product goes instead of to C (beta is 0 then, k at least 1; only an_gemm_packing.run with `sinks`); NULL: to C */
 } an_product;
 
 /* Products that read the same operand can share one packing of it. An operand is n vectors (rows of C for A, columns for B) of k

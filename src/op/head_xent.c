@@ -146,13 +146,20 @@ static void run_part(const an_run *r, const an_step *s, const an_part *p, bool g
 static void forward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, false); }
 static void backward(const an_run *r, const an_step *s, const an_part *p) { run_part(r, s, p, true); }
 
-static size_t thread_work(const an_step *s)
+static size_t room_of_chunk(const an_step *s, size_t index)
 {
-    const size_t rows = chunk_at(s, 0).n;
+    const size_t rows = chunk_at(s, index).n;
     const an_linear_back b = back_of(s, rows, true);
     const an_tiles t = logit_tiles(s, rows);
     const size_t dx = s->low ? an_linear_room_back(&b) : 0, z = s->mixed ? t.tile_m * t.tile_n : 0;
     return dx > z ? dx : z;
+}
+
+/* Chunks are alike but for the last: of fewer rows, maybe in higher tiles. */
+static size_t thread_work(const an_step *s)
+{
+    const size_t n = chunks(s), first = room_of_chunk(s, 0), last = n > 1 ? room_of_chunk(s, n - 1) : 0;
+    return first > last ? first : last;
 }
 
 static size_t work(const an_step *s, an_direction dir)

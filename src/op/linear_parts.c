@@ -15,6 +15,20 @@ static void product(const an_run *r, bool mixed, const an_gemm_packing *ahead, c
     else r->gemm->run(x->ta, x->tb, x->m, x->n, x->k, x->a.p, x->a.ld, x->b.p, x->b.ld, x->beta, x->c, x->ldc);
 }
 
+/* The same into a sink, through a room [m, n] where the back end hands nothing over itself. */
+static void product_into(const an_run *r, bool mixed, const an_gemm_packing *ahead, an_product x, const an_sink *sink, an_real *room)
+{
+    if (takes_sinks(ahead)) {
+        x.sink = sink;
+        product(r, mixed, ahead, &x);
+        return;
+    }
+    x.c = room;
+    x.ldc = x.n;
+    product(r, mixed, ahead, &x);
+    sink->take(sink, 0, 0, x.m, x.n, room, x.n);
+}
+
 static const an_gemm_packing *ahead_of(const an_step *s) { return s->mixed ? an_gemm_get()->ahead_low : an_gemm_get()->ahead; }
 
 /* Rows of memory, vectors of their own (trans) or numbers of all vectors, that one part packs; how many parts. */
@@ -30,20 +44,6 @@ static void pack_part(const an_gemm_packing *ahead, an_side side, int trans, siz
 {
     const size_t rows = trans ? n : k, each = pack_rows(trans, rows), from = index * each;
     ahead->pack(side, trans, n, k, x, from, rows - from < each ? rows - from : each, room);
-}
-
-/* The same into a sink, through a room [m, n] where the back end hands nothing over itself. */
-static void product_into(const an_run *r, bool mixed, const an_gemm_packing *ahead, an_product x, const an_sink *sink, an_real *room)
-{
-    if (takes_sinks(ahead)) {
-        x.sink = sink;
-        product(r, mixed, ahead, &x);
-        return;
-    }
-    x.c = room;
-    x.ldc = x.n;
-    product(r, mixed, ahead, &x);
-    sink->take(sink, 0, 0, x.m, x.n, room, x.n);
 }
 
 /* Rounds blocks of y or dx into their places. */
@@ -278,7 +278,7 @@ static void weight_gradient(const an_run *r, const an_linear_grad *g, size_t str
     if (shared) dw.ahead_b = (an_packed){ packed_x(g, stretch), b->in, t.j };
     if (shared && !b->wide) dw.ahead_a = (an_packed){ packed_dy(g, stretch), b->out, t.i };
     const storing to = { { take_stored }, r, dw.c, dw.ldc };
-    if (dw.beta == 0 && r->far_grads && takes_sinks(b->ahead)) dw.sink = &to.sink;
+    if (dw.beta == 0 && r->far_grads && takes_sinks(b->ahead)) dw.sink = &to.sink;      /* also where another stretch adds to it: 1.03 of a step of width 384 */
     product(r, b->mixed, b->ahead, &dw);
 }
 

@@ -182,8 +182,9 @@ void an_check_xent_part(an_check *k)
         long double most = -INFINITY, all = 0, size = 0;
         for (size_t j = 0; j < c; j++)
             if ((long double)z[j] > most) most = (long double)z[j];
+        const long double shift = most == -INFINITY ? 0 : most;
         for (size_t j = 0; j < c; j++) {
-            const long double part = expl((long double)z[j] - most), off = part > 0 ? part * (4 + fabsl((long double)z[j] - most)) : 0;   /* NaN: 0 */
+            const long double part = expl((long double)z[j] - shift), off = part > 0 ? part * (4 + fabsl((long double)z[j] - shift)) : 0;   /* NaN: 0 */
             all += part;
             size += off;
             if (stored) want_rounded(e, i * lde + j, part, off * (long double)AN_REAL_EPS);

@@ -5,7 +5,7 @@
 #include "op/linear.h"
 
 enum { X, W, B };
-enum { SEED = 17 };
+enum { SEED = 17, BEHIND = 1 << 17 };
 
 typedef struct bench {
     size_t n, in, out;
@@ -206,10 +206,15 @@ static void a_head(size_t n, size_t c, size_t v, bool mixed)
     const an_xent_attr attr = { 0 };
     an_step s = { .op = &an_op_head_xent, .name = "head", .attr = &attr, .in = in, .n_in = 3, .out = { &loss }, .n_out = 1, .acc = acc, .shared = shared, .mixed = mixed };
     s.work = prop_random(an_op_head_xent.work(&s, AN_BACKWARD), SEED, 9);
-    an_real *work = prop_room(an_op_head_xent.thread_work(&s), sizeof *work);
+    const size_t room = an_op_head_xent.thread_work(&s);
+    an_real *work = prop_room(room + BEHIND, sizeof *work);
+    for (size_t i = 0; i < BEHIND; i++) work[room + i] = AN_R(7.5);
     an_run run = { .k = an_kern_get(), .gemm = an_gemm_get(), .train = true, .late = true, .loss_scale = 1, .n_target = counted, .thread_work = &work, .far_grads = n % 2 == 0 };
     bench b = { .step = s, .run = run };
     run_parts(&b, AN_BACKWARD, true);
+    size_t strayed = 0;
+    for (size_t i = 0; i < BEHIND; i++) strayed += work[room + i] != AN_R(7.5);
+    prop_check(strayed == 0, "%s: a part wrote behind the %zu reals that it has on its thread", what, room);
 
     double *dx = prop_room(n * c, sizeof *dx), *dw = prop_room(v * c, sizeof *dw), *mag_dw = prop_room(v * c, sizeof *mag_dw), *mag_dx = prop_room(n * c, sizeof *mag_dx), *z = prop_room(v, sizeof *z), sum_loss = 0;
     for (size_t i = 0; i < n; i++) {
@@ -278,6 +283,7 @@ int main(void)
         a_head(1030, 48, 300, mixed);      /* two chunks and a rest */
         a_head(513, 400, 401, mixed);      /* several tiles each way */
         a_head(70, 200, 4100, mixed);      /* a large vocabulary */
+        a_head(1524, 48, 512, mixed);      /* the rest is cut into higher tiles than the chunk before it */
     }
     return prop_finish("linear layers in parts");
 }

@@ -18,7 +18,7 @@ extern const an_gemm_micro AMX_MICRO;   /* lives in the tests only */
 
 enum { MR = 32, NR = 32, STEP = 32, KC = 384, MC = 256, NC = 768 };
 
-_Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && (int)MR <= (int)AN_GEMM_MOST_MR && (int)NC >= (int)AN_SINK_WIDTH, "gemm_native.c relies on these");
+_Static_assert((int)KC <= (int)AN_GEMM_MOST_KC && MR + NR <= (int)AN_GEMM_MOST_MR_NR && (int)MR <= (int)AN_GEMM_MOST_MR && (int)NC >= (int)AN_SINK_WIDTH && (int)AN_SINK_WIDTH % NR == 0, "gemm_native.c relies on these");
 _Static_assert((int)NR <= (int)AN_PACK_UNIT && (int)AN_PACK_STEP % NR == 0 && (int)AN_PACK_DEPTH % STEP == 0, "parts of what is packed ahead begin at whole panels and tiles");
 
 static size_t steps_of(size_t k) { return (k + STEP - 1) / STEP; }

@@ -75,8 +75,9 @@ void an_ref_xent_part(size_t n, size_t c, const an_real *z, size_t ldz, an_bf16 
         double total = 0;
         for (size_t j = 0; j < c; j++)
             if (z[j] > most) most = z[j];
+        const double shift = most == AN_R(-INFINITY) ? 0 : (double)most;      /* a part that is minus infinity throughout adds nothing; a whole row is NaN */
         for (size_t j = 0; j < c; j++) {
-            const double part = exp((double)z[j] - (double)most);
+            const double part = exp((double)z[j] - shift);
             if (e) e[i * lde + j] = an_bf16_round((an_real)part);
             total += part;
         }
