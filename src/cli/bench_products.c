@@ -11,11 +11,10 @@
 #include "kern/gemm.h"
 #include "op/tiles.h"
 
-static const char *const NAMES[] = { "native", "onednn", "cblas", "ref" };
-enum { BACKENDS = sizeof NAMES / sizeof *NAMES, CONTENDERS = 2 * BACKENDS };   /* in f32, then bf16 operands by the one in force and by others that have tiles */
+enum { CONTENDERS = 2 * AN_GEMM_BACKENDS };   /* the back ends in f32; bf16 operands by the one in force and by others that have tiles of their own */
 
 typedef struct shape { const char *kind; int ta, tb; size_t m, n, k; } shape;
-typedef struct product { const an_gemm_backend *backend; bool low; const shape *of; an_operand a, b; an_real *c; an_tiles tiles; } product;
+typedef struct product { const an_gemm_backend *backend; const char *name; bool low; const shape *of; an_operand a, b; an_real *c; an_tiles tiles; } product;   /* name: as rows give it; "" for the bf16 product in force */
 
 /* Contenders may be cut into fewer tiles than there are parts: mixed ones are. */
 static void part(void *ctx, size_t i, int thread)
@@ -33,16 +32,14 @@ static void part(void *ctx, size_t i, int thread)
 
 static size_t contenders(product *p, bool all)
 {
+    const an_gemm_backend *chosen = an_gemm_get(), *backend;
+    const char *name;
     size_t n = 0;
-    for (size_t i = 0; i < BACKENDS; i++) {
-        const an_gemm_backend *backend = an_gemm_by_name(NAMES[i]);
-        if (backend && (all || strcmp(NAMES[i], "ref") != 0 || n == 0)) p[n++].backend = backend;   /* the reference is the definition, not a contender */
-    }
-    p[n++] = (product){ .backend = an_gemm_get(), .low = true };
-    for (size_t i = 0; i < BACKENDS; i++) {
-        const an_gemm_backend *backend = an_gemm_by_name(NAMES[i]);
-        if (backend && backend->low_unit && backend != an_gemm_get()) p[n++] = (product){ .backend = backend, .low = true };
-    }
+    for (size_t i = 0; (name = an_gemm_name(i)); i++)
+        if ((backend = an_gemm_by_name(name)) && (all || strcmp(name, "ref") != 0 || n == 0)) p[n++] = (product){ .backend = backend, .name = backend->name };   /* the reference is the definition, not a contender */
+    p[n++] = (product){ .backend = chosen, .name = "", .low = true };
+    for (size_t i = 0; (name = an_gemm_name(i)); i++)
+        if ((backend = an_gemm_by_name(name)) && backend->low_unit && backend->run_low != chosen->run_low) p[n++] = (product){ .backend = backend, .name = name, .low = true };
     return n;
 }
 
@@ -57,8 +54,7 @@ static an_status add_rows(an_bench *bench, const product *p, const an_bench_runn
             .bytes = numbers[0] * (p[i].low ? sizeof(an_bf16) : sizeof(an_real)) + numbers[1] * sizeof(an_real) };
         if (strcmp(p[i].backend->name, an_gemm_get()->name) == 0 && !p[i].low) plain = race[i].best;
         if (p[i].low) row.over = plain > 0 ? plain / race[i].best : 0, row.note = an_gemm_get_unit();
-        const char *name = p[i].low && p[i].backend == an_gemm_get() ? "" : p[i].backend->name;
-        snprintf(row.name, sizeof row.name, "%s, %s%s%s", s->kind, p[i].low ? "bf16" : "", p[i].low && *name ? " " : "", name);
+        snprintf(row.name, sizeof row.name, "%s, %s%s%s", s->kind, p[i].low ? "bf16" : "", p[i].low && *p[i].name ? " " : "", p[i].name);
         snprintf(row.shape, sizeof row.shape, "%zu x %zu, inner %zu", s->m, s->n, s->k);
         AN_TRY(an_bench_add(bench, &row));
     }
@@ -94,7 +90,7 @@ static an_status measure(an_bench *bench, const shape *s, bool all)
         fill(&a[0], &a[1], count[A], 37);
         fill(&b[0], &b[1], count[B], 53);
         for (size_t i = 0; i < n; i++) {
-            p[i] = (product){ p[i].backend, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k, p[i].low) };
+            p[i] = (product){ p[i].backend, p[i].name, p[i].low, s, a[p[i].low], b[p[i].low], block[C].data, an_tiles_make(s->m, s->n, s->k, p[i].low) };
             race[i].phase[0] = (an_bench_phase){ part, &p[i] };
             if (an_tiles_count(&p[i].tiles) > parts) parts = an_tiles_count(&p[i].tiles);
         }

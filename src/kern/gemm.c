@@ -21,6 +21,7 @@ static const row ROWS[] = {
     { "ref",    an_gemm_ref },
 };
 enum { N_ROWS = sizeof ROWS / sizeof *ROWS };
+_Static_assert((int)N_ROWS == (int)AN_GEMM_BACKENDS, "gemm.h counts them");
 
 static const an_gemm_backend *best(void)
 {
@@ -38,6 +39,8 @@ const an_gemm_backend *an_gemm_by_name(const char *name)
         if (strcmp(ROWS[i].name, name) == 0) return ROWS[i].get();
     return NULL;
 }
+
+const char *an_gemm_name(size_t i) { return i < N_ROWS ? ROWS[i].name : NULL; }
 
 /* Products of mixed precision of a library's row: the native ones, else the plain ones. */
 static an_gemm_backend with_low;

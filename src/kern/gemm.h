@@ -78,6 +78,8 @@ typedef struct an_gemm_backend {
 /* The back end of this process (chosen once): the forced one, else the best this build has for this CPU. */
 const an_gemm_backend *an_gemm_get(void);
 const an_gemm_backend *an_gemm_by_name(const char *name);   /* NULL when absent; "ref" is always there */
+enum { AN_GEMM_BACKENDS = 4 };
+const char *an_gemm_name(size_t i);                         /* the i-th of them, best first, by that name; NULL behind the last */
 const char *an_gemm_get_unit(void);                         /* what multiplies operands of mixed precision, in words */
 const char *an_gemm_note(void);                             /* "" or what is lost because a library is missing */
 

@@ -149,11 +149,12 @@ static an_gemm_backend back = { .name = name, .run = run };
 static void fill(void)
 {
     an_signals_but_faults(&late);
-    const bool wide = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    const bool wide = isa >= dnnl_cpu_isa_avx512_core, tiles = (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
     back.thread_bytes = wide ? 3 << 20 : 3 << 19;                     /* seen with 2.6.3 */
     back.process_bytes = wide ? 7 << 20 : 4 << 20;
     const an_gemm_backend *native = an_gemm_native();
-    if (native && native->low_unit && (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx && dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
+    if (native && native->low_unit && tiles && dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
         back.run_low = run_low;
         back.low_unit = native->low_unit;
         back.low_thread_bytes = 2 << 20;

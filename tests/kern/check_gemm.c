@@ -42,12 +42,14 @@ static const an_gemm_micro *micro_of(const char *level)
     return NULL;
 }
 
-/* The i-th of those names that this build and processor have; NULL behind the last. */
-static const char *present(const char *const *names, size_t n_names, size_t i)
+/* The i-th of those names that this build and processor have; NULL behind the last. low: of those with mixed products of their own. */
+static const char *present(const char *const *names, size_t n_names, bool low, size_t i)
 {
     size_t kept = 0;
-    for (size_t n = 0; n < n_names; n++)
-        if ((an_gemm_by_name(names[n]) || micro_of(names[n])) && kept++ == i) return names[n];
+    for (size_t n = 0; n < n_names; n++) {
+        const an_gemm_backend *backend = an_gemm_by_name(names[n]);
+        if (((backend && (!low || backend->run_low)) || micro_of(names[n])) && kept++ == i) return names[n];
+    }
     return NULL;
 }
 
@@ -58,7 +60,7 @@ const char *an_levels_gemm(size_t i)
         "ref",
 #include "kern/simd/levels.def"
         "native avx512-emulated", "onednn", "cblas" };
-    return present(names, sizeof names / sizeof names[0], i);
+    return present(names, sizeof names / sizeof names[0], false, i);
 }
 
 /* Of mixed products: the tiles too, and a library that has tiles. */
@@ -68,8 +70,7 @@ const char *an_levels_gemm_low(size_t i)
         "ref",
 #include "kern/simd/levels.def"
         "native avx512-emulated", "native amx", "native amx-emulated", "onednn" };
-    const an_gemm_backend *library = an_gemm_by_name("onednn");
-    return present(names, sizeof names / sizeof names[0] - !(library && library->run_low), i);
+    return present(names, sizeof names / sizeof names[0], true, i);
 }
 #undef LEVEL
 

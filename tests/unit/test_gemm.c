@@ -8,6 +8,9 @@
 
 #include "core/arena.h"
 #include "kern/gemm.h"
+#include "kern/gemm_micro.h"
+
+extern const an_gemm_micro an_amx_emulated_gemm_micro;   /* tests/kern: the kernel that hands blocks over, on any processor */
 
 /* A handler's frame must lie on a stack, not below a block from malloc, over what lies there. */
 static uintptr_t stack_low, stack_high;
@@ -35,7 +38,6 @@ static void signals_find_a_stack(void **state)
     (void)state;
     /* A tiny model's products, a middling one's, and long sums. */
     static const shape_of SHAPES[] = { { 32, 48, 16 }, { 32, 16, 64 }, { 16, 64, 32 }, { 48, 16, 32 }, { 256, 384, 96 }, { 8, 8, 4096 }, { 64, 64, 10000 } };
-    static const char *const NAMES[] = { "onednn", "cblas", "native", "ref" };
     enum { MOST = 64 * 10000 };
     pthread_attr_t attr;
     void *low;
@@ -52,9 +54,9 @@ static void signals_find_a_stack(void **state)
     sigaction(SIGALRM, &act, &before);
     const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
     setitimer(ITIMER_REAL, &often, NULL);
-    for (size_t s = 0; s < COUNT(SHAPES) * COUNT(NAMES); s++)
+    for (size_t s = 0; s < COUNT(SHAPES) * AN_GEMM_BACKENDS; s++)
         for (int transposed = 0; transposed < 4; transposed++) {
-            const an_gemm_backend *back = an_gemm_by_name(NAMES[s / COUNT(SHAPES)]);
+            const an_gemm_backend *back = an_gemm_by_name(an_gemm_name(s / COUNT(SHAPES)));
             if (!back) continue;
             const shape_of *shape = &SHAPES[s % COUNT(SHAPES)];
             const int ta = transposed & 1, tb = transposed >> 1;
@@ -76,7 +78,7 @@ static void signals_find_a_stack(void **state)
 
 /* --- blocks handed over ---------------------------------------------------------------------------------------- */
 
-typedef struct handed { an_sink sink; an_real *c; size_t ldc, blocks, narrow; an_product x; bool short_of_memory; } handed;
+typedef struct handed { an_sink sink; an_real *c; size_t ldc, blocks, narrow; an_product x; bool short_of_memory; void (*run)(const an_product *x); } handed;
 
 static void take(const an_sink *sink, size_t i, size_t j, size_t m, size_t n, an_real *sums, size_t ld)
 {
@@ -90,17 +92,15 @@ static void *run_handed(void *arg)
 {
     handed *h = arg;
     if (h->short_of_memory) an_alloc_fail_after(1);
-    an_gemm_get()->ahead_low->run(&h->x);
+    h->run(&h->x);
     an_alloc_fail_after(0);
     return NULL;
 }
 
 /* A sink sees every element once, all columns of a narrow product at a time, the same bits with and without memory for packing. */
-static void sinks_see_all(void **state)
+static void sink_sees_all(void (*run)(const an_product *x))
 {
-    (void)state;
     static const shape_of SHAPES[] = { { 300, AN_SINK_WIDTH, 400 }, { 33, 100, 1000 }, { 70, AN_SINK_WIDTH + 1, 64 }, { 260, 1600, 40 } };
-    if (!an_gemm_get()->ahead_low || !an_gemm_get()->ahead_low->sinks) skip();
     for (size_t s = 0; s < COUNT(SHAPES); s++) {
         const size_t m = SHAPES[s].m, n = SHAPES[s].n, k = SHAPES[s].k;
         an_real *a = calloc(m * k, sizeof *a), *b = calloc(n * k, sizeof *b), *c[3];
@@ -111,7 +111,7 @@ static void sinks_see_all(void **state)
             c[way] = malloc(m * n * sizeof **c);
             assert_non_null(c[way]);
             for (size_t i = 0; i < m * n; i++) c[way][i] = AN_R(NAN);
-            handed h = { .sink = { take }, .c = c[way], .ldc = n, .short_of_memory = way == 2, .x = { 0, 1, m, n, k, { a, k, AN_STORE_REAL }, { b, k, AN_STORE_REAL }, .beta = 0 } };
+            handed h = { .sink = { take }, .c = c[way], .ldc = n, .short_of_memory = way == 2, .run = run, .x = { 0, 1, m, n, k, { a, k, AN_STORE_REAL }, { b, k, AN_STORE_REAL }, .beta = 0 } };
             if (way > 0) h.x.sink = &h.sink;
             else h.x.c = c[way], h.x.ldc = n;
             pthread_t thread;                            /* one that has no room for packing yet */
@@ -125,6 +125,16 @@ static void sinks_see_all(void **state)
         free(a);
         free(b);
     }
+}
+
+static void run_emulated(const an_product *x) { an_gemm_native_with(&an_amx_emulated_gemm_micro, x); }
+
+static void sinks_see_all(void **state)
+{
+    (void)state;
+    const an_gemm_packing *here = an_gemm_get()->ahead_low;
+    sink_sees_all(run_emulated);
+    if (here && here->sinks) sink_sees_all(here->run);   /* the processor's own tiles */
 }
 
 int main(void)

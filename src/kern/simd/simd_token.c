@@ -164,14 +164,11 @@ void AN_SIMD(xent_grad)(size_t n, size_t v, an_real *z, size_t ldz, const int32_
     }
 }
 
-/* A part of a row may be minus infinity throughout, and adds nothing then; a whole row is NaN. */
-static float shift_of(float top) { return top == -INFINITY ? 0 : top; }
-
 void AN_SIMD(xent_part)(size_t n, size_t c, const an_real *z, size_t ldz, an_bf16 *e, size_t lde, int past, an_real *top, an_real *sum, size_t ldp)
 {
     for (size_t r = 0; r < n; r++, z += ldz) {
         const float most = row_top(c, z);
-        const vf shift = v_set(shift_of(most));
+        const vf shift = v_set(most == -INFINITY ? 0 : most);      /* a part that is minus infinity throughout adds nothing; a whole row is NaN */
         an_bf16 *row = e ? e + r * lde : NULL;
         const int stream = row && past && (uintptr_t)row % (VL * sizeof *row) == 0;
         vf total[2] = { v_zero(), v_zero() };
